@@ -25,7 +25,7 @@ use demo_api::{DemoApi, DemoOptions};
 /// Forwards a page of countries.
 async fn countries(pool: web::Data<Addr<Supervisor>>, page: web::Path<u32>) -> HttpResponse {
     let request = Request::get(format!("/countries?page={page}"));
-    match pool.send(Fetch(request)).await {
+    match pool.send(Fetch::new(request)).await {
         Ok(Ok(answer)) => {
             HttpResponse::Ok().content_type("application/json").body(answer.into_body())
         }

@@ -12,7 +12,7 @@ use url::{Url, form_urlencoded};
 #[cfg(test)]
 mod tests;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, without_query};
 
 /// The longest URL that `http` accepts, in bytes.
 const MAX_LENGTH: usize = u16::MAX as usize - 1;
@@ -35,39 +35,40 @@ impl BaseUrl {
     /// # Errors
     /// [`ErrorKind::Config`], which names the problem and echoes nothing.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(invalid("base_url: must not hold spaces or control characters"));
+            return Err(Error::config("base_url: must not hold spaces or control characters"));
         }
         let scheme_and_rest = text.split_once("://").filter(|(scheme, _)| is_http(scheme));
         let Some((_, rest)) = scheme_and_rest else {
-            return Err(invalid("base_url: must start with http:// or https://"));
+            return Err(Error::config("base_url: must start with http:// or https://"));
         };
         let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
-            return Err(invalid("base_url: must not hold a user name or a password"));
+            return Err(Error::config("base_url: must not hold a user name or a password"));
         }
         if authority.is_empty() {
-            return Err(invalid("base_url: the host is missing"));
+            return Err(Error::config("base_url: the host is missing"));
         }
         let url = Url::parse(text).map_err(|source| match source {
-            url::ParseError::InvalidPort => invalid("base_url: the port must be from 1 to 65535"),
-            source => invalid("base_url: is not a valid URL").with_source(source),
+            url::ParseError::InvalidPort => {
+                Error::config("base_url: the port must be from 1 to 65535")
+            }
+            source => Error::config("base_url: is not a valid URL").with_source(source),
         })?;
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("base_url: must not hold a query or a fragment"));
+            return Err(Error::config("base_url: must not hold a query or a fragment"));
         }
         let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
-            return Err(invalid("base_url: the host is missing"));
+            return Err(Error::config("base_url: the host is missing"));
         };
         let origin = match url.port() {
-            Some(0) => return Err(invalid("base_url: the port must be from 1 to 65535")),
+            Some(0) => return Err(Error::config("base_url: the port must be from 1 to 65535")),
             Some(port) => format!("{}://{host}:{port}", url.scheme()),
             None => format!("{}://{host}", url.scheme()),
         };
         let path = encode(url.path()).trim_end_matches('/').to_owned();
         let base = Self { url, origin, path };
-        base.uri("").map_err(|_| invalid("base_url: is not a valid URL"))?;
+        base.uri("").map_err(|_| Error::config("base_url: is not a valid URL"))?;
         Ok(base)
     }
 
@@ -82,8 +83,7 @@ impl BaseUrl {
     /// outside the base path; [`ErrorKind::InvalidRequest`] for control
     /// characters, a fragment, or a segment that is `.` or `..` in any encoding.
     pub(crate) fn join(&self, target: &str) -> Result<Uri, Error> {
-        let traits = Traits::of(target);
-        if traits.illegal {
+        if is_illegal(target) {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
                 "the target must not hold control characters or a fragment",
@@ -92,10 +92,10 @@ impl BaseUrl {
         let below = match scheme_end(target) {
             Some(end) => Cow::Owned(self.below(target, end)?),
             None if target.starts_with("//") => return Err(foreign()),
-            None if traits.encode => Cow::Owned(encode(target)),
+            None if needs_encoding(target) => Cow::Owned(encode(target)),
             None => Cow::Borrowed(target),
         };
-        if traits.dots && has_dot_segment(&below) {
+        if has_dot_segment(&below) {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
                 "the target must not hold a segment that is `.` or `..`",
@@ -263,31 +263,14 @@ fn scheme_end(target: &str) -> Option<usize> {
     (target.as_bytes()[end] == b':' && target.as_bytes()[0].is_ascii_alphabetic()).then_some(end)
 }
 
-/// The result of one pass over a target.
-#[derive(Default)]
-struct Traits {
-    illegal: bool,
-    encode: bool,
-    /// A dot or a percent sign, so a segment may be `.` or `..`.
-    dots: bool,
+/// Whether a target has a character that must not be in it, in any encoding.
+fn is_illegal(target: &str) -> bool {
+    target.bytes().any(|byte| matches!(byte, 0..=0x1f | 0x7f | b'#'))
 }
 
-impl Traits {
-    fn of(target: &str) -> Self {
-        let mut traits = Self::default();
-        for (at, byte) in target.bytes().enumerate() {
-            match byte {
-                0..=0x1f | 0x7f | b'#' => traits.illegal = true,
-                b'.' => traits.dots = true,
-                b'%' => {
-                    traits.dots = true;
-                    traits.encode |= !is_escape(&target.as_bytes()[at..]);
-                }
-                byte => traits.encode |= !is_plain(byte),
-            }
-        }
-        traits
-    }
+fn needs_encoding(target: &str) -> bool {
+    let stays = |(at, byte)| is_plain(byte) || is_escape(&target.as_bytes()[at..]);
+    !target.bytes().enumerate().all(stays)
 }
 
 /// Characters that need no encoding in a path or a query (RFC 3986 sections 3.3 and 3.4).
@@ -362,19 +345,6 @@ fn shortened(bytes: &[u8]) -> Vec<u8> {
         rest = after.get(length - 1..).unwrap_or_default();
     }
     short
-}
-
-/// The most characters of a URL that are shown.
-const MOST_SHOWN: usize = 200;
-
-/// The part of a URL that may be shown: without query, fragment and user info.
-pub(crate) fn without_query(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let authority_at = url.find("//").map_or(url.len(), |at| at + 2);
-    let (scheme, rest) = url.split_at(authority_at);
-    let path_at = rest.find('/').unwrap_or(rest.len());
-    let host_at = rest[..path_at].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}{}", &rest[host_at..]).chars().take(MOST_SHOWN).collect()
 }
 
 /// The target of a request (RFC 9112 section 3.2), of which only the path is shown.

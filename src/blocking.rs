@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     thread,
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     error::{Error, ErrorKind},
+    lock::lock,
     timers::Timers,
     user_value::catch_panic,
 };
@@ -91,7 +92,7 @@ impl CallbackThreads {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use crate::{
     data::{duration, optional_duration},
-    error::{Error, ErrorKind},
+    error::Error,
     rate_limit::{AnswerRules, KeyedRateLimiter, default_burst},
     retry::{CircuitBreaker, Earnings, Hedge, ResponseRule},
     signer::Signer,
@@ -39,7 +39,7 @@ mod schemes;
 mod transport;
 mod valid;
 
-pub(crate) use auth::{Auth, OAuth2, Secrets};
+pub(crate) use auth::{Auth, Secrets};
 pub(crate) use valid::ValidConfig;
 
 /// The most workers that a pool has.
@@ -50,7 +50,7 @@ pub(crate) fn check_workers(workers: usize) -> Result<(), Error> {
     if (1..=MAX_WORKERS).contains(&workers) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Config, "workers: must be from 1 to 1024"))
+    Err(Error::config("workers: must be from 1 to 1024"))
 }
 
 /// Checks the rate of a setting, in requests per second.
@@ -58,8 +58,7 @@ pub(crate) fn check_rate(setting: &str, rate: Option<Decimal>) -> Result<(), Err
     if rate.is_none_or(|rate| rate > Decimal::ZERO) {
         return Ok(());
     }
-    let what = format!("{setting}: must be above zero requests per second");
-    Err(Error::new(ErrorKind::Config, what))
+    Err(Error::config(format!("{setting}: must be above zero requests per second")))
 }
 
 /// The settings of a pool as data: from YAML, JSON or the environment, or by serde from whatever
@@ -280,7 +279,8 @@ impl PoolConfig {
     /// Settings in YAML or JSON.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the key, and the line where that can be told.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the key, and the line where that can
+    /// be told.
     pub fn from_yaml(text: &str) -> Result<Self, Error> {
         serde_yaml_ng::from_str(text).map_err(|error| {
             let what = error.to_string();
@@ -288,7 +288,7 @@ impl PoolConfig {
             let is_no_map = what.starts_with("invalid type");
             let what =
                 if is_no_map { "must be a map of the settings of a pool".into() } else { what };
-            Error::new(ErrorKind::Config, what)
+            Error::config(what)
         })
     }
 

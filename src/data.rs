@@ -1,7 +1,8 @@
 //! [pure] Forms that values of settings have as data: durations, and one value or a list of them.
 
-use std::{fmt, time::Duration};
+use std::{fmt, hash::Hash, time::Duration};
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A duration: a number of seconds, or text such as `250ms`, `1m 30s` or `2h`.
@@ -103,6 +104,23 @@ impl<T> IntoIterator for OneOrMany<T> {
             Self::Many(many) => many.into_iter(),
         }
     }
+}
+
+/// Reads [`OneOrMany`].
+pub(crate) fn one_or_many<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    OneOrMany::deserialize(deserializer).map(|values| values.into_iter().collect())
+}
+
+/// Reads a map as pairs, in its order.
+pub(crate) fn pairs<'de, K, V, D>(deserializer: D) -> Result<Vec<(K, V)>, D::Error>
+where
+    K: Deserialize<'de> + Eq + Hash,
+    V: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    IndexMap::<K, V>::deserialize(deserializer).map(|map| map.into_iter().collect())
 }
 
 #[cfg(test)]

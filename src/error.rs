@@ -14,6 +14,8 @@ mod read;
 mod retryable;
 mod text;
 
+pub(crate) use text::without_query;
+
 /// What went wrong. Each variant says whether the pool retries the call by itself: "not retried"
 /// is about the pool alone. Whether the same call may succeed if the caller makes it again later is
 /// said by [`Error::is_retryable`].
@@ -161,6 +163,7 @@ impl ErrorKind {
 /// What is known about whether the server has seen the request. It decides whether a method
 /// that is not idempotent may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Delivery {
     /// No byte of the request left this process.
     NotSent,
@@ -236,6 +239,11 @@ impl Error {
             secrets: Vec::new(),
             end_of_source: None,
         }))
+    }
+
+    /// A setting is invalid: `message` names it, and what is wrong with it.
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Config, message)
     }
 
     /// The pool accepts no more calls, or the end of its drain cut this one off.

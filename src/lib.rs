@@ -34,6 +34,7 @@
 mod actors;
 mod base_url;
 mod blocking;
+mod cancel_flag;
 mod config;
 mod coop;
 mod data;

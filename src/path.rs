@@ -3,24 +3,19 @@
 
 use std::borrow::Cow;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::response::Mismatch;
 
+mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 
+pub(crate) use fields::{Key, each_field};
+
 /// The most ways in which a path is read.
 const MOST_READINGS: usize = 8;
-
-/// The key of a field, borrowed from the text if it needs no unescaping.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// The place of a value in a JSON text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -375,27 +370,13 @@ fn elements(json: &str) -> Result<Vec<&str>, Mismatch> {
 
 /// The values of the fields of an object that have this key, or of all fields.
 fn fields<'a>(json: &'a str, key: Option<&str>) -> Result<Vec<&'a str>, Mismatch> {
-    struct Fields<'k>(Option<&'k str>);
-
-    impl<'de> Visitor<'de> for Fields<'_> {
-        type Value = Vec<&'de str>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
+    let mut found = Vec::new();
+    each_field(json, |name, value| {
+        if key.is_none_or(|wanted| name == wanted) {
+            found.push(value);
         }
-
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            let mut found = Vec::new();
-            while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
-                if self.0.is_none_or(|wanted| key == wanted) {
-                    found.push(value.get());
-                }
-            }
-            Ok(found)
-        }
-    }
-
-    Ok(serde_json::Deserializer::from_str(json).deserialize_map(Fields(key))?)
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::sync::{OnceCell, broadcast};
 use crate::{
     config::PoolConfig,
     dispatch::Tenant,
-    error::{Error, ErrorKind},
+    error::Error,
     events::{Event, Events},
     request::Request,
     response::Response,
@@ -154,7 +154,7 @@ impl AwwPool {
     /// The address of the pool's supervisor, for an actix application that sends
     /// [`messages`](crate::messages). [`Fetch`](crate::messages::Fetch) and
     /// [`OpenStream`](crate::messages::OpenStream) go out with the pool's own tokens;
-    /// [`FetchBy`](crate::messages::FetchBy) and
+    /// [`Fetch::by`](crate::messages::Fetch::by) and
     /// [`OpenStream::by`](crate::messages::OpenStream::by) with those of a handle.
     ///
     /// # Errors
@@ -163,8 +163,8 @@ impl AwwPool {
     pub async fn supervisor(&self) -> Result<Addr<Supervisor>, Error> {
         if self.tenant.is_some() {
             let what = "supervisor: it does not have the credentials of this handle; send \
-                        FetchBy and OpenStream::by to that of the pool";
-            return Err(Error::new(ErrorKind::Config, what));
+                        Fetch::by and OpenStream::by to that of the pool";
+            return Err(Error::config(what));
         }
         self.address().await
     }

@@ -21,6 +21,7 @@
 /// # let _ = nightly;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Priority {
     /// Background work, which may wait for everything else.
     Low,

@@ -46,7 +46,7 @@ pub struct Request {
     /// `Some(None)` turns hedging off, whatever the pool's setting.
     hedge: Option<Option<Hedge>>,
     /// Where the request goes, if not to the pool's API.
-    elsewhere: Option<Arc<BaseUrl>>,
+    other_base: Option<Arc<BaseUrl>>,
     /// Whether it has credentials of its own, so that default credentials are left out.
     is_without_default_credentials: bool,
 }
@@ -66,7 +66,7 @@ impl Request {
             rate_key: None,
             priority: Priority::of_scope(),
             hedge: None,
-            elsewhere: None,
+            other_base: None,
             is_without_default_credentials: false,
         }
     }
@@ -301,19 +301,19 @@ impl Request {
 
     /// Sends the request to another API, without credentials: no token is applied, and of the
     /// pool's default headers only `User-Agent` and the `Accept` headers go with it.
-    pub(crate) fn elsewhere(mut self, base: BaseUrl) -> Self {
-        self.elsewhere = Some(Arc::new(base));
+    pub(crate) fn with_other_base(mut self, base: BaseUrl) -> Self {
+        self.other_base = Some(Arc::new(base));
         self
     }
 
     /// The base URL of another API, if the request goes there.
     pub(crate) fn other_base(&self) -> Option<&Arc<BaseUrl>> {
-        self.elsewhere.as_ref()
+        self.other_base.as_ref()
     }
 
     /// The base URL of the API that the request goes to, which is `own` unless it names another.
     pub(crate) fn base<'a>(&'a self, own: &'a BaseUrl) -> &'a BaseUrl {
-        self.elsewhere.as_deref().unwrap_or(own)
+        self.other_base.as_deref().unwrap_or(own)
     }
 
     /// The base URL of the other API if that is of another origin than `own`.

@@ -4,9 +4,11 @@
 use std::{
     collections::BTreeMap,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
+
+use crate::lock::lock;
 
 /// The end of a wait that begins at `now`. A time beyond the clock's range never comes.
 pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
@@ -67,7 +69,7 @@ impl<T> Timers<T> {
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::PoolConfig;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 impl PoolConfig {
     /// Settings from the environment: with the prefix `API` these are `API_BASE_URL`,
@@ -22,8 +22,8 @@ impl PoolConfig {
     /// empty one counts as not set.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the variable and never what it holds, for a value of the
-    /// wrong form and for a variable with the prefix that is no setting.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the variable and never what it
+    /// holds, for a value of the wrong form and for a variable with the prefix that is no setting.
     ///
     /// ```no_run
     /// # fn demo() -> Result<(), vantage_api_pool::Error> {
@@ -49,7 +49,7 @@ fn read(
     });
     let variables = Variables { settings, next: None };
     let config = PoolConfig::deserialize(MapAccessDeserializer::new(variables));
-    config.map_err(|error| Error::new(ErrorKind::Config, error.to_string()))
+    config.map_err(|error| Error::config(error.to_string()))
 }
 
 /// Variables, each by its name and what it holds, as a map of settings.
@@ -212,6 +212,11 @@ mod tests {
             ("API_AUTH", "{ bearer: { s3cret: 7 } }", "bearer"),
             ("API_AUTH", "{ bearer: s3cret, basic: s3cret }", "one of the keys"),
             ("API_DEFAULT_HEADERS", "s3cret", "a map of names"),
+            // NVIDIA-NeMo/Guardrails#2220: a value that YAML takes for a number or a flag.
+            ("API_DEFAULT_HEADERS", "{ s3cret: 30 }", "a map of names"),
+            ("API_DEFAULT_HEADERS", "{ s3cret: true }", "a map of names"),
+            ("API_DEFAULT_HEADERS", "[s3cret]", "a map of names"),
+            ("API_AUTH", "[s3cret]", "one of the keys"),
             ("API_LIMIT_STATUSES", "[s3cret]", "another form"),
             ("API_WORKER", "7", "unknown field `worker`"),
         ] {

@@ -1,25 +1,27 @@
 //! [pure] Forms of single settings as data. What may be a secret is in no error.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use indexmap::IndexMap;
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
+    de::{DeserializeOwned, Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{data::OneOrMany, signer::Signer};
+use crate::{data::one_or_many, signer::Signer};
 
-/// Refuses scalars of these types without showing them.
-macro_rules! refuse {
+/// Refuses numbers and flags without showing them, with the text that `$what` has for the visitor.
+macro_rules! refuse_scalars {
+    ($what:expr) => {
+        refuse_scalars!($what; visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+    };
     ($what:expr; $($visit:ident: $type:ty),*) => {
-        $(fn $visit<E: serde::de::Error>(self, _: $type) -> Result<Self::Value, E> {
-            Err(E::custom($what))
+        $(fn $visit<E: Error>(self, _: $type) -> Result<Self::Value, E> {
+            Err(E::custom(($what)(self)))
         })*
     };
 }
-pub(super) use refuse;
 
 /// A text that is in no error, whatever is there instead of one.
 struct SecretText(String);
@@ -43,10 +45,7 @@ impl Visitor<'_> for SecretVisitor {
         Ok(SecretText(text.to_owned()))
     }
 
-    refuse! {
-        "must be a text, in quotes if it looks like a number";
-        visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64
-    }
+    refuse_scalars!(|_| "must be a text, in quotes if it looks like a number");
 }
 
 pub(super) fn secret<'de, D: Deserializer<'de>>(
@@ -56,45 +55,54 @@ pub(super) fn secret<'de, D: Deserializer<'de>>(
     Ok(text.map(|text| text.0.into()))
 }
 
-type Headers = Vec<(String, String)>;
-
-pub(super) fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Headers, D::Error> {
-    deserializer.deserialize_any(HeadersVisitor)
+/// Reads a map or nothing. Text that holds a map in YAML, as a variable of the environment does, is
+/// one as well, and the error for anything else is `refusal`.
+pub(super) fn map<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+    refusal: &'static str,
+) -> Result<Option<T>, D::Error> {
+    deserializer.deserialize_any(MapVisitor { refusal, map: PhantomData })
 }
 
-const HEADERS: &str = "must be a map of names to values";
+struct MapVisitor<T> {
+    refusal: &'static str,
+    map: PhantomData<T>,
+}
 
-struct HeadersVisitor;
-
-impl<'de> Visitor<'de> for HeadersVisitor {
-    type Value = Headers;
+impl<'de, T: DeserializeOwned> Visitor<'de> for MapVisitor<T> {
+    type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map")
     }
 
-    /// A map as text is what a variable of the environment holds.
-    fn visit_str<E: Error>(self, text: &str) -> Result<Headers, E> {
-        let map: IndexMap<String, SecretText> =
-            serde_yaml_ng::from_str(text).map_err(|_| E::custom(HEADERS))?;
-        Ok(map.into_iter().map(|(name, value)| (name, value.0)).collect())
+    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-        let mut headers = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, SecretText>()? {
-            headers.push((name, value.0));
-        }
-        Ok(headers)
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<T>, E> {
+        serde_yaml_ng::from_str(text).map(Some).map_err(|_| E::custom(self.refusal))
     }
 
-    refuse!(HEADERS; visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+
+    refuse_scalars!(|visitor: Self| visitor.refusal);
+}
+
+pub(super) fn headers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, String)>, D::Error> {
+    let headers: Option<IndexMap<String, SecretText>> =
+        map(deserializer, "must be a map of names to values")?;
+    Ok(headers.into_iter().flatten().map(|(name, value)| (name, value.0)).collect())
 }
 
 pub(super) fn certificates<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<Vec<u8>>, D::Error> {
-    let texts = OneOrMany::<String>::deserialize(deserializer)?;
+    let texts = one_or_many::<String, D>(deserializer)?;
     Ok(texts.into_iter().map(String::into_bytes).collect())
 }
 

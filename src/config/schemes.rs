@@ -1,20 +1,16 @@
 //! Which requests may go out in the clear.
 
 use super::PoolConfig;
-use crate::{
-    base_url::BaseUrl,
-    error::{Error, ErrorKind},
-};
+use crate::{base_url::BaseUrl, error::Error};
 
 impl PoolConfig {
     /// Checks what concerns requests that go out in the clear.
     pub(super) fn check_schemes(&self, base: &BaseUrl) -> Result<(), Error> {
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
         if self.https_only && !base.is_https() {
-            return invalid("https_only: the base URL is not https");
+            return Err(Error::config("https_only: the base URL is not https"));
         }
         if self.https_only && self.allow_http_origins {
-            return invalid("allow_http_origins: contradicts https_only");
+            return Err(Error::config("allow_http_origins: contradicts https_only"));
         }
         Ok(())
     }
@@ -22,7 +18,7 @@ impl PoolConfig {
     /// Checks whether pages of the API at `base` may be at `other`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the setting.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
     pub(crate) fn check_origin(&self, base: &BaseUrl, other: &BaseUrl) -> Result<(), Error> {
         if other.is_https() || !base.is_https() || self.allow_http_origins {
             return Ok(());
@@ -31,7 +27,6 @@ impl PoolConfig {
             true => "https_only allows no origin without https",
             false => "an API with https needs PoolBuilder::allow_http_origins for that",
         };
-        let what = format!("allow_origin: {} is not https; {what}", other.origin());
-        Err(Error::new(ErrorKind::Config, what))
+        Err(Error::config(format!("allow_origin: {} is not https; {what}", other.origin())))
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind},
     rate_limit::{AnswerRules, SLOWEST},
     request::header,
-    retry::{self, CircuitBreaker, check_rules},
+    retry::{CircuitBreaker, RetryPolicy, check_rules},
     token_manager::{Credentials, TokenSet},
     transport::{Proxy, check_headers, tls},
 };
@@ -32,7 +32,7 @@ const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 macro_rules! refuse_if {
     ($($is_wrong:expr => $what:expr;)*) => {
         $(if $is_wrong {
-            return Err(Error::new(ErrorKind::Config, $what));
+            return Err(Error::config($what));
         })*
     };
 }
@@ -53,8 +53,8 @@ impl ValidConfig {
         self.settings.metrics_label.clone().unwrap_or_else(host)
     }
 
-    pub(crate) fn retry_policy(&self) -> retry::Policy {
-        retry::Policy {
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy {
             max_attempts: self.settings.max_attempts,
             base: self.settings.backoff_base,
             cap: self.settings.backoff_cap,
@@ -82,76 +82,25 @@ impl PoolConfig {
     /// Checks every setting and parses what needs parsing.
     pub(crate) fn validate(&self) -> Result<ValidConfig, Error> {
         check_workers(self.workers)?;
-        refuse_if! {
-            !(1..=65_536).contains(&self.connections_per_worker) =>
-                "connections_per_worker: must be from 1 to 65536";
-        }
         self.check_connections()?;
-        check_rate("rate_limit", self.rate_limit)?;
-        check_rate("rate_limit_per_worker", self.rate_limit_per_worker)?;
-        check_rate("rate_limit_per_token", self.rate_limit_per_token)?;
-        refuse_if! {
-            self.rate_limit_per_token.is_some() && self.credentials.is_none() =>
-                "rate_limit_per_token: has no meaning without tokens";
-            self.burst == Some(0) => "burst: must be at least 1";
-            self.burst.is_some() && self.rate_limit.is_none() =>
-                "burst: has no meaning without rate_limit";
-            self.rate_limit_per_key.is_some_and(|rate| rate < SLOWEST) =>
-                "rate_limit_per_key: must be at least 0.000000001 per second";
-            self.burst_per_key == Some(0) => "burst_per_key: must be at least 1";
-            self.burst_per_key.is_some() && self.rate_limit_per_key.is_none() =>
-                "burst_per_key: has no meaning without rate_limit_per_key";
-            self.proxy.is_none() && !self.no_proxy.trim().is_empty() =>
-                "no_proxy: has no meaning without proxy";
-            self.max_attempts == 0 => "max_attempts: must be at least 1";
-            !(0.0..=1.0).contains(&self.retry_budget.per_call) =>
-                "retry_budget: the share of calls must be from 0 to 1";
-        }
-        self.hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::Config))?;
+        self.check_rates()?;
+        self.check_retries()?;
+        self.check_times()?;
         refuse_if! {
             self.max_body_bytes == 0 => "max_body_bytes: must be at least 1";
             self.signer.is_none() => "signing_key: must have at least 32 bytes";
-            self.call_timeout.is_zero() => "call_timeout: must be above zero";
-            self.attempt_timeout.is_zero() => "attempt_timeout: must be above zero";
-            self.connect_timeout.is_zero() => "connect_timeout: must be above zero";
-            self.queue_timeout == Some(Duration::ZERO) => "queue_timeout: must be above zero";
-            self.read_idle_timeout.is_zero() => "read_idle_timeout: must be above zero";
-            self.acquire_timeout.is_zero() => "acquire_timeout: must be above zero";
-            self.restart_period.is_zero() => "restart_period: must be above zero";
-            self.heartbeat_timeout < SHORTEST_HEARTBEAT_TIMEOUT =>
-                "heartbeat_timeout: must be at least 300 ms";
-            self.replace_blocked_after < self.heartbeat_timeout =>
-                "replace_blocked_after: must be at least heartbeat_timeout";
+            self.proxy.is_none() && !self.no_proxy.trim().is_empty() =>
+                "no_proxy: has no meaning without proxy";
         }
         let answers = self.answers();
         answers.check()?;
-        self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
         self.credentials.as_ref().map_or(Ok(()), Credentials::validate)?;
-
-        let as_config = |error: Error| {
-            Error::new(ErrorKind::Config, "a default header is not legal in HTTP")
-                .with_source(error)
-        };
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.default_headers {
-            let (name, value) = header(name, value).map_err(as_config)?;
-            headers.insert(name, value);
-        }
-        check_headers(&headers).map_err(as_config)?;
-        if !headers.contains_key(USER_AGENT) {
-            headers.insert(USER_AGENT, http::HeaderValue::from_static(DEFAULT_USER_AGENT));
-        }
+        let headers = self.headers()?;
         let proxy = self.proxy.as_ref();
         let proxy = proxy.map(|proxy| Proxy::parse(proxy.expose_secret(), &self.no_proxy));
         let base = BaseUrl::parse(&self.base_url)?;
         self.check_schemes(&base)?;
-        let breaker = self.circuit_breaker.as_ref();
-        if let Some(target) = breaker.and_then(CircuitBreaker::health_check_target) {
-            base.join(target).map_err(|error| {
-                let what = "circuit_breaker: health_check is no target below the base URL";
-                Error::new(ErrorKind::Config, what).with_source(error)
-            })?;
-        }
+        self.check_health_check(&base)?;
         let valid = ValidConfig {
             base_uri: base.as_uri()?,
             base,
@@ -169,10 +118,84 @@ impl PoolConfig {
         Ok(valid)
     }
 
-    /// Checks what concerns the connections kept open and their sockets.
+    /// The headers of every request.
+    fn headers(&self) -> Result<HeaderMap, Error> {
+        let as_config = |error: Error| {
+            Error::config("a default header is not legal in HTTP").with_source(error)
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.default_headers {
+            let (name, value) = header(name, value).map_err(as_config)?;
+            headers.insert(name, value);
+        }
+        check_headers(&headers).map_err(as_config)?;
+        if !headers.contains_key(USER_AGENT) {
+            headers.insert(USER_AGENT, http::HeaderValue::from_static(DEFAULT_USER_AGENT));
+        }
+        Ok(headers)
+    }
+
+    fn check_rates(&self) -> Result<(), Error> {
+        check_rate("rate_limit", self.rate_limit)?;
+        check_rate("rate_limit_per_worker", self.rate_limit_per_worker)?;
+        check_rate("rate_limit_per_token", self.rate_limit_per_token)?;
+        refuse_if! {
+            self.rate_limit_per_token.is_some() && self.credentials.is_none() =>
+                "rate_limit_per_token: has no meaning without tokens";
+            self.burst == Some(0) => "burst: must be at least 1";
+            self.burst.is_some() && self.rate_limit.is_none() =>
+                "burst: has no meaning without rate_limit";
+            self.rate_limit_per_key.is_some_and(|rate| rate < SLOWEST) =>
+                "rate_limit_per_key: must be at least 0.000000001 per second";
+            self.burst_per_key == Some(0) => "burst_per_key: must be at least 1";
+            self.burst_per_key.is_some() && self.rate_limit_per_key.is_none() =>
+                "burst_per_key: has no meaning without rate_limit_per_key";
+        }
+        Ok(())
+    }
+
+    fn check_retries(&self) -> Result<(), Error> {
+        refuse_if! {
+            self.max_attempts == 0 => "max_attempts: must be at least 1";
+            !(0.0..=1.0).contains(&self.retry_budget.per_call) =>
+                "retry_budget: the share of calls must be from 0 to 1";
+        }
+        self.hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::Config))?;
+        self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)
+    }
+
+    fn check_times(&self) -> Result<(), Error> {
+        refuse_if! {
+            self.call_timeout.is_zero() => "call_timeout: must be above zero";
+            self.attempt_timeout.is_zero() => "attempt_timeout: must be above zero";
+            self.connect_timeout.is_zero() => "connect_timeout: must be above zero";
+            self.queue_timeout == Some(Duration::ZERO) => "queue_timeout: must be above zero";
+            self.read_idle_timeout.is_zero() => "read_idle_timeout: must be above zero";
+            self.acquire_timeout.is_zero() => "acquire_timeout: must be above zero";
+            self.restart_period.is_zero() => "restart_period: must be above zero";
+            self.heartbeat_timeout < SHORTEST_HEARTBEAT_TIMEOUT =>
+                "heartbeat_timeout: must be at least 300 ms";
+            self.replace_blocked_after < self.heartbeat_timeout =>
+                "replace_blocked_after: must be at least heartbeat_timeout";
+        }
+        Ok(())
+    }
+
+    fn check_health_check(&self, base: &BaseUrl) -> Result<(), Error> {
+        let breaker = self.circuit_breaker.as_ref();
+        let target = breaker.and_then(CircuitBreaker::health_check_target);
+        target.map_or(Ok(()), |target| base.join(target).map(drop)).map_err(|error| {
+            Error::config("circuit_breaker: health_check is no target below the base URL")
+                .with_source(error)
+        })
+    }
+
+    /// Checks what concerns the connections, those kept open, and their sockets.
     fn check_connections(&self) -> Result<(), Error> {
         let seconds = MIN_KEEPALIVE..=MAX_KEEPALIVE;
         refuse_if! {
+            !(1..=65_536).contains(&self.connections_per_worker) =>
+                "connections_per_worker: must be from 1 to 65536";
             self.min_connections > self.workers * self.connections_per_worker =>
                 "min_connections: must be at most workers x connections_per_worker";
             self.min_connections > 0 && self.max_lifetime.is_zero() =>

@@ -6,10 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::TryAcquireError;
+
 use super::{Call, SharedCounters};
 use crate::{
     error::{Error, ErrorKind},
-    permits::{NoPermit, Permit, Semaphore},
+    permits::{Permit, Semaphore},
     stats::WaitCause,
     timers::Timers,
 };
@@ -41,8 +43,8 @@ impl Admission {
     pub(crate) async fn permit(&self, call: &Arc<Call>) -> Result<Permit, Error> {
         match self.semaphore.try_acquire() {
             Ok(permit) => return Ok(permit),
-            Err(NoPermit::Closed) => return Err(Error::shutting_down()),
-            Err(NoPermit::Busy) => {}
+            Err(TryAcquireError::Closed) => return Err(Error::shutting_down()),
+            Err(TryAcquireError::NoPermits) => {}
         }
         let timeout = call.request.own_queue_timeout();
         if timeout == Some(Duration::ZERO) {

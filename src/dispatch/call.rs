@@ -3,21 +3,19 @@
 
 use std::{
     fmt,
-    future::poll_fn,
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 
-use futures::task::AtomicWaker;
 use http::Uri;
 use tokio::sync::oneshot;
 
 use super::Tenant;
 use crate::{
+    cancel_flag::CancelFlag,
     error::{Delivery, Error},
     lock::lock,
     permits::InFlight,
@@ -64,8 +62,7 @@ pub(crate) struct Call {
     has_run: AtomicBool,
     losses: AtomicU32,
     on_the_wire: AtomicBool,
-    cancelled: AtomicBool,
-    cancel_waker: AtomicWaker,
+    cancelled: CancelFlag,
     /// Where it is at the moment.
     in_flight: Mutex<Weak<InFlight>>,
     reply: Mutex<Option<oneshot::Sender<Answer>>>,
@@ -95,8 +92,7 @@ impl Call {
             has_run: AtomicBool::new(false),
             losses: AtomicU32::new(0),
             on_the_wire: AtomicBool::new(false),
-            cancelled: AtomicBool::new(false),
-            cancel_waker: AtomicWaker::new(),
+            cancelled: CancelFlag::default(),
             in_flight: Mutex::default(),
             reply: Mutex::new(Some(reply)),
         }
@@ -138,29 +134,23 @@ impl Call {
     /// checks whether the call is cancelled, in one order for all threads: so no attempt begins
     /// after the error has said that nothing was sent.
     pub(crate) fn fail(&self, error: Error) {
-        self.cancelled.store(true, Ordering::SeqCst);
+        self.cancelled.set();
         let delivery = if self.attempts() == 0 { Delivery::NotSent } else { Delivery::Unknown };
         self.answer(Err(error.with_delivery(delivery)));
-        self.cancel_waker.wake();
     }
 
     /// Ends the call without an answer: nobody waits for it any more.
     pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::SeqCst);
-        self.cancel_waker.wake();
+        self.cancelled.set();
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
+        self.cancelled.is_set()
     }
 
     /// Resolves when the call is cancelled. One task at a time may wait.
     pub(crate) async fn cancelled(&self) {
-        poll_fn(|cx| {
-            self.cancel_waker.register(cx.waker());
-            if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        self.cancelled.wait().await;
     }
 
     /// Attempts made so far, including those after a token refresh.

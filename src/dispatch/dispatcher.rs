@@ -175,8 +175,8 @@ impl Dispatcher {
         answer.await
     }
 
-    /// Gives a call to the worker with the fewest calls in flight. With no worker
-    /// alive, the call goes to the supervisor, which places it when there is one.
+    /// Gives a call to the least loaded worker: the one with the fewest calls in flight. With no
+    /// worker alive, the call goes to the supervisor, which places it when there is one.
     fn place(&self, call: &Arc<Call>, permit: Permit) {
         let mut job = Job::new(call, permit, &self.supervisor);
         let routes = self.routes.borrow().clone();
@@ -240,9 +240,9 @@ impl Dispatcher {
     /// The calls that are on `worker` at the moment.
     pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<InFlight>)> {
         let calls = lock(&self.jobs).all().into_iter();
-        let seated =
+        let placed =
             calls.filter_map(|call| call.in_flight().upgrade().map(|in_flight| (call, in_flight)));
-        seated.filter(|(_, in_flight)| in_flight.is_on(worker)).collect()
+        placed.filter(|(_, in_flight)| in_flight.is_on(worker)).collect()
     }
 
     /// Calls that have ended without `worker`'s answer but are still on it.

@@ -21,32 +21,38 @@ impl Connected {
     }
 }
 
-/// A handle of a pool that starts on first use.
-pub(crate) trait Connect: Send + Sync {
-    /// Signs the resume tokens of its streams.
-    fn signer(&self) -> Signer;
-
-    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>>;
-}
-
-/// Makes calls with the pool's own tokens, and does not keep the pool alive.
-impl Connect for Dispatcher {
-    fn signer(&self) -> Signer {
-        self.config.settings.signer()
-    }
-
-    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
-        let caller = Caller::new(self, None);
-        Box::pin(async { Ok(Arc::new(Connected::new(caller, None))) })
-    }
-}
-
 /// A link to a pool, made from an [`AwwPool`](crate::AwwPool) or from an `Arc` or a
-/// reference of one. It keeps the pool alive.
+/// reference of one. It keeps the pool alive, and starts it on first use.
 #[derive(Clone)]
-pub struct PoolLink(pub(crate) Arc<dyn Connect>);
+pub struct PoolLink {
+    /// Signs the resume tokens of streams.
+    pub(crate) signer: Signer,
+    connect: Arc<dyn Fn() -> Connecting + Send + Sync>,
+}
+
+type Connecting = BoxFuture<'static, Result<Arc<Connected>, Error>>;
 
 impl PoolLink {
+    pub(crate) fn new(
+        signer: Signer,
+        connect: impl Fn() -> Connecting + Send + Sync + 'static,
+    ) -> Self {
+        Self { signer, connect: Arc::new(connect) }
+    }
+
+    /// A link that makes calls with the pool's own tokens, and does not keep the pool alive.
+    pub(crate) fn of_pool(dispatcher: Arc<Dispatcher>) -> Self {
+        Self::new(dispatcher.config.settings.signer(), move || {
+            let caller = Caller::new(Arc::clone(&dispatcher), None);
+            Box::pin(async { Ok(Arc::new(Connected::new(caller, None))) })
+        })
+    }
+
+    /// The pool, which has started.
+    pub(crate) async fn connect(&self) -> Result<Arc<Connected>, Error> {
+        (self.connect)().await
+    }
+
     /// Runs work of so many units, as `coop` counts them: on a thread for long work if it would take
     /// too long here.
     pub(crate) async fn run<R: Send + 'static>(
@@ -57,13 +63,13 @@ impl PoolLink {
         if units < LONG_WORK {
             return Ok(work());
         }
-        let connected = self.0.connect().await?;
+        let connected = self.connect().await?;
         connected.caller.dispatcher.blocking().work(work).await
     }
 }
 
 impl fmt::Debug for PoolLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PoolLink").finish_non_exhaustive()
+        f.debug_struct("PoolLink").finish_non_exhaustive()
     }
 }

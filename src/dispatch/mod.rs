@@ -23,7 +23,7 @@ pub(crate) use dispatcher::Dispatcher;
 pub(crate) use job::{
     CancellationToken, Job, PagerGuard, Route, Routes, StartPager, SupervisorRequest,
 };
+pub(crate) use link::Connected;
 pub use link::PoolLink;
-pub(crate) use link::{Connect, Connected};
 pub(crate) use shared_breaker::{BreakerPermit, SharedBreaker};
 pub(crate) use tenant::Tenant;

@@ -15,10 +15,7 @@ use super::{
     ledger::{Client, Ledger},
     policy::RateLimitPolicy,
 };
-use crate::{
-    error::{Error, ErrorKind},
-    lock::lock,
-};
+use crate::{error::Error, lock::lock};
 
 /// Enforces rate-limit policies on the clients of a server, and reports the remaining quota to
 /// them.
@@ -86,8 +83,9 @@ impl RateLimitPolicyEnforcer {
     /// Enforces `policies`, all of them for every request.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if there is no policy, two have the same name, or one has a name
-    /// that is not printable ASCII, a quota of zero or a window that is not of whole seconds.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no policy, two have the same
+    /// name, or one has a name that is not printable ASCII, a quota of zero or a window that is not
+    /// of whole seconds.
     pub fn new(policies: impl IntoIterator<Item = RateLimitPolicy>) -> Result<Self, Error> {
         let policies: Arc<[RateLimitPolicy]> = policies.into_iter().collect();
         policies.iter().try_for_each(RateLimitPolicy::validate)?;
@@ -95,10 +93,10 @@ impl RateLimitPolicyEnforcer {
             policies[..n].iter().any(|other| other.name == policy.name)
         };
         if policies.is_empty() {
-            return Err(Error::new(ErrorKind::Config, "policies: there must be at least one"));
+            return Err(Error::config("policies: there must be at least one"));
         }
         if policies.iter().enumerate().any(is_double) {
-            return Err(Error::new(ErrorKind::Config, "policy name: two policies have the same"));
+            return Err(Error::config("policy name: two policies have the same"));
         }
         Ok(Self {
             ledger: Arc::new(Mutex::new(Ledger::new(&policies, Instant::now()))),

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    error::{Error, ErrorKind},
-    rate_limit::Bucket,
-};
+use crate::{error::Error, rate_limit::Bucket};
 
 /// A quota of requests per time window, with the name that the header fields carry.
 #[derive(Clone, Debug)]
@@ -62,7 +59,7 @@ impl RateLimitPolicy {
         } else {
             return Ok(());
         };
-        Err(Error::new(ErrorKind::Config, what))
+        Err(Error::config(what))
     }
 
     /// The count of a new client, or of a network that has the quota `times` times. Its windows

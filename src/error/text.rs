@@ -7,8 +7,8 @@ use http::header::LOCATION;
 use super::{Error, Inner};
 use crate::response::Response;
 
-/// How many characters of a redirect target are shown.
-const SHOWN: usize = 200;
+/// The most characters of a URL that are shown.
+const MOST_SHOWN: usize = 200;
 
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,26 +45,34 @@ pub(super) fn answered(response: &Response) -> Cow<'static, str> {
     let location = response.headers().get(LOCATION).filter(|_| status.is_redirection());
     match location {
         Some(location) => {
-            format!("the server redirects the request to {}", place(location.as_bytes())).into()
+            let shown = without_query(&String::from_utf8_lossy(location.as_bytes()));
+            let target = if shown.is_empty() { "another query" } else { &shown };
+            format!("the server redirects the request to {target}").into()
         }
         None if status.is_client_error() => "the server refused the request".into(),
         None => format!("the server answered {}", status.as_u16()).into(),
     }
 }
 
-/// A URL that is safe to show.
-fn place(location: &[u8]) -> String {
-    let location = String::from_utf8_lossy(location);
-    let url = location.split(['?', '#']).next().unwrap_or_default();
+/// The part of a URL that may be shown: without user info, query and fragment, and not too long. A
+/// password may hold any character, so of an authority whose port is no number nothing is shown, nor
+/// of what follows it.
+pub(crate) fn without_query(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
     let shown = match url.split_once("//") {
         Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}//{host}{path}")
+            let (_, port) = host.rsplit_once(':').unwrap_or_default();
+            let is_valid = port.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit());
+            match is_valid {
+                true => format!("{scheme}//{host}{path}"),
+                false => format!("{scheme}//…"),
+            }
         }
         _ => url.to_owned(),
     };
-    if shown.is_empty() { "another query".to_owned() } else { shown.chars().take(SHOWN).collect() }
+    shown.chars().take(MOST_SHOWN).collect()
 }
 
 impl Error {
@@ -117,18 +125,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redirect_names_its_target_without_what_may_be_secret() {
-        for (location, shown) in [
+    fn a_url_is_shown_without_what_may_be_secret() {
+        for (url, shown) in [
             ("/rows/7/?key=canary#canary", "/rows/7/"),
             ("https://user:canary@host:8/rows//7", "https://host:8/rows//7"),
+            ("https://user:canary@host:8/a@b/?key=x", "https://host:8/a@b/"),
             ("https://user:canary@host", "https://host"),
             ("//canary@host/a@b", "//host/a@b"),
+            ("//canary@host", "//host"),
             ("/a//b@c", "/a//b@c"),
-            ("?key=canary", "another query"),
+            ("rows/@me#?", "rows/@me"),
+            ("https://[::1]/rows?key=canary", "https://[::1]/rows"),
+            ("https://user:canary@[::1]:8/rows", "https://[::1]:8/rows"),
+            // apache/maka#4597, ansible/apme#354: a password with the sign that ends it.
+            ("https://user:can@ary@host/rows", "https://host/rows"),
+            // bug-ops/deps-lsp#826, CherryHQ/cherry-studio#20324: one that ends the authority.
+            ("https://user:can?ary@host/rows", "https://…"),
+            ("https://user:can#ary@host/rows", "https://…"),
+            ("https://user:can/ary@host/rows", "https://…"),
+            ("?key=canary", ""),
         ] {
-            assert_eq!(place(location.as_bytes()), shown);
+            assert_eq!(without_query(url), shown);
         }
-        assert_eq!(place(&[0xe9; 999]).chars().count(), SHOWN);
+        assert_eq!(without_query(&"\u{e9}".repeat(999)).chars().count(), MOST_SHOWN);
+    }
+
+    #[test]
+    fn a_redirect_to_another_query_says_so() {
+        let mut response = Response::new(StatusCode::FOUND, "");
+        response.headers_mut().insert(LOCATION, "?key=canary".parse().unwrap());
+        assert_eq!(answered(&response), "the server redirects the request to another query");
     }
 
     #[test]

@@ -3,14 +3,14 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::prefetcher::Prefetcher;
-use crate::dispatch::PagerGuard;
+use crate::{dispatch::PagerGuard, lock::lock};
 
 /// Drives the fetching of pages for one stream.
 struct Pager {
@@ -28,7 +28,7 @@ pub(super) fn start(
     alive: oneshot::Sender<()>,
     guard: PagerGuard,
 ) {
-    let number = prefetcher.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
+    let number = lock(&prefetcher).next_pager();
     Pager { prefetcher, number, _alive: alive, _guard: guard }.start();
 }
 
@@ -37,9 +37,7 @@ impl Actor for Pager {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let (prefetcher, number) = (Arc::clone(&self.prefetcher), self.number);
-        let fetching = poll_fn(move |cx| {
-            prefetcher.lock().unwrap_or_else(PoisonError::into_inner).poll(number, cx)
-        });
+        let fetching = poll_fn(move |cx| lock(&prefetcher).poll(number, cx));
         ctx.spawn(fetching.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 }

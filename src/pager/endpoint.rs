@@ -265,7 +265,7 @@ impl Endpoint {
             Err(error) => error,
         };
         let allowed = self.paging.allowed()?.into_iter().find(|allowed| allowed.join(url).is_ok());
-        allowed.map(|allowed| Request::get(url).elsewhere(allowed)).ok_or_else(|| {
+        allowed.map(|allowed| Request::get(url).with_other_base(allowed)).ok_or_else(|| {
             let what = format!(
                 "the next page is at {}, outside the pool's base URL, and nothing that \
                  Paging::allow_origin names leads there; if the API names itself by another \

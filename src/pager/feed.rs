@@ -3,7 +3,7 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
     vec,
 };
@@ -22,7 +22,7 @@ use super::{
     prefetcher::{Horizon, Prefetcher, QueuedPage},
     strategy::{PageAddress, Position},
 };
-use crate::{dispatch::Connected, error::Error};
+use crate::{dispatch::Connected, error::Error, lock::lock};
 
 /// How many pagers in a row may die without a page. This bounds pagers that die by themselves;
 /// calls that kill their worker are bounded elsewhere.
@@ -114,14 +114,14 @@ impl Feed {
 
     /// Continues at `address`, although the latest page contradicts that.
     pub(super) fn go_on(&mut self, address: PageAddress, horizon: Horizon) {
-        self.prefetcher.lock().unwrap_or_else(PoisonError::into_inner).go_on(address);
+        lock(&self.prefetcher).go_on(address);
         self.horizon.send_replace(horizon);
     }
 
     /// Drops what was fetched from page `index` on, which is not where it was expected.
     pub(super) fn begin_again(&mut self, index: u64, horizon: Horizon) {
         // While the lock is held no page arrives, and no older horizon is processed.
-        let mut prefetcher = self.prefetcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prefetcher = lock(&self.prefetcher);
         prefetcher.begin_again(index, horizon);
         while self.pages.try_recv().is_ok() {}
         self.horizon.send_replace(horizon);

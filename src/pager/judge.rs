@@ -106,8 +106,8 @@ impl Judge {
     }
 
     /// Whether an error means that the place of a page, which an earlier one named, has expired.
-    pub(super) fn has_expired(&self, address: Option<&PageAddress>, error: &Error) -> bool {
-        let is_named = address.is_some_and(|address| *address != PageAddress::Start);
+    pub(super) fn has_expired(&self, address: &PageAddress, error: &Error) -> bool {
+        let is_named = *address != PageAddress::Start;
         let body = || error.response().map(Response::body);
         is_named
             && self.endpoint.paging.is_chained()
@@ -128,7 +128,7 @@ impl Judge {
     /// The error for a verdict.
     fn failure(&self, verdict: Verdict, body: &str) -> Option<Error> {
         let (kind, what) = match verdict {
-            Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
+            Verdict::More | Verdict::Moved | Verdict::Last => return None,
             Verdict::Loop => (ErrorKind::PageLoop, self.repeated()),
             Verdict::Unpaged => {
                 let what = "every page is the same; if the API does not page, use Paging::none()";

@@ -19,7 +19,6 @@ mod page;
 mod page_window;
 mod prefetcher;
 mod reader;
-mod reorder;
 mod resume_token;
 mod strategy;
 mod stream;

@@ -4,7 +4,7 @@ use http::Uri;
 use url::{Url, form_urlencoded};
 
 use super::strategy::UrlPart;
-use crate::base_url::BaseUrl;
+use crate::{base_url::BaseUrl, error::without_query};
 
 /// The part of a next URL that is followed in a read of `endpoint`, unless it is the whole URL.
 pub(super) fn followed(url: &str, part: UrlPart, endpoint: &str) -> Option<String> {
@@ -41,7 +41,7 @@ pub(super) fn is_of(url: &Uri, endpoint: &Uri) -> bool {
 /// A URL without parts that may be secret.
 pub(super) fn shown(url: &str) -> String {
     match Url::parse(url) {
-        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Ok(url) => without_query(url.as_str()),
         Err(_) => "another place".into(),
     }
 }

@@ -1,15 +1,7 @@
 //! [pure] Finds a reference to a next page at a place that no setting names, which tells that the
 //! paging of an endpoint is configured for another API.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
-
-use crate::path::Key;
+use crate::path::each_field;
 
 /// The keys of references to a next page and of flags that there is one, in small letters and
 /// without other characters.
@@ -57,7 +49,7 @@ const MOST_DEPTH: usize = 4;
 /// The path of a reference to a next page, or of a flag that there is one, in the JSON of a page
 /// whose items may have been cut out.
 pub(super) fn next_page(page: &str) -> Option<String> {
-    Search { path: "", depth: 0 }.through(page)
+    find(page, "", 0)
 }
 
 /// A key without its case and without marks: `@odata.nextLink` is `odatanextlink`.
@@ -68,58 +60,34 @@ fn plain(key: &str) -> String {
 /// Whether the value of such a key says that there is a next page: a text, a number above zero,
 /// `true`, or an object with a URL in `href`.
 fn is_said(value: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Link<'a> {
-        #[serde(borrow)]
-        href: Key<'a>,
-    }
+    let is_text = |value: &str| value.starts_with('"') && value.len() > 2;
     match value.as_bytes().first() {
-        Some(b'"') => value.len() > 2,
         Some(b'0'..=b'9') => value.parse() != Ok(0.0),
         Some(b't') => true,
-        Some(b'{') => serde_json::from_str::<Link<'_>>(value)
-            .is_ok_and(|Link { href: Key(href) }| !href.is_empty()),
-        _ => false,
-    }
-}
-
-/// Looks through an object at a path.
-struct Search<'a> {
-    path: &'a str,
-    depth: usize,
-}
-
-impl Search<'_> {
-    /// What is not an object has no keys.
-    fn through(self, text: &str) -> Option<String> {
-        serde_json::Deserializer::from_str(text).deserialize_map(self).ok()?
-    }
-}
-
-impl<'de> Visitor<'de> for Search<'_> {
-    type Value = Option<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut found = None;
-        while let Some(Key(key)) = map.next_key()? {
-            let text = map.next_value::<&RawValue>()?.get();
-            let name = plain(&key);
-            if found.is_some() {
-                continue;
-            }
-            if NEXT.contains(&name.as_str()) {
-                found = is_said(text).then(|| below(self.path, &key));
-            } else if AROUND.contains(&name.as_str()) && self.depth < MOST_DEPTH {
-                let path = below(self.path, &key);
-                found = Search { path: &path, depth: self.depth + 1 }.through(text);
-            }
+        Some(b'{') => {
+            let mut has_url = false;
+            let read = each_field(value, |key, field| has_url |= key == "href" && is_text(field));
+            read.is_ok() && has_url
         }
-        Ok(found)
+        _ => is_text(value),
     }
+}
+
+/// Looks through an object at `path`. What is not an object has no keys.
+fn find(object: &str, path: &str, depth: usize) -> Option<String> {
+    let mut found = None;
+    let read = each_field(object, |key, value| {
+        if found.is_some() {
+            return;
+        }
+        let name = plain(&key);
+        if NEXT.contains(&name.as_str()) {
+            found = is_said(value).then(|| below(path, &key));
+        } else if AROUND.contains(&name.as_str()) && depth < MOST_DEPTH {
+            found = find(value, &below(path, &key), depth + 1);
+        }
+    });
+    read.ok().and(found)
 }
 
 fn below(path: &str, key: &str) -> String {
@@ -142,6 +110,13 @@ mod tests {
             (r#"{"response_metadata": {"next_cursor": "dXNl"}}"#, "response_metadata.next_cursor"),
             (r#"{"data": {"pageInfo": {"hasNextPage": true}}}"#, "data.pageInfo.hasNextPage"),
             (r#"{"has_more": true, "data": []}"#, "has_more"),
+            (r#"{"\u006eext": "/2"}"#, "next"),
+            (r#"{"next": null, "next": "/2"}"#, "next"),
+            // redux-json-api/redux-json-api#171
+            (
+                r#"{"links": {"next": {"meta": {}, "href": "/2?start=25\u0026count=25"}}}"#,
+                "links.next",
+            ),
         ] {
             assert_eq!(next_page(page).as_deref(), Some(path), "{page}");
         }

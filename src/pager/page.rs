@@ -10,7 +10,7 @@ use super::{
     endpoint::{Endpoint, FetchedPage},
     envelope::Envelope,
     facts::PageInfo,
-    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList, Taken},
+    format::{Decode, DecodedPage, ItemDecoder, ItemList, Taken, decode_by},
     strategy::{PageAddress, Paging},
 };
 use crate::{
@@ -27,7 +27,7 @@ pub(super) type Built<T> = (Option<Result<T, Error>>, Taken);
 /// A page of which items are taken, one by one or several at a time.
 pub(super) struct OpenPage<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
-    decoder: Arc<dyn ErasedDecoder<T>>,
+    decoder: Decode<T>,
     pub(super) response: Response,
     pub(super) list: ItemList,
     /// How far the items were built.
@@ -59,7 +59,7 @@ impl<T: Send + 'static> OpenPage<T> {
     /// [`ErrorKind::Decode`] if the body is not text.
     pub(super) fn open(
         endpoint: &Arc<Endpoint>,
-        decoder: &Arc<dyn ErasedDecoder<T>>,
+        decoder: &Decode<T>,
         FetchedPage { response, effort, .. }: FetchedPage,
         list: Option<ItemList>,
         number: u64,
@@ -136,7 +136,7 @@ impl<T: Send + 'static> OpenPage<T> {
         let (decoder, response) = (Arc::clone(&self.decoder), self.response.clone());
         let (list, progress, connected) = (self.list.clone(), self.progress, Arc::clone(connected));
         Some(Box::pin(async move {
-            let build = move || build_next(&*decoder, &response, &list, progress);
+            let build = move || build_next(&decoder, &response, &list, progress);
             let built = connected.caller.dispatcher.blocking().work(build).await;
             built.unwrap_or_else(|error| (Some(Err(error)), progress))
         }))
@@ -205,7 +205,7 @@ impl<T: Send + 'static> OpenPage<T> {
             return None;
         }
         let (next, progress) = self.ahead.take().unwrap_or_else(|| {
-            build_next(&*self.decoder, &self.response, &self.list, self.progress)
+            build_next(&self.decoder, &self.response, &self.list, self.progress)
         });
         self.progress = progress;
         if matches!(next, Some(Ok(_))) {
@@ -317,14 +317,14 @@ impl<T: Send + 'static> OpenPage<T> {
 
 /// Builds the next item of a page.
 fn build_next<T>(
-    decoder: &dyn ErasedDecoder<T>,
+    decoder: &Decode<T>,
     response: &Response,
     list: &ItemList,
     mut progress: Taken,
 ) -> Built<T> {
     let panicked = || Some(Err(Error::new(ErrorKind::Callback, "building the items panicked")));
     // The code that builds an item may be a user's.
-    let next = catch_panic(|| decoder.next(response, list, &mut progress));
+    let next = catch_panic(|| decoder(response, list, &mut progress));
     (next.unwrap_or_else(panicked), progress)
 }
 
@@ -346,8 +346,8 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     endpoint.envelope = Arc::new(envelope.clone());
     endpoint.bounds = bounds.begun(Instant::now());
     let endpoint = Arc::new(endpoint);
-    let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
-    let connected = pool.into().0.connect().await?;
+    let decoder = decode_by(decoder);
+    let connected = pool.into().connect().await?;
     paging.check_origins(&connected.caller.dispatcher.config)?;
     let page = async {
         let mut fetched = endpoint.fetch(&connected.caller, index, address, size).await?;

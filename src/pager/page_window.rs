@@ -4,13 +4,16 @@
 //! are bounded by `dispatch/byte_budget.rs`. Knows nothing of what pages are.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::Context,
 };
 
 use futures::task::AtomicWaker;
 
-use crate::dispatch::{ByteBudget, HeldBytes};
+use crate::{
+    dispatch::{ByteBudget, HeldBytes},
+    lock::lock,
+};
 
 /// The window of one read.
 pub(super) struct PageWindow {
@@ -80,7 +83,7 @@ impl PageWindow {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 }
 

@@ -3,6 +3,7 @@
 //! actor: whoever polls it drives it.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -18,7 +19,6 @@ use super::{
     endpoint::{Endpoint, FetchedPage},
     mode::ReadMode,
     page_window::{PagePermit, PageWindow},
-    reorder::Reorder,
     strategy::{PageAddress, Position, Seen, Stride, is_zero},
 };
 use crate::{
@@ -29,9 +29,8 @@ use crate::{
 /// A page on its way to the reader, with its permit of the window.
 pub(super) struct QueuedPage {
     pub(super) page: Result<FetchedPage, Error>,
-    /// Its address; `None` for an error without a request.
-    pub(super) address: Option<PageAddress>,
-    pub(super) permit: Option<PagePermit>,
+    pub(super) address: PageAddress,
+    pub(super) permit: PagePermit,
 }
 
 /// Which pages of the set may be requested.
@@ -52,7 +51,7 @@ impl Horizon {
 }
 
 /// How the addresses of pages are found.
-enum Route {
+enum Addressing {
     /// By their index in the set.
     Numbered,
     /// By the stride of the horizon.
@@ -72,14 +71,17 @@ pub(super) struct Prefetcher {
     pagers: u64,
     /// The next page to request.
     next: u64,
-    route: Route,
+    addressing: Addressing,
     horizon: Horizon,
     /// Updates of the horizon. It ends when the reader is dropped.
     news: BoxStream<'static, Horizon>,
     /// A permit for each page that may be in flight or in memory.
     pub(super) window: Arc<PageWindow>,
     fetches: FuturesUnordered<BoxFuture<'static, (u64, QueuedPage)>>,
-    arrived: Reorder<QueuedPage>,
+    /// Pages that have arrived before one that is due.
+    arrived: BTreeMap<u64, QueuedPage>,
+    /// The next page to deliver.
+    due: u64,
     /// How many pages have arrived.
     come: usize,
     /// The size of the largest of them in bytes; each page in flight counts as that large.
@@ -106,7 +108,7 @@ impl Prefetcher {
         let window = PageWindow::new(endpoint.window(), endpoint.byte_budget, caller.page_bytes());
         let prefetcher = Self {
             window,
-            route: Route::of(&endpoint, start),
+            addressing: Addressing::of(&endpoint, start),
             caller,
             endpoint,
             pagers: 0,
@@ -114,7 +116,8 @@ impl Prefetcher {
             horizon,
             news: news.boxed(),
             fetches: FuturesUnordered::new(),
-            arrived: Reorder::from(start.index),
+            arrived: BTreeMap::new(),
+            due: start.index,
             come: 0,
             largest: 0,
             pages,
@@ -126,14 +129,14 @@ impl Prefetcher {
     /// continues there when it is woken.
     pub(super) fn begin_again(&mut self, index: u64, horizon: Horizon) {
         self.fetches.clear();
-        self.arrived = Reorder::from(index);
-        self.next = index;
+        self.arrived.clear();
+        (self.next, self.due) = (index, index);
         self.horizon = horizon;
     }
 
     /// Continues at `address`, if the link of the latest page was not followed.
     pub(super) fn go_on(&mut self, address: PageAddress) {
-        if let Route::Chained { next, .. } = &mut self.route {
+        if let Addressing::Chained { next, .. } = &mut self.addressing {
             *next = Some(address);
         }
     }
@@ -173,7 +176,11 @@ impl Prefetcher {
 
     /// Delivers all pages that are in order at once, so that the reader wakes once.
     fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<QueuedPage>>> {
-        let pages = self.arrived.take_ready();
+        let mut pages = Vec::new();
+        while let Some(page) = self.arrived.remove(&self.due) {
+            pages.push(page);
+            self.due += 1;
+        }
         match pages.last().map(|last| &last.page) {
             // Nothing after an error is read.
             Some(Err(_)) => self.next = u64::MAX,
@@ -188,20 +195,17 @@ impl Prefetcher {
         let bytes = page.as_ref().map_or(0, |fetched| fetched.response.body().len());
         self.come = self.come.saturating_add(1);
         self.largest = self.largest.max(bytes);
-        if let Some(permit) = permit {
-            permit.charge(bytes);
-        }
+        permit.charge(bytes);
     }
 
     /// Records the address of the page after this one. A page at an address where the read has
     /// been, with the same result as then, is a loop.
     fn follow(&mut self, queued: &mut QueuedPage) {
-        let Route::Chained { next, seen, first } = &mut self.route else { return };
+        let Addressing::Chained { next, seen, first } = &mut self.addressing else { return };
         let Ok(FetchedPage { scan: Some(scan), .. }) = &queued.page else { return };
         let is_first_again = first.is_some_and(|first| first == scan.content && scan.items > 0);
         first.get_or_insert(scan.content);
-        let at_zero =
-            matches!(&queued.address, Some(PageAddress::Cursor(cursor)) if is_zero(cursor));
+        let at_zero = matches!(&queued.address, PageAddress::Cursor(cursor) if is_zero(cursor));
         let what = if is_first_again && at_zero {
             "the cursor 0 leads to the first page again; if it means the end, set \
              Paging::zero_cursor_ends"
@@ -225,11 +229,9 @@ impl Prefetcher {
                 break;
             };
             let index = self.next;
-            let Some(address) = self.route.turn_to(index, &self.horizon) else { break };
+            let Some(address) = self.addressing.turn_to(index, &self.horizon) else { break };
             let page = self.endpoint.fetch(&self.caller, index, address.clone(), None);
-            let deliver = move |page| {
-                (index, QueuedPage { page, address: Some(address), permit: Some(permit) })
-            };
+            let deliver = move |page| (index, QueuedPage { page, address, permit });
             self.fetches.push(page.map(deliver).boxed());
             self.next += 1;
         }
@@ -240,7 +242,7 @@ impl Prefetcher {
     fn may_ask(&self) -> bool {
         let under_way = self.fetches.len();
         let is_free = self.endpoint.mode != ReadMode::Overlap || under_way == 0;
-        is_free && self.route.is_known() && under_way < self.width()
+        is_free && self.addressing.is_known() && under_way < self.width()
     }
 
     /// The expected size of the next page, as far as known.
@@ -261,7 +263,7 @@ impl Prefetcher {
     }
 }
 
-impl Route {
+impl Addressing {
     fn of(endpoint: &Endpoint, start: &Position) -> Self {
         match &start.address {
             Some(PageAddress::Page(_)) => Self::Numbered,

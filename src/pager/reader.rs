@@ -18,7 +18,7 @@ use super::{
     endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
     feed::Feed,
-    format::{ErasedDecoder, ItemList, same_items},
+    format::{Decode, ItemList, same_items},
     judge::Judge,
     page::{Built, OpenPage},
     page_window::PagePermit,
@@ -35,7 +35,7 @@ use crate::{
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
-    decoder: Arc<dyn ErasedDecoder<T>>,
+    decoder: Decode<T>,
     /// `None` once the last page was taken. Dropped before any page that keeps a permit.
     feed: Option<Feed>,
     judge: Judge,
@@ -83,14 +83,14 @@ impl<T: Send + 'static> Reader<T> {
     pub(super) async fn open(
         link: PoolLink,
         mut endpoint: Endpoint,
-        decoder: Arc<dyn ErasedDecoder<T>>,
+        decoder: Decode<T>,
         position: Position,
     ) -> Result<Self, Error> {
         endpoint.paging.check()?;
         endpoint.priority = endpoint.priority.or_else(Priority::of_scope);
         endpoint.bounds = endpoint.bounds.begun(Instant::now());
         position.check(&endpoint.paging)?;
-        let connected = link.0.connect().await?;
+        let connected = link.connect().await?;
         endpoint.paging.check_origins(&connected.caller.dispatcher.config)?;
         let endpoint = Arc::new(endpoint);
         let plan = Plan::new(endpoint.paging.clone(), &position);
@@ -208,26 +208,18 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Processes the next page. Its permit is returned once the page is judged, so that no page is
     /// requested in its place if it is the last one, and, if there are several permits, consumed.
-    fn take(&mut self, QueuedPage { page, address, mut permit }: QueuedPage) -> Result<(), Error> {
+    fn take(&mut self, QueuedPage { page, address, permit }: QueuedPage) -> Result<(), Error> {
         self.at_hand = self.index;
         self.endpoint.bounds.check_time(Instant::now)?;
         let mut fetched = match page {
-            Err(error) if self.judge.has_expired(address.as_ref(), &error) => {
-                return self.begin_again(error);
-            }
-            Err(error) => {
-                self.arrive(address);
-                self.judge.miss(self.index, error)?;
-                self.feed = None;
-                self.position.go_to(self.index, None, self.judge.plan.rows);
-                return Ok(());
-            }
             Ok(fetched) => fetched,
+            Err(error) => return self.take_failure(address, error),
         };
+        let mut permit = Some(permit);
         if self.endpoint.counts_the_page_at_hand() {
             self.held = permit.take();
         }
-        let mut scan = fetched.scan.take();
+        let scan = fetched.scan.take();
         let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
@@ -246,10 +238,32 @@ impl<T: Send + 'static> Reader<T> {
         // are returned, which costs a scan. A promised page belongs to the set whatever it says,
         // so it is judged from what was built of it.
         self.is_judged = repeats || !page.has_items() || !is_promised || scan.is_some();
-        if !self.is_judged {
-            self.page = Some(page);
-            return Ok(());
+        if self.is_judged {
+            self.judge_unread(&page, scan, repeats)?;
         }
+        self.page = Some(page);
+        Ok(())
+    }
+
+    /// Processes the failure of the next page.
+    fn take_failure(&mut self, address: PageAddress, error: Error) -> Result<(), Error> {
+        if self.judge.has_expired(&address, &error) {
+            return self.begin_again(error);
+        }
+        self.arrive(address);
+        self.judge.miss(self.index, error)?;
+        self.feed = None;
+        self.position.go_to(self.index, None, self.judge.plan.rows);
+        Ok(())
+    }
+
+    /// Judges a page before any of its items is read, by its scan or by a survey.
+    fn judge_unread(
+        &mut self,
+        page: &OpenPage<T>,
+        mut scan: Option<Box<PageScan>>,
+        repeats: bool,
+    ) -> Result<(), Error> {
         let (items, info, overlooked) = match &mut scan {
             Some(scan) => (scan.items, scan.info, scan.overlooked.take()),
             None => {
@@ -266,14 +280,13 @@ impl<T: Send + 'static> Reader<T> {
             Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
             concluded => concluded?,
         }
-        self.page = Some(page);
         Ok(())
     }
 
     /// Moves the position to the page that has arrived.
-    fn arrive(&mut self, address: Option<PageAddress>) {
-        if address.is_some() && self.behind == 0 {
-            self.position.go_to(self.index, address, self.judge.plan.rows);
+    fn arrive(&mut self, address: PageAddress) {
+        if self.behind == 0 {
+            self.position.go_to(self.index, Some(address), self.judge.plan.rows);
         }
     }
 
@@ -327,7 +340,7 @@ impl<T: Send + 'static> Reader<T> {
             self.following = named.or_else(|| self.judge.plan.address(self.index + 1));
             if let Some(feed) = &mut self.feed {
                 match (verdict, &self.following) {
-                    (Verdict::Elsewhere, _) => feed.begin_again(self.index + 1, horizon),
+                    (Verdict::Moved, _) => feed.begin_again(self.index + 1, horizon),
                     (_, Some(address)) if !is_asked_for => feed.go_on(address.clone(), horizon),
                     _ => feed.set_horizon(horizon),
                 }

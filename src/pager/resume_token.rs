@@ -14,7 +14,7 @@ use super::{
     strategy::{Paging, Position},
 };
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     signer::{Signer, UNSIGNED},
 };
 
@@ -130,11 +130,10 @@ impl ResumeToken {
     }
 
     /// # Errors
-    /// [`ErrorKind::Config`] for a token of another read than `own`, saying what differs, and for
-    /// one that `signer` has not signed.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a token of another read than `own`,
+    /// saying what differs, and for one that `signer` has not signed.
     pub(super) fn check(&self, own: &ReadIdentity, signer: &Signer) -> Result<(), Error> {
-        let refused =
-            |what: &str| Err(Error::new(ErrorKind::Config, format!("resume_from: {what}")));
+        let refused = |what: &str| Err(Error::config(format!("resume_from: {what}")));
         if let Some(difference) = self.identity.difference(own) {
             return refused(&format!("the token is of a read with {difference}"));
         }
@@ -149,26 +148,26 @@ impl FromStr for ResumeToken {
     type Err = Error;
 
     /// # Errors
-    /// [`ErrorKind::Config`] for text that [`to_text`](Self::to_text) has not made, and for text of
-    /// another version, which is named.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for text that [`to_text`](Self::to_text) has
+    /// not made, and for text of another version, which is named.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = |what: String| Error::new(ErrorKind::Config, what);
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
         let content = match bytes.split_first() {
             Some((&VERSION, content)) => serde_json::from_slice(content).ok(),
             Some((&UNTOLD, _)) if serde_json::from_slice::<Position>(&bytes).is_ok() => {
                 let what = "the resume token is of a version before 1, which does not say what \
                             it is of";
-                return Err(invalid(what.into()));
+                return Err(Error::config(what));
             }
             Some((version, [b'{', ..])) => {
-                let what = format!("the resume token is of version {version}, not of {VERSION}");
-                return Err(invalid(what));
+                return Err(Error::config(format!(
+                    "the resume token is of version {version}, not of {VERSION}"
+                )));
             }
             _ => None,
         };
         let Content { at: position, of: identity, by: signature } =
-            content.ok_or_else(|| invalid("the text is no resume token".into()))?;
+            content.ok_or_else(|| Error::config("the text is no resume token"))?;
         Ok(Self { position, identity, signature })
     }
 }

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::{
     endpoint::Endpoint,
     envelope::Envelope,
-    format::{ItemDecoder, Typed},
+    format::{ItemDecoder, Typed, decode_by},
     mode::ReadMode,
     reader::Reader,
     resume_token::ResumeToken,
@@ -72,7 +72,7 @@ impl PaginatedStream<serde_json::Value> {
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
             StreamState::Idle { link, endpoint, start, token, .. } => {
-                let decoder = Arc::new(Typed::<T>::new());
+                let decoder = decode_by(Typed::<T>::new());
                 StreamState::Idle { link, endpoint, decoder, start, token }
             }
             state => StreamState::Done(state.place()),
@@ -90,8 +90,8 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ) -> Self {
         let endpoint = Box::new(Endpoint::new(endpoint.into()));
         let link = pool.into();
-        let signer = link.0.signer();
-        let decoder = Arc::new(decoder);
+        let signer = link.signer.clone();
+        let decoder = decode_by(decoder);
         let state = StreamState::Idle { link, endpoint, decoder, start: None, token: None };
         Self { state, signer, told: None }
     }

@@ -3,19 +3,16 @@
 //! worker does counts.
 
 use std::{
-    future::poll_fn,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
     time::Instant,
 };
 
-use futures::task::AtomicWaker;
-
 use super::Permit;
 use crate::{
+    cancel_flag::CancelFlag,
     error::{Error, ErrorKind},
     events::Attempt,
     lock::lock,
@@ -49,8 +46,7 @@ pub(crate) struct InFlight {
     worker: AtomicU64,
     state: Mutex<State>,
     /// Set together with `stage`, for readers without the lock.
-    is_revoked: AtomicBool,
-    waker: AtomicWaker,
+    revoked: CancelFlag,
 }
 
 struct State {
@@ -84,8 +80,7 @@ impl InFlight {
                 second_permit: None,
                 attempts: [None; 2],
             }),
-            is_revoked: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
+            revoked: CancelFlag::default(),
         }
     }
 
@@ -181,24 +176,19 @@ impl InFlight {
         let stage = state.stage.take_if(|stage| may(*stage))?;
         let attempts = std::mem::take(&mut state.attempts);
         let spare = state.take_spare();
-        self.is_revoked.store(true, Ordering::Release);
+        self.revoked.set();
         drop(state);
         drop(spare);
-        self.waker.wake();
         Some((stage, attempts))
     }
 
     pub(crate) fn is_revoked(&self) -> bool {
-        self.is_revoked.load(Ordering::Acquire)
+        self.revoked.is_set()
     }
 
     /// Resolves when the call is taken away. One task at a time may wait.
     pub(crate) async fn revoked(&self) {
-        poll_fn(|cx| {
-            self.waker.register(cx.waker());
-            if self.is_revoked() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        self.revoked.wait().await;
     }
 }
 

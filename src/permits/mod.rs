@@ -7,4 +7,4 @@ mod semaphore;
 
 pub(crate) use in_flight::{InFlight, Stage};
 pub(crate) use priority_queue::{Queue, QueuePosition};
-pub(crate) use semaphore::{NoPermit, Permit, Semaphore};
+pub(crate) use semaphore::{Permit, Semaphore};

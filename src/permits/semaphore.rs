@@ -1,7 +1,7 @@
-//! A semaphore with a priority queue. A permit that is returned while somebody waits goes to the
-//! next in the queue and to nobody else; a free permit that nobody waits for is taken and returned
-//! without a lock. The number of permits may change while some are held: surplus ones are dropped
-//! when they are returned.
+//! The concurrency limit of a pool: a semaphore with a priority queue. A permit that is returned
+//! while somebody waits goes to the next in the queue and to nobody else; a free permit that nobody
+//! waits for is taken and returned without a lock. The number of permits may change while some are
+//! held: surplus ones are dropped when they are returned.
 
 use std::{
     future::Future,
@@ -12,6 +12,8 @@ use std::{
     },
     task::{Context, Poll, Waker},
 };
+
+use tokio::sync::TryAcquireError;
 
 use super::priority_queue::{Queue, QueuePosition};
 use crate::{lock::lock, priority::Priority};
@@ -33,15 +35,6 @@ pub(crate) struct Semaphore {
     size: AtomicUsize,
     /// Permits, held or free, that must not be given out again.
     owed: AtomicUsize,
-}
-
-/// Why there is no permit at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPermit {
-    /// None is free, or others wait.
-    Busy,
-    /// There are no more.
-    Closed,
 }
 
 impl Semaphore {
@@ -91,18 +84,18 @@ impl Semaphore {
     }
 
     /// A permit, if one is free and nobody waits.
-    pub(crate) fn try_acquire(self: &Arc<Self>) -> Result<Permit, NoPermit> {
+    pub(crate) fn try_acquire(self: &Arc<Self>) -> Result<Permit, TryAcquireError> {
         let take = |state: usize| {
             (state & (CLOSED | QUEUED) == 0).then(|| state.checked_sub(ONE)).flatten()
         };
         match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
             Ok(_) => Ok(Permit(Arc::clone(self))),
-            Err(state) if state & CLOSED != 0 => Err(NoPermit::Closed),
-            Err(_) => Err(NoPermit::Busy),
+            Err(state) if state & CLOSED != 0 => Err(TryAcquireError::Closed),
+            Err(_) => Err(TryAcquireError::NoPermits),
         }
     }
 
-    /// Waits for a permit; the error is [`NoPermit::Closed`]. Dropping the future leaves the
+    /// Waits for a permit; the error is [`TryAcquireError::Closed`]. Dropping the future leaves the
     /// queue, and a permit that was on its way goes to the next.
     pub(crate) fn acquire(self: &Arc<Self>, priority: Priority) -> Acquire {
         Acquire { permits: Arc::clone(self), priority, place: None }
@@ -181,7 +174,7 @@ pub(crate) struct Acquire {
 }
 
 impl Future for Acquire {
-    type Output = Result<Permit, NoPermit>;
+    type Output = Result<Permit, TryAcquireError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let permits = Arc::clone(&self.permits);
@@ -193,14 +186,14 @@ impl Future for Acquire {
                 None => Some(Ok(())),
                 Some(_) if is_closed => {
                     queue.remove(place);
-                    Some(Err(NoPermit::Closed))
+                    Some(Err(TryAcquireError::Closed))
                 }
                 Some(waker) => {
                     waker.clone_from(cx.waker());
                     None
                 }
             },
-            None if is_closed => Some(Err(NoPermit::Closed)),
+            None if is_closed => Some(Err(TryAcquireError::Closed)),
             None if state >= ONE => {
                 permits.state.fetch_sub(ONE, Ordering::AcqRel);
                 Some(Ok(()))
@@ -253,7 +246,7 @@ mod tests {
         assert!(low.as_mut().now_or_never().is_none());
         assert!(high.as_mut().now_or_never().is_none());
         drop(held);
-        assert_eq!(permits.try_acquire().err(), Some(NoPermit::Busy));
+        assert_eq!(permits.try_acquire().err(), Some(TryAcquireError::NoPermits));
         assert!(low.as_mut().now_or_never().is_none());
         let got = high.now_or_never().unwrap();
         drop(got);
@@ -269,10 +262,10 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         permits.close();
         drop(held);
-        assert_eq!(waiting.now_or_never().unwrap().err(), Some(NoPermit::Closed));
-        assert_eq!(permits.try_acquire().err(), Some(NoPermit::Closed));
+        assert_eq!(waiting.now_or_never().unwrap().err(), Some(TryAcquireError::Closed));
+        assert_eq!(permits.try_acquire().err(), Some(TryAcquireError::Closed));
         let late = permits.acquire(Priority::High).now_or_never().unwrap();
-        assert_eq!(late.err(), Some(NoPermit::Closed));
+        assert_eq!(late.err(), Some(TryAcquireError::Closed));
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl AwwPool {
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn set_rate(&self, requests_per_second: Option<Decimal>) -> Result<(), Error> {
         self.for_the_pool("set_rate: it concerns the whole pool, not one handle")?;
-        let set = SetRate(requests_per_second);
+        let set = SetRate::new(requests_per_second);
         self.address().await?.send(set).await.map_err(|_| Error::gone())?
     }
 }

@@ -24,7 +24,7 @@ impl AwwPool {
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn resize(&self, workers: usize) -> Result<(), Error> {
         self.for_the_pool("resize: it concerns the whole pool, not one handle")?;
-        self.address().await?.send(Resize(workers)).await.map_err(|_| Error::gone())?
+        self.address().await?.send(Resize::new(workers)).await.map_err(|_| Error::gone())?
     }
 }
 

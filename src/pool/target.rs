@@ -1,10 +1,7 @@
 //! Where the requests of a pool go.
 
 use super::{AwwPool, PoolBuilder};
-use crate::{
-    base_url::BaseUrl,
-    error::{Error, ErrorKind},
-};
+use crate::{base_url::BaseUrl, error::Error};
 
 impl AwwPool {
     /// What every target is below.
@@ -17,17 +14,18 @@ impl AwwPool {
     /// Checks whether pages may be at `origin`, a base URL that must be below one of `allowed`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the origin.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the origin.
     pub(crate) fn check_origin(&self, origin: &str, allowed: &[String]) -> Result<(), Error> {
-        let not_a_base = |source| {
-            Error::new(ErrorKind::Config, "allow_origin: is not a base URL").with_source(source)
-        };
+        let not_a_base =
+            |source| Error::config("allow_origin: is not a base URL").with_source(source);
         let other = BaseUrl::parse(origin).map_err(not_a_base)?;
         let allowed = allowed.iter().map(|base| BaseUrl::parse(base));
         let allowed = allowed.collect::<Result<Vec<_>, _>>().map_err(not_a_base)?;
         if !allowed.iter().any(|base| base.join(origin).is_ok()) {
-            let what = format!("allow_origins: the program does not allow {}", other.as_uri()?);
-            return Err(Error::new(ErrorKind::Config, what));
+            return Err(Error::config(format!(
+                "allow_origins: the program does not allow {}",
+                other.as_uri()?
+            )));
         }
         self.inner.config.check_origin(&self.base_url()?, &other)
     }

@@ -9,7 +9,7 @@ use super::{AwwPool, PoolBuilder};
 use crate::{
     config::PoolConfig,
     dispatch::Tenant,
-    error::{Error, ErrorKind},
+    error::Error,
     request::Request,
     supervisor::messages::InvalidateToken,
     token_manager::{Credentials, Token, TokenSource},
@@ -75,7 +75,7 @@ impl AwwPool {
     /// concerns the whole pool is refused to it: [`resize`](Self::resize),
     /// [`set_rate`](Self::set_rate) and the [`supervisor`](Self::supervisor) address, where
     /// messages go out with the pool's own credentials unless they name the handle
-    /// ([`FetchBy`](crate::messages::FetchBy)). A default `Authorization` or `Cookie`
+    /// ([`Fetch::by`](crate::messages::Fetch::by)). A default `Authorization` or `Cookie`
     /// header is the pool's own too and does not go out with its calls; all other default headers
     /// do, so none of them should identify anybody.
     ///
@@ -94,15 +94,16 @@ impl AwwPool {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a number of tokens out of range, for a source that does not
-    /// serve it, and in a pool with
-    /// [`rate_limit_per_token`](PoolBuilder::rate_limit_per_token), which is for the pool's
-    /// own tokens alone. Nothing is sent and nothing starts here.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number of tokens out of range, for a
+    /// source that does not serve it, and in a pool with
+    /// [`rate_limit_per_token`](PoolBuilder::rate_limit_per_token), which is for the pool's own
+    /// tokens alone. Nothing is sent and nothing starts here.
     pub fn with_credentials(&self, credentials: Credentials) -> Result<Self, Error> {
         let config = &self.inner.config;
         if config.rate_limit_per_token.is_some() {
-            let what = "with_credentials: rate_limit_per_token is for the pool's own tokens";
-            return Err(Error::new(ErrorKind::Config, what));
+            return Err(Error::config(
+                "with_credentials: rate_limit_per_token is for the pool's own tokens",
+            ));
         }
         credentials.validate()?;
         let tenant = Arc::new(Tenant::new(config, credentials, Instant::now()));
@@ -113,7 +114,7 @@ impl AwwPool {
     /// its own.
     pub(super) fn for_the_pool(&self, what: &'static str) -> Result<(), Error> {
         match self.tenant {
-            Some(_) => Err(Error::new(ErrorKind::Config, what)),
+            Some(_) => Err(Error::config(what)),
             None => Ok(()),
         }
     }
@@ -124,15 +125,15 @@ impl AwwPool {
     /// under way brings. Nothing is acquired before a call needs it.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no such token, [`ErrorKind::ShuttingDown`] when the
-    /// pool or the handle has ended.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when there is no such token,
+    /// [`ErrorKind::ShuttingDown`] when the pool or the handle has ended.
     pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
         let supervisor = self.address().await?;
         if let Some(tenant) = &self.tenant {
             let is_over = tenant.is_closed() || !supervisor.connected();
             return if is_over { Err(Error::gone()) } else { tenant.tokens.invalidate(slot) };
         }
-        supervisor.send(InvalidateToken(slot)).await.map_err(|_| Error::gone())?
+        supervisor.send(InvalidateToken::new(slot)).await.map_err(|_| Error::gone())?
     }
 }
 

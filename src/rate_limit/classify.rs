@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::{dampener::Slower, quota::Quota, reading::quota, retry_after::retry_after};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     response::{Action, Ruling},
 };
 
@@ -37,17 +37,18 @@ pub(crate) struct AnswerRules {
 
 impl AnswerRules {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
         // A 401 is about the token.
         if !self.limits.iter().all(|code| (400..600).contains(code) && *code != 401) {
-            return invalid("limit_statuses: must be from 400 to 599, and not 401");
+            return Err(Error::config("limit_statuses: must be from 400 to 599, and not 401"));
         }
         let mut slower = self.slower.iter().flatten();
         if !slower.all(|code| (400..600).contains(code) && *code != 401) {
-            return invalid("slow_down_statuses: must be from 400 to 599, and not 401");
+            return Err(Error::config("slow_down_statuses: must be from 400 to 599, and not 401"));
         }
         if !self.worth_a_wait.iter().all(|code| (400..500).contains(code) && *code != 401) {
-            return invalid("retry_after_statuses: must be from 400 to 499, and not 401");
+            return Err(Error::config(
+                "retry_after_statuses: must be from 400 to 499, and not 401",
+            ));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{BareItem, Item};
 
 use super::{
-    quota::{Policy, State, integer, items, policy},
+    quota::{QuotaPolicy, QuotaState, integer, items, policy},
     retry_after::sent_at,
     times,
 };
@@ -48,8 +48,8 @@ pub(super) fn states(
     headers: &HeaderMap,
     now: SystemTime,
     unread: &mut Vec<HeaderName>,
-) -> Vec<State> {
-    let mut groups: Vec<(_, State)> = Vec::new();
+) -> Vec<QuotaState> {
+    let mut groups: Vec<(_, QuotaState)> = Vec::new();
     let mut states = Vec::new();
     for field in headers.keys().filter(|field| may_tell(field)) {
         let Some(name) = name(field.as_str()) else { continue };
@@ -58,7 +58,7 @@ pub(super) fn states(
         if name.kind == Kind::All {
             let told = list(&value, || sent_at(headers, now));
             // A remaining count without a reset time cannot be observed.
-            if !matches!(told, Ok(None | Some(State { reset: Some(_), .. }))) {
+            if !matches!(told, Ok(None | Some(QuotaState { reset: Some(_), .. }))) {
                 unread.push(field.clone());
             }
             states.extend(told.ok().flatten());
@@ -67,7 +67,7 @@ pub(super) fn states(
         let at = groups.iter().position(|(about, _)| *about == name.about);
         let at = at.unwrap_or_else(|| {
             let Name { about, counts_requests, .. } = name;
-            groups.push((about, State { counts_requests, ..State::EMPTY }));
+            groups.push((about, QuotaState { counts_requests, ..QuotaState::EMPTY }));
             groups.len() - 1
         });
         let (_, group) = &mut groups[at];
@@ -119,7 +119,7 @@ fn name(name: &str) -> Option<Name<'_>> {
     Some(all)
 }
 
-fn slowest(limits: Vec<(f64, Option<u64>)>) -> Option<Policy> {
+fn slowest(limits: Vec<(f64, Option<u64>)>) -> Option<QuotaPolicy> {
     let limits = limits.into_iter();
     let policies = limits.filter_map(|(quota, window)| Some(policy(quota as u64, window?)));
     policies.min_by(|a, b| a.rate().total_cmp(&b.rate()))
@@ -159,9 +159,9 @@ fn reset(values: &[&[u8]], in_millis: bool, since: impl Fn() -> Duration) -> Res
 
 /// The quota in one field: `total=100; remaining=99; resets=41`, or `32/40`, which means 32 of 40
 /// are used. Anything else says nothing about what is left.
-fn list(value: &[u8], since: impl Fn() -> Duration) -> Result<Option<State>, ()> {
+fn list(value: &[u8], since: impl Fn() -> Duration) -> Result<Option<QuotaState>, ()> {
     let Ok(value) = text(value) else { return Ok(None) };
-    let mut state = State::EMPTY;
+    let mut state = QuotaState::EMPTY;
     for part in value.split([';', ',']) {
         let (key, value) = part.split_once('=').unwrap_or(("", part));
         let value = value.trim().trim_matches('"');

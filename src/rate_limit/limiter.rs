@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::{bucket::Bucket, timer::timer};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     lock::lock,
     permits::{self, InFlight, Queue},
     priority::Priority,
@@ -62,11 +62,11 @@ impl RateLimiter {
     /// pause. 19 decimal places of `rate` count.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if `rate` is below 10⁻⁹ or `burst` is zero.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `rate` is below 10⁻⁹ or `burst` is zero.
     pub fn new(rate: Decimal, burst: u32) -> Result<Self, Error> {
         check_rate(rate)?;
         if burst == 0 {
-            return Err(Error::new(ErrorKind::Config, "burst: must be at least 1"));
+            return Err(Error::config("burst: must be at least 1"));
         }
         Ok(Self::with_bucket(Bucket::new(rate, burst, now())))
     }
@@ -79,7 +79,8 @@ impl RateLimiter {
     /// taken, and those behind move up.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if it has to wait and the system has no thread for the timers.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it has to wait and the system has no
+    /// thread for the timers.
     pub async fn acquire(&self) -> Result<(), Error> {
         if self.try_acquire().is_ok() {
             return Ok(());
@@ -110,7 +111,8 @@ impl RateLimiter {
     /// permits saved so far are kept.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if `rate` is below 10⁻⁹; then nothing changes.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `rate` is below 10⁻⁹; then nothing
+    /// changes.
     pub fn set_rate(&self, rate: Decimal) -> Result<(), Error> {
         check_rate(rate)?;
         let mut state = lock(&self.state);
@@ -190,7 +192,7 @@ impl QueueGuard<'_> {
     /// when it has been: timers are late.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no timer.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when there is no timer.
     pub(crate) async fn ready(&self) -> Result<Instant, Error> {
         let mut due = None;
         loop {
@@ -257,8 +259,7 @@ impl Drop for QueueGuard<'_> {
 
 fn check_rate(rate: Decimal) -> Result<(), Error> {
     if rate < SLOWEST {
-        let what = "rate: must be at least 0.000000001 requests per second";
-        return Err(Error::new(ErrorKind::Config, what));
+        return Err(Error::config("rate: must be at least 0.000000001 requests per second"));
     }
     Ok(())
 }
@@ -407,7 +408,7 @@ mod tests {
         for rate in [Decimal::ZERO, Decimal::NEGATIVE_ONE, Decimal::new(1, 10)] {
             let error = limiter.set_rate(rate).unwrap_err();
             assert!(error.to_string().contains("rate:"), "{error}");
-            assert_eq!(RateLimiter::new(rate, 1).unwrap_err().kind(), ErrorKind::Config);
+            assert_eq!(RateLimiter::new(rate, 1).unwrap_err().kind(), crate::ErrorKind::Config);
         }
         assert!(RateLimiter::new(Decimal::ONE, 0).unwrap_err().to_string().contains("burst:"));
         assert_eq!(limiter.try_acquire(), Err(millis(100)));

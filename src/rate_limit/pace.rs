@@ -13,6 +13,9 @@ use super::{
     times::LONGEST,
 };
 
+/// A change of the rate by less than this part of it is not reported.
+const NOTICEABLE: f64 = 0.2;
+
 /// The rate of an API and the resulting permits.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
@@ -29,6 +32,8 @@ pub(crate) struct Pace {
     set: (f64, u32),
     /// Whether the API has set the pace.
     is_paced: bool,
+    /// The rate that was last reported, in requests per second.
+    told: f64,
 }
 
 impl Pace {
@@ -44,12 +49,15 @@ impl Pace {
         let dampener = use_dampener.then(|| Dampener::new(now));
         let set = (f64::INFINITY, 0);
         let (learned, bucket, is_paced) = (None, None, false);
-        let mut pace = Self { limit, burst, dampener, learned, longest, bucket, set, is_paced };
+        let told = f64::INFINITY;
+        let mut pace =
+            Self { limit, burst, dampener, learned, longest, bucket, set, is_paced, told };
         if let Some(rate) = limit {
             let burst = pace.burst_of(rate);
             pace.set = (per_second(rate), burst);
             pace.bucket = Some(Bucket::new(rate, burst, now));
         }
+        pace.told = pace.rate(now);
         pace
     }
 
@@ -113,6 +121,18 @@ impl Pace {
             Some(limit) if asked >= per_second(limit) => Some(limit),
             _ => Decimal::try_from(asked).ok().map(|rate| rate.round_dp(3).normalize()),
         }
+    }
+
+    /// Whether `rate` is to be reported, since it differs noticeably from the one that was reported
+    /// last, or `anyway`.
+    pub(super) fn tells(&mut self, rate: f64, anyway: bool) -> bool {
+        // The difference of two infinite rates is NaN, and so no change.
+        let is_change = (rate - self.told).abs() > NOTICEABLE * self.told
+            || rate.is_finite() != self.told.is_finite();
+        if is_change || anyway {
+            self.told = rate;
+        }
+        is_change || anyway
     }
 
     /// How long a caller behind `ahead` others waits for a permit, or until that wait may turn

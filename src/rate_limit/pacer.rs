@@ -18,9 +18,6 @@ use crate::{
     stats::Stats,
 };
 
-/// A change of the rate by less than this part of it is not reported.
-const NOTICEABLE: f64 = 0.2;
-
 /// The one pace of a pool.
 pub(crate) struct Pacer {
     /// Whether every call may pass.
@@ -31,14 +28,8 @@ pub(crate) struct Pacer {
     has_queue: AtomicBool,
     in_flight: AtomicU64,
     /// Locked for a few instructions at a time.
-    state: Mutex<State>,
+    pace: Mutex<Pace>,
     events: Arc<Events>,
-}
-
-struct State {
-    pace: Pace,
-    /// The last reported rate, in requests per second.
-    told: f64,
 }
 
 /// An attempt in flight.
@@ -48,13 +39,13 @@ pub(crate) struct PacedAttempt<'a> {
 }
 
 impl Pacer {
-    pub(crate) fn new(pace: Pace, events: Arc<Events>, now: Instant) -> Self {
+    pub(crate) fn new(pace: Pace, events: Arc<Events>) -> Self {
         Self {
             is_open: AtomicBool::new(pace.limit().is_none()),
             is_watching: AtomicBool::new(pace.is_watching()),
             has_queue: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
-            state: Mutex::new(State { told: pace.rate(now), pace }),
+            pace: Mutex::new(pace),
             events,
         }
     }
@@ -66,15 +57,15 @@ impl Pacer {
 
     /// Whether the API has set the pace, by a refusal or by a quota.
     pub(crate) fn is_paced(&self, now: Instant) -> bool {
-        lock(&self.state).pace.asked(now).is_finite()
+        lock(&self.pace).asked(now).is_finite()
     }
 
     /// Sets another limit, or none.
     pub(crate) fn set_limit(&self, limit: Option<Decimal>, now: Instant) {
-        let mut state = lock(&self.state);
-        state.pace.set_limit(limit, now);
-        self.is_watching.store(state.pace.is_watching(), Ordering::Release);
-        self.tell(&mut state, Some(RateCause::Set), now);
+        let mut pace = lock(&self.pace);
+        pace.set_limit(limit, now);
+        self.is_watching.store(pace.is_watching(), Ordering::Release);
+        self.tell(&mut pace, Some(RateCause::Set), now);
     }
 
     /// Counts an attempt that begins at `now`, if the pace depends on its end.
@@ -87,9 +78,9 @@ impl Pacer {
 
     /// The least wait of a caller behind `ahead` others.
     pub(crate) fn ready_in(&self, ahead: u64, now: Instant) -> Duration {
-        let mut state = lock(&self.state);
-        let wait = state.pace.ready_in(ahead, now);
-        self.tell(&mut state, None, now);
+        let mut pace = lock(&self.pace);
+        let wait = pace.ready_in(ahead, now);
+        self.tell(&mut pace, None, now);
         wait
     }
 
@@ -106,9 +97,9 @@ impl Pacer {
     /// Takes a permit, which costs `cost` if the API has set the pace and so many are saved; or
     /// returns the time until there is one.
     pub(crate) fn take(&self, cost: u32, now: Instant) -> Result<(), Duration> {
-        let mut state = lock(&self.state);
-        let taken = state.pace.take(cost, now);
-        self.tell(&mut state, None, now);
+        let mut pace = lock(&self.pace);
+        let taken = pace.take(cost, now);
+        self.tell(&mut pace, None, now);
         taken
     }
 
@@ -119,22 +110,18 @@ impl Pacer {
 
     /// Writes the rates into a snapshot.
     pub(crate) fn write(&self, stats: &mut Stats) {
-        let state = lock(&self.state);
-        stats.rate_limit = state.pace.limit();
-        stats.rate = state.pace.shown(Instant::now());
+        let pace = lock(&self.pace);
+        stats.rate_limit = pace.limit();
+        stats.rate = pace.shown(Instant::now());
     }
 
     /// Publishes the rate at `now` to the workers and the observers.
-    fn tell(&self, state: &mut State, cause: Option<RateCause>, now: Instant) {
-        let rate = state.pace.rate(now);
+    fn tell(&self, pace: &mut Pace, cause: Option<RateCause>, now: Instant) {
+        let rate = pace.rate(now);
         self.is_open.store(rate.is_infinite(), Ordering::Release);
-        // The difference of two infinite rates is NaN, and so no change.
-        let is_change = (rate - state.told).abs() > NOTICEABLE * state.told
-            || rate.is_finite() != state.told.is_finite();
-        if is_change || cause == Some(RateCause::Set) {
-            state.told = rate;
+        if pace.tells(rate, cause == Some(RateCause::Set)) {
             let cause = cause.unwrap_or(RateCause::Quota);
-            self.events.emit(|| Event::RateChanged { rate: state.pace.shown(now), cause });
+            self.events.emit(|| Event::RateChanged { rate: pace.shown(now), cause });
         }
     }
 }
@@ -148,9 +135,9 @@ impl PacedAttempt<'_> {
         drop(self);
         let in_flight = pacer.in_flight.load(Ordering::Relaxed);
         let cause = if quota.is_some() { RateCause::Quota } else { RateCause::Refusals };
-        let mut state = lock(&pacer.state);
-        state.pace.ended(slower, quota, in_flight, sent_at, now);
-        pacer.tell(&mut state, Some(cause), now);
+        let mut pace = lock(&pacer.pace);
+        pace.ended(slower, quota, in_flight, sent_at, now);
+        pacer.tell(&mut pace, Some(cause), now);
     }
 }
 

@@ -14,12 +14,12 @@ pub(crate) struct Quota {
     /// The time until there are more. It can be added to any instant.
     pub(crate) reset: Duration,
     /// How the quota is refilled, if the response reports that.
-    pub(crate) policy: Option<Policy>,
+    pub(crate) policy: Option<QuotaPolicy>,
 }
 
 /// A number of requests in any window of a given length.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Policy {
+pub(crate) struct QuotaPolicy {
     pub(crate) quota: u64,
     pub(crate) window: Duration,
 }
@@ -40,7 +40,7 @@ impl Quota {
     }
 }
 
-impl Policy {
+impl QuotaPolicy {
     /// Its refill rate, in requests per second.
     pub(super) fn rate(&self) -> f64 {
         per_second(self.quota, self.window)
@@ -57,16 +57,16 @@ fn per_second(requests: u64, time: Duration) -> f64 {
 }
 
 /// What is reported of one quota, perhaps incomplete.
-pub(super) struct State {
+pub(super) struct QuotaState {
     pub(super) name: Option<String>,
     pub(super) remaining: Option<u64>,
     pub(super) reset: Option<Duration>,
     /// `None` without a window, and for quotas of something else than requests.
-    pub(super) policy: Option<Policy>,
+    pub(super) policy: Option<QuotaPolicy>,
     pub(super) counts_requests: bool,
 }
 
-impl State {
+impl QuotaState {
     pub(super) const EMPTY: Self =
         Self { name: None, remaining: None, reset: None, policy: None, counts_requests: true };
 }
@@ -87,8 +87,8 @@ pub(super) fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, ()>
     value.map(Some).ok_or(())
 }
 
-pub(super) fn policy(quota: u64, window: u64) -> Policy {
-    Policy { quota, window: seconds(window as f64) }
+pub(super) fn policy(quota: u64, window: u64) -> QuotaPolicy {
+    QuotaPolicy { quota, window: seconds(window as f64) }
 }
 
 /// A number of seconds, at least 0 and at most what can be added to any instant.

@@ -17,7 +17,7 @@ use sfv::{BareItem, Dictionary, Item, ListEntry, Parser, StringRef, TokenRef};
 
 use super::{
     counts,
-    quota::{Policy, Quota, State, integer, items, policy, seconds},
+    quota::{Quota, QuotaPolicy, QuotaState, integer, items, policy, seconds},
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -54,13 +54,13 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
             tightest = Some(quota);
         }
     };
-    let is_about = |state: &State, policy: &State| {
+    let is_about = |state: &QuotaState, policy: &QuotaState| {
         state.name == policy.name || state.name.is_none() && listed.len() == 1
     };
     for policy in &listed {
         // If the current state of a quota is reported, that is more exact.
         if !stated.iter().any(|state| state.reset.is_some() && is_about(state, policy)) {
-            policy.policy.map(Policy::untouched).into_iter().for_each(&mut consider);
+            policy.policy.map(QuotaPolicy::untouched).into_iter().for_each(&mut consider);
         }
     }
     let mut reset = None;
@@ -75,7 +75,7 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
             // A quota of something else than requests matters only when it is used up.
             (Some(1..), _) if !state.counts_requests => {}
             (Some(remaining), Some(reset)) => consider(Quota { remaining, reset, policy }),
-            _ => state.policy.map(Policy::untouched).into_iter().for_each(&mut consider),
+            _ => state.policy.map(QuotaPolicy::untouched).into_iter().for_each(&mut consider),
         }
     }
     let is_used_up = stated.iter().any(|state| state.remaining == Some(0));
@@ -102,7 +102,7 @@ fn lines(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
 }
 
 /// `RateLimit-Policy`: a list of names or, in earlier versions, of the quotas themselves.
-fn listed(text: &[u8]) -> Result<Vec<State>, ()> {
+fn listed(text: &[u8]) -> Result<Vec<QuotaState>, ()> {
     let listed = items(text)?.into_iter().map(|Item { bare_item, params }| {
         let quota = match bare_item.as_integer() {
             Some(quota) => u64::try_from(quota).map_err(|_| ())?,
@@ -112,13 +112,13 @@ fn listed(text: &[u8]) -> Result<Vec<State>, ()> {
         let unit = params.get("qu").and_then(BareItem::as_string);
         let counts_requests = unit.is_none_or(|unit| unit.as_str() == "requests");
         let policy = window.filter(|_| counts_requests).map(|window| policy(quota, window));
-        Ok(State { name: name(&bare_item), policy, counts_requests, ..State::EMPTY })
+        Ok(QuotaState { name: name(&bare_item), policy, counts_requests, ..QuotaState::EMPTY })
     });
     listed.collect()
 }
 
 /// `RateLimit`: a list of names with what is left or, in an earlier version, a dictionary.
-fn stated(text: &[u8]) -> Result<Vec<State>, ()> {
+fn stated(text: &[u8]) -> Result<Vec<QuotaState>, ()> {
     let Ok(items) = items(text) else {
         let fields: Dictionary = Parser::new(text).parse().map_err(|_| ())?;
         let field = |key| match fields.get(key) {
@@ -130,14 +130,15 @@ fn stated(text: &[u8]) -> Result<Vec<State>, ()> {
         let (remaining, reset) = (field("remaining"), field("reset"));
         let remaining = remaining.ok_or(())?;
         let reset = Some(seconds(reset.ok_or(())? as f64));
-        let state = State { name: None, remaining: Some(remaining), reset, ..State::EMPTY };
+        let state =
+            QuotaState { name: None, remaining: Some(remaining), reset, ..QuotaState::EMPTY };
         return Ok(vec![state]);
     };
     let stated = items.into_iter().map(|Item { bare_item, params }| {
         let remaining = integer(&params, "r")?.ok_or(())?;
         let reset = integer(&params, "t")?.map(|reset| seconds(reset as f64));
         let name = name(&bare_item);
-        Ok(State { name, remaining: Some(remaining), reset, ..State::EMPTY })
+        Ok(QuotaState { name, remaining: Some(remaining), reset, ..QuotaState::EMPTY })
     });
     stated.collect()
 }
@@ -476,7 +477,7 @@ mod tests {
         let quota = |remaining, reset, policy: Option<(u64, u64)>| Quota {
             remaining,
             reset: secs(reset),
-            policy: policy.map(|(quota, window)| Policy { quota, window: secs(window) }),
+            policy: policy.map(|(quota, window)| QuotaPolicy { quota, window: secs(window) }),
         };
         assert_eq!(quota(50, 100, None).rate(), 0.5);
         assert_eq!(quota(50, 1, Some((100, 10))).rate(), 10.0);

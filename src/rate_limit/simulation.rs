@@ -11,7 +11,7 @@ use std::{
 use super::{
     dampener::Slower,
     pace::Pace,
-    quota::{Policy, Quota},
+    quota::{Quota, QuotaPolicy},
 };
 
 /// How a client reacts to refusals.
@@ -155,7 +155,7 @@ impl Api {
         let quota = Quota {
             remaining: self.left as u64,
             reset: Duration::from_secs(reset.as_secs_f64().ceil() as u64),
-            policy: Some(Policy { quota: most as u64, window }),
+            policy: Some(QuotaPolicy { quota: most as u64, window }),
         };
         let slower = match is_refusal {
             true if self.says_unavailable => Slower::IfOften,

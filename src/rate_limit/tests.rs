@@ -6,7 +6,7 @@ use super::{
     dampener::Slower,
     learned::Learned,
     pace::Pace,
-    quota::{Policy, Quota},
+    quota::{Quota, QuotaPolicy},
     simulation::{Limit, Record, Scene, Strategy, run},
 };
 
@@ -208,7 +208,7 @@ fn a_quota_is_spread_over_the_time_to_its_reset() {
     // Requests in flight may not have been counted.
     learned = Learned::of(quota(50, 10), Some(learned), 30, LENGTH, start);
     assert_eq!(learned.rate(start), 2.0);
-    let policy = Some(Policy { quota: 10, window: Duration::from_secs(10) });
+    let policy = Some(QuotaPolicy { quota: 10, window: Duration::from_secs(10) });
     learned = Learned::of(Quota { policy, ..quota(50, 10) }, Some(learned), 0, LENGTH, start);
     assert_eq!(learned.rate(start), 1.0);
 }

@@ -12,7 +12,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// The runtime of the thread that drives the timers.
 static TIMERS: OnceLock<Option<Handle>> = OnceLock::new();
@@ -24,8 +24,7 @@ pub(super) fn timer(wait: Duration, has_timers: bool) -> Result<Sleep, Error> {
         return Ok(sleep(wait));
     }
     let timers = TIMERS.get_or_init(start).as_ref().ok_or_else(|| {
-        let what = "a rate limiter cannot wait: the system has no thread for its timers";
-        Error::new(ErrorKind::Config, what)
+        Error::config("a rate limiter cannot wait: the system has no thread for its timers")
     })?;
     let _entered = timers.enter();
     Ok(sleep(wait))

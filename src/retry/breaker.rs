@@ -105,22 +105,13 @@ pub(crate) struct Breaker {
     /// How long a probe may block others.
     probe_limit: Duration,
     window: Window,
-    state: State,
+    state: BreakerState,
+    /// When the first probe may go out, if it is open; when another one may, if it is half-open
+    /// and one is out.
+    until: Option<Instant>,
     epoch: u64,
     /// Openings since it was last closed.
     openings: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Closed,
-    Open {
-        until: Instant,
-    },
-    /// The state ends with the probe, if there is one, or at this time.
-    HalfOpen {
-        probe_until: Option<Instant>,
-    },
 }
 
 impl Breaker {
@@ -130,42 +121,35 @@ impl Breaker {
             window: Window::new(settings.window, now),
             settings,
             probe_limit,
-            state: State::Closed,
+            state: BreakerState::Closed,
+            until: None,
             epoch: 0,
             openings: 0,
         }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
-        match self.state {
-            State::Closed => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::HalfOpen { .. } => BreakerState::HalfOpen,
-        }
+        self.state
     }
 
     /// The epoch of every attempt while the breaker is closed.
     pub(crate) fn closed_epoch(&self) -> Option<u64> {
-        (self.state == State::Closed).then_some(self.epoch)
+        (self.state == BreakerState::Closed).then_some(self.epoch)
     }
 
     /// Whether an attempt would be let through at `now`. Changes nothing. If there is a health
     /// check, only health checks are probes.
     pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
-        let left = |until: Instant| {
-            Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
-        };
-        let refusal = match self.state {
-            State::Closed => None,
-            State::Open { until } => left(until).map(Refusal::Wait),
-            State::HalfOpen { probe_until } => probe_until.and_then(left).map(Refusal::Turn),
-        };
-        let is_probe =
-            || kind == CallKind::HealthCheck || self.settings.health_check_target().is_none();
-        match refusal {
-            Some(refusal) => Err(refusal),
-            None if self.state == State::Closed || is_probe() => Ok(()),
-            None => Err(Refusal::Turn(self.probe_limit)),
+        let left = self.until.map(|until| until.saturating_duration_since(now));
+        match (self.state, left.filter(|left| !left.is_zero())) {
+            (BreakerState::Closed, _) => Ok(()),
+            (BreakerState::Open, Some(left)) => Err(Refusal::Wait(left)),
+            (BreakerState::HalfOpen, Some(left)) => Err(Refusal::Turn(left)),
+            (BreakerState::Open | BreakerState::HalfOpen, None) => {
+                let may_probe =
+                    kind == CallKind::HealthCheck || self.settings.health_check_target().is_none();
+                if may_probe { Ok(()) } else { Err(Refusal::Turn(self.probe_limit)) }
+            }
         }
     }
 
@@ -178,9 +162,9 @@ impl Breaker {
     ) -> Result<(u64, Option<Change>), Refusal> {
         self.check(kind, now)?;
         let mut change = None;
-        if self.state != State::Closed {
-            let probe_until = Some(timers::after(now, self.probe_limit));
-            change = self.enter(State::HalfOpen { probe_until }, None);
+        if self.state != BreakerState::Closed {
+            let until = timers::after(now, self.probe_limit);
+            change = self.enter(BreakerState::HalfOpen, Some(until), None);
         }
         Ok((self.epoch, change))
     }
@@ -191,24 +175,24 @@ impl Breaker {
             return None;
         }
         match (self.state, health) {
-            (State::Closed, Health::Good) => {
+            (BreakerState::Closed, Health::Good) => {
                 self.window.record(now, false);
                 None
             }
-            (State::Closed, Health::Bad) => {
+            (BreakerState::Closed, Health::Bad) => {
                 self.window.record(now, true);
                 self.is_too_bad(now).then(|| self.open(now)).flatten()
             }
-            (State::HalfOpen { .. }, Health::Good) => {
+            (BreakerState::HalfOpen, Health::Good) => {
                 self.window.clear();
                 self.openings = 0;
-                self.enter(State::Closed, None)
+                self.enter(BreakerState::Closed, None, None)
             }
-            (State::HalfOpen { .. }, Health::Bad) => self.open(now),
-            (State::HalfOpen { .. }, Health::Unknown) => {
-                self.enter(State::HalfOpen { probe_until: None }, None)
+            (BreakerState::HalfOpen, Health::Bad) => self.open(now),
+            (BreakerState::HalfOpen, Health::Unknown) => {
+                self.enter(BreakerState::HalfOpen, None, None)
             }
-            (State::Closed | State::Open { .. }, _) => None,
+            (BreakerState::Closed | BreakerState::Open, _) => None,
         }
     }
 
@@ -221,15 +205,19 @@ impl Breaker {
     fn open(&mut self, now: Instant) -> Option<Change> {
         let wait = self.settings.open_time_after(self.openings);
         self.openings = self.openings.saturating_add(1);
-        self.enter(State::Open { until: timers::after(now, wait) }, Some(wait))
+        self.enter(BreakerState::Open, Some(timers::after(now, wait)), Some(wait))
     }
 
     /// Begins the next epoch.
-    fn enter(&mut self, state: State, open_for: Option<Duration>) -> Option<Change> {
-        let from = self.state();
-        self.state = state;
+    fn enter(
+        &mut self,
+        to: BreakerState,
+        until: Option<Instant>,
+        open_for: Option<Duration>,
+    ) -> Option<Change> {
+        let from = std::mem::replace(&mut self.state, to);
+        self.until = until;
         self.epoch += 1;
-        let to = self.state();
         (from != to).then_some(Change { from, to, open_for })
     }
 }

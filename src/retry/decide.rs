@@ -19,7 +19,7 @@ const RECONNECT_BASE: Duration = Duration::from_millis(10);
 
 /// The limits of retrying.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
+pub(crate) struct RetryPolicy {
     /// The most attempts one call makes, including the first; at least 1.
     pub(crate) max_attempts: u32,
     /// The upper bound of the first wait; it doubles with every further one.
@@ -35,7 +35,7 @@ pub(crate) struct Policy {
 
 /// What is known after a failed attempt.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt<'a> {
+pub(crate) struct FailedAttempt<'a> {
     /// Counted attempts so far, including this one.
     pub(crate) attempts: u32,
     /// Whether the request may be sent again even if it may have been processed: by its method
@@ -45,7 +45,7 @@ pub(crate) struct Attempt<'a> {
     /// Whether the response is a rate limit or another refusal after which the request was not
     /// processed.
     pub(crate) is_refusal: bool,
-    /// What the response says about another attempt, if the pool heeds that.
+    /// What the response says about another attempt, if the pool observes that.
     pub(crate) should_retry: Option<bool>,
     /// Whether the server requested a wait. Such an attempt is not counted.
     pub(crate) is_asked: bool,
@@ -74,22 +74,22 @@ pub(crate) enum Decision {
     RetryUncounted(Duration),
     /// This wait would pass the deadline: fail at once and report the wait.
     TooLate(Duration),
-    /// The server requests this wait, which is longer than [`Policy::max_retry_after`].
+    /// The server requests this wait, which is longer than [`RetryPolicy::max_retry_after`].
     HoldTooLong(Duration),
 }
 
 /// Decides what follows a failed attempt.
 ///
 /// Attempts count, except those after which the server requested a wait and those that did not
-/// reach it: these are bounded by the deadline and by [`Policy::reconnect`]. With a maximum of
+/// reach it: these are bounded by the deadline and by [`RetryPolicy::reconnect`]. With a maximum of
 /// one attempt there is never a second.
 ///
 /// `withdraw` takes one retry from the budget and returns whether there was one. It is called
 /// last and at most once, so that no retry is paid for that another limit forbids. A wait that
 /// the server requested, and a request that was never sent, cost nothing.
 pub(crate) fn decide(
-    policy: &Policy,
-    attempt: &Attempt<'_>,
+    policy: &RetryPolicy,
+    attempt: &FailedAttempt<'_>,
     withdraw: impl FnOnce() -> bool,
 ) -> Decision {
     let unreached = attempt.unreached.filter(|_| !policy.reconnect.is_zero());
@@ -125,7 +125,7 @@ pub(crate) fn decide(
 
 /// The wait before the next attempt to reconnect: it grows up to a second, and the last attempt
 /// is made when the time is over.
-fn reconnect_in(policy: &Policy, (attempts, lasts): (u32, Duration), jitter: f64) -> Duration {
+fn reconnect_in(policy: &RetryPolicy, (attempts, lasts): (u32, Duration), jitter: f64) -> Duration {
     let base = policy.base.clamp(RECONNECT_BASE, RECONNECT_CAP);
     let cap = policy.cap.clamp(base, RECONNECT_CAP);
     let wait = backoff::full_jitter(base, cap, attempts.saturating_sub(1), jitter);
@@ -146,7 +146,7 @@ pub(crate) fn is_unreached(error: &Error, has_answered: bool) -> bool {
 }
 
 /// Whether another attempt may follow, as far as the server is concerned.
-fn may_follow(attempt: &Attempt<'_>) -> bool {
+fn may_follow(attempt: &FailedAttempt<'_>) -> bool {
     match attempt.should_retry {
         Some(false) => false,
         Some(true) if attempt.idempotent => true,
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::response::Response;
 
-    const POLICY: Policy = Policy {
+    const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 3,
         base: Duration::from_millis(100),
         cap: Duration::from_secs(20),
@@ -206,8 +206,8 @@ mod tests {
         Error::new(kind, "test").with_delivery(delivery)
     }
 
-    fn after(error: &Error) -> Attempt<'_> {
-        Attempt {
+    fn after(error: &Error) -> FailedAttempt<'_> {
+        FailedAttempt {
             attempts: 1,
             idempotent: true,
             error,
@@ -296,18 +296,18 @@ mod tests {
     #[test]
     fn the_last_attempt_is_not_retried() {
         let error = status(503);
-        let last = Attempt { attempts: 3, ..after(&error) };
+        let last = FailedAttempt { attempts: 3, ..after(&error) };
         assert_eq!(decide(&POLICY, &last, || true), Decision::GiveUp);
-        let once = Policy { max_attempts: 1, ..POLICY };
+        let once = RetryPolicy { max_attempts: 1, ..POLICY };
         assert_eq!(decide(&once, &after(&error), || true), Decision::GiveUp);
     }
 
     #[test]
     fn waits_double_and_are_scaled_by_the_jitter() {
         let error = status(503);
-        let policy = Policy { max_attempts: 100, ..POLICY };
+        let policy = RetryPolicy { max_attempts: 100, ..POLICY };
         for (attempts, millis) in [(1, 50), (2, 100), (3, 200), (8, 6_400), (9, 10_000)] {
-            let attempt = Attempt { attempts, ..after(&error) };
+            let attempt = FailedAttempt { attempts, ..after(&error) };
             assert_eq!(
                 decide(&policy, &attempt, || true),
                 Decision::RetryIn(Duration::from_millis(millis)),
@@ -317,8 +317,8 @@ mod tests {
     }
 
     /// After an answer that asked for so long a wait.
-    fn asked(error: &Error, secs: u64) -> Attempt<'_> {
-        Attempt {
+    fn asked(error: &Error, secs: u64) -> FailedAttempt<'_> {
+        FailedAttempt {
             is_asked: secs > 0,
             retry_after: Some(Duration::from_secs(secs)),
             remaining: Duration::from_secs(1_000),
@@ -332,17 +332,17 @@ mod tests {
         for secs in [7, 300] {
             for attempts in [1, 3, 1_000] {
                 let wait = Duration::from_secs(secs);
-                let held = Attempt { attempts, is_held: true, ..asked(&error, secs) };
+                let held = FailedAttempt { attempts, is_held: true, ..asked(&error, secs) };
                 let decision = decide(&POLICY, &held, || panic!("it costs nothing"));
                 assert_eq!(decision, Decision::RetryUncounted(wait));
-                let alone = Attempt { is_held: false, ..held };
+                let alone = FailedAttempt { is_held: false, ..held };
                 let later = wait + Duration::from_millis(50);
                 assert_eq!(decide(&POLICY, &alone, || true), Decision::RetryUncounted(later));
             }
         }
         let wait = Duration::from_secs(301);
         assert_eq!(decide(&POLICY, &asked(&error, 301), || true), Decision::HoldTooLong(wait));
-        let once = Policy { max_attempts: 1, ..POLICY };
+        let once = RetryPolicy { max_attempts: 1, ..POLICY };
         assert_eq!(decide(&once, &asked(&error, 7), || true), Decision::GiveUp);
     }
 
@@ -351,28 +351,28 @@ mod tests {
         let error = status(429);
         let wait = Duration::from_millis(50);
         assert_eq!(decide(&POLICY, &asked(&error, 0), || true), Decision::RetryIn(wait));
-        let last = Attempt { attempts: 3, ..asked(&error, 0) };
+        let last = FailedAttempt { attempts: 3, ..asked(&error, 0) };
         assert_eq!(decide(&POLICY, &last, || true), Decision::GiveUp);
     }
 
     #[test]
     fn what_the_server_says_of_another_attempt_is_heeded_where_it_does_no_harm() {
         let (final_one, passing) = (status(422), status(500));
-        let says = |error, should_retry| Attempt { should_retry, ..after(error) };
+        let says = |error, should_retry| FailedAttempt { should_retry, ..after(error) };
         let gives_up =
-            |attempt: &Attempt<'_>| decide(&POLICY, attempt, || true) == Decision::GiveUp;
+            |attempt: &FailedAttempt<'_>| decide(&POLICY, attempt, || true) == Decision::GiveUp;
         assert!(gives_up(&says(&passing, Some(false))));
         assert!(!gives_up(&says(&final_one, Some(true))));
-        assert!(gives_up(&Attempt { idempotent: false, ..says(&final_one, Some(true)) }));
+        assert!(gives_up(&FailedAttempt { idempotent: false, ..says(&final_one, Some(true)) }));
         assert!(gives_up(&says(&final_one, None)));
-        let refusal = Attempt { is_refusal: true, idempotent: false, ..after(&final_one) };
+        let refusal = FailedAttempt { is_refusal: true, idempotent: false, ..after(&final_one) };
         assert!(!gives_up(&refusal), "it was not processed");
     }
 
     #[test]
     fn an_api_that_is_not_reached_is_tried_for_a_time_whatever_the_number() {
         let refused = failure(ErrorKind::Connect, Delivery::NotSent);
-        let unreached = |attempts, millis| Attempt {
+        let unreached = |attempts, millis| FailedAttempt {
             attempts: 100,
             unreached: Some((attempts, Duration::from_millis(millis))),
             jitter: 0.999_999_999,
@@ -390,18 +390,18 @@ mod tests {
         let last = Decision::RetryUncounted(Duration::from_millis(100));
         assert_eq!(decide(&POLICY, &unreached(30, 14_900), free), last);
         assert_eq!(decide(&POLICY, &unreached(31, 15_000), free), Decision::GiveUp);
-        let counted = Policy { reconnect: Duration::ZERO, ..POLICY };
+        let counted = RetryPolicy { reconnect: Duration::ZERO, ..POLICY };
         assert_eq!(decide(&counted, &unreached(1, 0), || true), Decision::GiveUp);
-        let once = Policy { max_attempts: 1, ..POLICY };
+        let once = RetryPolicy { max_attempts: 1, ..POLICY };
         assert_eq!(decide(&once, &unreached(1, 0), || true), Decision::GiveUp);
         // A request that may have been sent costs a retry, and one that is not idempotent is not
         // retried.
         let reset = failure(ErrorKind::Disconnected, Delivery::Unknown);
-        let reset = Attempt { error: &reset, ..unreached(1, 0) };
+        let reset = FailedAttempt { error: &reset, ..unreached(1, 0) };
         assert_eq!(decide(&POLICY, &reset, || false), Decision::GiveUp);
-        let post = Attempt { idempotent: false, ..reset };
+        let post = FailedAttempt { idempotent: false, ..reset };
         assert_eq!(decide(&POLICY, &post, || true), Decision::GiveUp);
-        let hasty = Policy { base: Duration::ZERO, cap: Duration::ZERO, ..POLICY };
+        let hasty = RetryPolicy { base: Duration::ZERO, cap: Duration::ZERO, ..POLICY };
         let Decision::RetryUncounted(wait) = decide(&hasty, &unreached(5, 0), || true) else {
             panic!("no retry");
         };
@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn a_final_error_stays_final_though_the_server_names_a_wait() {
         let error = status(503);
-        let attempt = Attempt {
+        let attempt = FailedAttempt {
             idempotent: false,
             retry_after: Some(Duration::from_secs(1)),
             ..after(&error)
@@ -445,9 +445,9 @@ mod tests {
     fn a_wait_that_reaches_the_deadline_is_not_begun() {
         let error = status(503);
         let wait = Duration::from_secs(5);
-        let attempt = Attempt { retry_after: Some(wait), remaining: wait, ..after(&error) };
+        let attempt = FailedAttempt { retry_after: Some(wait), remaining: wait, ..after(&error) };
         assert_eq!(decide(&POLICY, &attempt, || true), Decision::TooLate(wait));
-        let spent = Attempt { remaining: Duration::ZERO, jitter: 0.0, ..after(&error) };
+        let spent = FailedAttempt { remaining: Duration::ZERO, jitter: 0.0, ..after(&error) };
         assert_eq!(decide(&POLICY, &spent, || true), Decision::TooLate(Duration::ZERO));
     }
 
@@ -469,7 +469,7 @@ mod tests {
             funds: bool,
         ) {
             let error = status(code);
-            let attempt = Attempt {
+            let attempt = FailedAttempt {
                 attempts,
                 idempotent,
                 is_refusal,

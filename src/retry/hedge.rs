@@ -13,7 +13,7 @@ use crate::{
 /// The largest share of calls that are hedged, unless set otherwise.
 const DEFAULT_SHARE: f64 = 0.05;
 /// Hedges that may be saved up.
-const MOST_SAVED: f64 = 10.0;
+pub(crate) const MOST_HEDGES_SAVED: f64 = 10.0;
 
 /// When a GET that has no response yet is sent a second time, on another connection. The first
 /// good response wins, and the other attempt is cancelled.
@@ -38,47 +38,25 @@ const MOST_SAVED: f64 = 10.0;
 /// # Ok::<(), vantage_api_pool::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "HedgeData")]
-pub struct Hedge {
-    pub(crate) when: When,
-    share: f64,
-}
-
-/// When the second attempt is made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum When {
-    After(Duration),
-    AtPercentile(f64),
-}
-
-/// A [`Hedge`] as data.
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HedgeData {
+pub struct Hedge {
     #[serde(default, with = "optional_duration")]
-    after: Option<Duration>,
-    at_percentile: Option<f64>,
-    at_most: Option<f64>,
+    pub(crate) after: Option<Duration>,
+    #[serde(default)]
+    pub(crate) at_percentile: Option<f64>,
+    #[serde(default = "default_share")]
+    at_most: f64,
 }
 
-impl TryFrom<HedgeData> for Hedge {
-    type Error = &'static str;
-
-    fn try_from(data: HedgeData) -> Result<Self, &'static str> {
-        let hedge = match (data.after, data.at_percentile) {
-            (Some(delay), None) => Self::after(delay),
-            (None, Some(share)) => Self::at_percentile(share),
-            _ => return Err("hedge: must have either `after` or `at_percentile`"),
-        };
-        Ok(data.at_most.map_or(hedge, |share| hedge.at_most(share)))
-    }
+fn default_share() -> f64 {
+    DEFAULT_SHARE
 }
 
 impl Hedge {
     /// After `delay` without a response. It must be above zero.
     #[must_use]
     pub fn after(delay: Duration) -> Self {
-        Self { when: When::After(delay), share: DEFAULT_SHARE }
+        Self { after: Some(delay), at_percentile: None, at_most: DEFAULT_SHARE }
     }
 
     /// After the time within which a `share` of the worker's latest attempts, some thousand,
@@ -86,57 +64,36 @@ impl Hedge {
     /// are known.
     #[must_use]
     pub fn at_percentile(share: f64) -> Self {
-        Self { when: When::AtPercentile(share), share: DEFAULT_SHARE }
+        Self { after: None, at_percentile: Some(share), at_most: DEFAULT_SHARE }
     }
 
     /// The largest share of the calls that are hedged: 0.05 by default, above 0 and at most 1.
     #[must_use]
     pub fn at_most(mut self, share: f64) -> Self {
-        self.share = share;
+        self.at_most = share;
         self
     }
 
     /// Checks the values; the error is of `kind`.
     pub(crate) fn check(&self, kind: ErrorKind) -> Result<(), Error> {
-        let invalid = |what: &'static str| Err(Error::new(kind, what));
-        match self.when {
-            When::After(Duration::ZERO) => return invalid("hedge: must be after more than zero"),
-            When::AtPercentile(share) if !(share > 0.0 && share < 1.0) => {
-                return invalid("hedge: the percentile must be above 0 and below 1");
-            }
-            When::After(_) | When::AtPercentile(_) => {}
-        }
-        if !(self.share > 0.0 && self.share <= 1.0) {
-            return invalid("hedge: at_most must be above 0 and at most 1");
-        }
-        Ok(())
-    }
-}
-
-/// The budget of hedges.
-#[derive(Clone, Debug)]
-pub(crate) struct HedgeBudget {
-    saved: f64,
-}
-
-impl Default for HedgeBudget {
-    fn default() -> Self {
-        Self { saved: MOST_SAVED }
-    }
-}
-
-impl HedgeBudget {
-    /// Adds what one call that may be hedged earns.
-    pub(crate) fn earn(&mut self, hedge: &Hedge) {
-        self.saved = (self.saved + hedge.share).min(MOST_SAVED);
+        let is_fraction = |share: f64| share > 0.0 && share < 1.0;
+        let what = if self.after.is_some() == self.at_percentile.is_some() {
+            "hedge: must have either `after` or `at_percentile`"
+        } else if self.after == Some(Duration::ZERO) {
+            "hedge: must be after more than zero"
+        } else if !self.at_percentile.is_none_or(is_fraction) {
+            "hedge: the percentile must be above 0 and below 1"
+        } else if !(is_fraction(self.at_most) || self.at_most == 1.0) {
+            "hedge: at_most must be above 0 and at most 1"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(kind, what))
     }
 
-    pub(crate) fn covers_one(&self) -> bool {
-        self.saved >= 1.0
-    }
-
-    pub(crate) fn pay_for_one(&mut self) {
-        self.saved -= 1.0;
+    /// The hedges that are `saved` up, after one more call that may be hedged.
+    pub(crate) fn saved_with(&self, saved: f64) -> f64 {
+        (saved + self.at_most).min(MOST_HEDGES_SAVED)
     }
 }
 
@@ -153,6 +110,9 @@ mod tests {
         for share in [0.0, 1.0, -0.5, f64::NAN] {
             assert!(error(Hedge::at_percentile(share)).contains("percentile"));
         }
+        let neither = serde_yaml_ng::from_str("{}").unwrap();
+        let both = serde_yaml_ng::from_str("{ after: 1, at_percentile: 0.5 }").unwrap();
+        assert!([neither, both].into_iter().all(|hedge| error(hedge).contains("either")));
         for share in [0.0, 1.1, f64::NAN, f64::INFINITY] {
             assert!(error(Hedge::at_percentile(0.9).at_most(share)).contains("at_most"));
         }
@@ -166,15 +126,15 @@ mod tests {
             wanted in prop::collection::vec(any::<bool>(), 0..1_000),
         ) {
             let hedge = Hedge::after(Duration::from_millis(1)).at_most(share);
-            let mut budget = HedgeBudget::default();
+            let mut saved = MOST_HEDGES_SAVED;
             let mut hedges = 0;
             for (calls, wants) in (1..).zip(wanted) {
-                budget.earn(&hedge);
-                if wants && budget.covers_one() {
-                    budget.pay_for_one();
+                saved = hedge.saved_with(saved);
+                if wants && saved >= 1.0 {
+                    saved -= 1.0;
                     hedges += 1;
                 }
-                prop_assert!(f64::from(hedges) <= MOST_SAVED + share * f64::from(calls) + 1e-6);
+                prop_assert!(f64::from(hedges) <= MOST_HEDGES_SAVED + share * f64::from(calls) + 1e-6);
             }
         }
     }

@@ -3,12 +3,16 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::{path::Path, response::Action};
+use crate::{
+    data::{one_or_many, optional_duration, pairs},
+    path::Path,
+    response::Action,
+};
 
 mod valid;
-mod yaml;
 
 pub(crate) use valid::{apply_rules, check_rules};
 
@@ -66,7 +70,8 @@ pub(crate) use valid::{apply_rules, check_rules};
 /// # use vantage_api_pool::{AwwPool, retry::ResponseRule};
 /// let rules: Vec<ResponseRule> = serde_yaml_ng::from_str(
 ///     "
-/// - { action: rate_limited, status: 200, json: { ok: false, error: ratelimited }, retry_after: 30 }
+/// - { action: rate_limited, status: 200, json: { ok: false, error: ratelimited }, retry_after: 30
+///   }
 /// - { action: fail, status: [200, 206], json_present: errors, message_at: '/errors/0/message' }
 /// - { action: renew_token, status: 403, body_contains: invalid_token }
 /// - { action: poll, status: 202, interval: 2 }
@@ -75,60 +80,67 @@ pub(crate) use valid::{apply_rules, check_rules};
 /// let pool = AwwPool::builder("https://api.example.com/v1").response_rules(rules).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use]
 pub struct ResponseRule {
     action: Action,
-    statuses: Vec<RangeInclusive<u16>>,
-    headers: Vec<(String, HeaderTest)>,
-    texts: Vec<String>,
-    places: Vec<(Path, PlaceTest)>,
+    #[serde(default, with = "optional_duration")]
+    interval: Option<Duration>,
+    #[serde(default, deserialize_with = "statuses")]
+    status: Vec<RangeInclusive<u16>>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    header_present: Vec<String>,
+    #[serde(default, deserialize_with = "pairs")]
+    header: Vec<(String, String)>,
+    #[serde(default, deserialize_with = "pairs")]
+    header_contains: Vec<(String, String)>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    body_contains: Vec<String>,
+    #[serde(default, deserialize_with = "pairs")]
+    json: Vec<(Path, Value)>,
+    #[serde(default, deserialize_with = "pairs")]
+    json_not: Vec<(Path, Value)>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    json_present: Vec<Path>,
+    #[serde(default, deserialize_with = "pairs")]
+    json_contains: Vec<(Path, String)>,
+    #[serde(default, deserialize_with = "one_or_many")]
     message_at: Vec<Path>,
+    #[serde(default, deserialize_with = "one_or_many")]
     retry_after_at: Vec<Path>,
+    #[serde(default, with = "optional_duration")]
     retry_after: Option<Duration>,
+    #[serde(default)]
     follow_location: bool,
 }
 
-/// What a header value must match.
-#[derive(Clone, Debug)]
-enum HeaderTest {
-    Present,
-    Is(String),
-    Contains(String),
-}
-
-/// What the body must have at a path.
-#[derive(Clone, Debug)]
-enum PlaceTest {
-    Present,
-    Is(Value),
-    IsNot(Value),
-    Contains(String),
+fn statuses<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<RangeInclusive<u16>>, D::Error> {
+    let statuses = one_or_many::<u16, D>(deserializer)?;
+    Ok(statuses.into_iter().map(|status| status..=status).collect())
 }
 
 impl ResponseRule {
     fn new(action: Action) -> Self {
         Self {
             action,
-            statuses: Vec::new(),
-            headers: Vec::new(),
-            texts: Vec::new(),
-            places: Vec::new(),
+            interval: None,
+            status: Vec::new(),
+            header_present: Vec::new(),
+            header: Vec::new(),
+            header_contains: Vec::new(),
+            body_contains: Vec::new(),
+            json: Vec::new(),
+            json_not: Vec::new(),
+            json_present: Vec::new(),
+            json_contains: Vec::new(),
             message_at: Vec::new(),
             retry_after_at: Vec::new(),
             retry_after: None,
             follow_location: false,
         }
-    }
-
-    fn any_header(mut self, name: impl Into<String>, test: HeaderTest) -> Self {
-        self.headers.push((name.into(), test));
-        self
-    }
-
-    fn place(mut self, path: impl Into<String>, test: PlaceTest) -> Self {
-        self.places.push((Path::from(path.into()), test));
-        self
     }
 
     /// The API refused the request because of a rate limit and did not process it. It counts as a
@@ -148,24 +160,26 @@ impl ResponseRule {
         Self::new(Action::Retry)
     }
 
-    /// The API refused the token: as after a 401 there is one token refresh and one retry,
-    /// and a second refusal ends the call with [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). Without tokens to
-    /// refresh the first refusal does.
+    /// The API refused the token: as after a 401 there is one token refresh and one retry, and a
+    /// second refusal ends the call with
+    /// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). Without tokens to refresh the
+    /// first refusal does.
     pub fn renew_token() -> Self {
         Self::new(Action::RenewToken)
     }
 
-    /// The result is not ready, as a 202 (Accepted) often says (RFC 9110 section 15.3.3). A GET
-    /// or HEAD is sent again after `Retry-After`, or after `interval` if there is none or it is
-    /// zero, as often as the call's timeout allows; these requests count neither as attempts nor
-    /// against the retry budget. A wait that would pass the timeout ends the call with
-    /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded), which has the status. With any other method the response
-    /// ends the call, because sending the request again would start the work again.
+    /// The result is not ready, as a 202 (Accepted) often says (RFC 9110 section 15.3.3). A GET or
+    /// HEAD is sent again after `Retry-After`, or after `interval` if there is none or it is zero,
+    /// as often as the call's timeout allows; these requests count neither as attempts nor against
+    /// the retry budget. A wait that would pass the timeout ends the call with
+    /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded), which has the status.
+    /// With any other method the response ends the call, because sending the request again would
+    /// start the work again.
     ///
-    /// Without such a rule a page without items in a 202 is an [`ErrorKind::Decode`](crate::ErrorKind::Decode), never an
-    /// empty set.
+    /// Without such a rule a page without items in a 202 is an
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode), never an empty set.
     pub fn poll(interval: Duration) -> Self {
-        Self::new(Action::Poll).retry_after(interval)
+        Self { interval: Some(interval), ..Self::new(Action::Poll) }
     }
 
     /// The response is accepted whatever its status: the call ends with `Ok`. Put it before a
@@ -174,8 +188,9 @@ impl ResponseRule {
         Self::new(Action::Accept)
     }
 
-    /// The call has failed for good: with [`ErrorKind::ApiError`](crate::ErrorKind::ApiError) if the status is a success, and
-    /// with [`ErrorKind::Status`](crate::ErrorKind::Status) otherwise. Nothing is retried, not even after a 429 or a 503.
+    /// The call has failed for good: with [`ErrorKind::ApiError`](crate::ErrorKind::ApiError) if
+    /// the status is a success, and with [`ErrorKind::Status`](crate::ErrorKind::Status) otherwise.
+    /// Nothing is retried, not even after a 429 or a 503.
     pub fn fail() -> Self {
         Self::new(Action::Fail)
     }
@@ -187,51 +202,58 @@ impl ResponseRule {
 
     /// If the status is in this range, or in one of several.
     pub fn statuses(mut self, statuses: RangeInclusive<u16>) -> Self {
-        self.statuses.push(statuses);
+        self.status.push(statuses);
         self
     }
 
     /// If this header is present.
-    pub fn header_present(self, name: impl Into<String>) -> Self {
-        self.any_header(name, HeaderTest::Present)
+    pub fn header_present(mut self, name: impl Into<String>) -> Self {
+        self.header_present.push(name.into());
+        self
     }
 
     /// If this header has this value, ignoring case and surrounding blanks.
-    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.any_header(name, HeaderTest::Is(value.into()))
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.header.push((name.into(), value.into()));
+        self
     }
 
     /// If the value of this header contains this text, ignoring case.
-    pub fn header_contains(self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.any_header(name, HeaderTest::Contains(text.into()))
+    pub fn header_contains(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.header_contains.push((name.into(), text.into()));
+        self
     }
 
     /// If the body contains exactly these bytes anywhere.
     pub fn body_contains(mut self, text: impl Into<String>) -> Self {
-        self.texts.push(text.into());
+        self.body_contains.push(text.into());
         self
     }
 
     /// If the body has this value at `path`. Numbers are compared by value (`1` equals `1.0`); a
     /// string never equals a number.
-    pub fn json(self, path: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.place(path, PlaceTest::Is(value.into()))
+    pub fn json(mut self, path: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.json.push((path.into().into(), value.into()));
+        self
     }
 
     /// If the body has a value other than this one at `path`, for example if any `code` but 0 is an
     /// error. It does not hold if there is no value.
-    pub fn json_not(self, path: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.place(path, PlaceTest::IsNot(value.into()))
+    pub fn json_not(mut self, path: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.json_not.push((path.into().into(), value.into()));
+        self
     }
 
     /// If the body has a value at `path` other than `null`, `false`, `0`, `""`, `[]` and `{}`.
-    pub fn json_present(self, path: impl Into<String>) -> Self {
-        self.place(path, PlaceTest::Present)
+    pub fn json_present(mut self, path: impl Into<String>) -> Self {
+        self.json_present.push(path.into().into());
+        self
     }
 
     /// If the body has a string at `path` that contains this text, ignoring ASCII case.
-    pub fn json_contains(self, path: impl Into<String>, text: impl Into<String>) -> Self {
-        self.place(path, PlaceTest::Contains(text.into()))
+    pub fn json_contains(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
+        self.json_contains.push((path.into().into(), text.into()));
+        self
     }
 
     /// Where the body has an error message; several paths are tried in turn. It becomes part of
@@ -239,7 +261,7 @@ impl ResponseRule {
     /// with the token of the request masked. For [`fail`](Self::fail),
     /// [`rate_limited`](Self::rate_limited) and [`retry`](Self::retry).
     pub fn message_at(mut self, path: impl Into<String>) -> Self {
-        self.message_at.push(Path::from(path.into()));
+        self.message_at.push(path.into().into());
         self
     }
 
@@ -248,7 +270,7 @@ impl ResponseRule {
     /// [`rate_limited`](Self::rate_limited) is rounded up to whole seconds. For `rate_limited`,
     /// [`retry`](Self::retry) and [`poll`](Self::poll).
     pub fn retry_after_at(mut self, path: impl Into<String>) -> Self {
-        self.retry_after_at.push(Path::from(path.into()));
+        self.retry_after_at.push(path.into().into());
         self
     }
 
@@ -261,9 +283,9 @@ impl ResponseRule {
         self
     }
 
-    /// Polls the URL in the `Location` header of the response, or else in its
-    /// `Operation-Location`, if it has one. It must be below the base URL, or the call fails
-    /// with [`ErrorKind::ForeignOrigin`](crate::ErrorKind::ForeignOrigin). For [`poll`](Self::poll).
+    /// Polls the URL in the `Location` header of the response, or else in its `Operation-Location`,
+    /// if it has one. It must be below the base URL, or the call fails with
+    /// [`ErrorKind::ForeignOrigin`](crate::ErrorKind::ForeignOrigin). For [`poll`](Self::poll).
     pub fn follow_location(mut self) -> Self {
         self.follow_location = true;
         self

@@ -17,7 +17,7 @@ use super::{
     answer::WhileAwaited,
     health,
     heartbeat::HeartbeatMonitor,
-    messages::{Fetch, FetchBy, GetStats, InvalidateToken, OpenStream, WarmUp},
+    messages::{Fetch, GetStats, InvalidateToken, OpenStream, WarmUp},
     roles::Roles,
     threads::Threads,
     workers::Workers,
@@ -31,7 +31,7 @@ use crate::{
     retry::Budget,
     stats::{Snapshot, Stats},
     token_manager::no_token,
-    worker::{Fill, Flush, Origins, WorkerParts},
+    worker::{Fill, Flush, WorkerParts},
 };
 
 /// How often calls and workers are checked.
@@ -101,7 +101,7 @@ impl Supervisor {
             stats: roles.stats.actor_ref(),
             hold: Arc::new(Hold::new()),
             budget: Arc::new(Mutex::new(Budget::new(settings.retry_budget, now))),
-            origins: Arc::new(Origins::new(Arc::clone(&dispatcher.config))),
+            origins: Arc::default(),
         };
         #[cfg(feature = "metrics")]
         let publishing = super::publish_metrics::publishing(dispatcher.config.metrics_label());
@@ -159,6 +159,11 @@ impl Supervisor {
             pacer.write(&mut stats);
             Ok(stats)
         }
+    }
+
+    /// The way to `handle`, or to the pool itself.
+    fn link(&self, handle: Option<PoolLink>) -> PoolLink {
+        handle.unwrap_or_else(|| PoolLink::of_pool(Arc::clone(&self.dispatcher)))
     }
 
     fn enforce_deadlines(&mut self) {
@@ -246,23 +251,11 @@ impl Handler<Retire> for Supervisor {
 impl Handler<Fetch> for Supervisor {
     type Result = WhileAwaited<Result<Response, Error>>;
 
-    fn handle(&mut self, Fetch(request): Fetch, _: &mut Self::Context) -> Self::Result {
-        let dispatcher = Arc::clone(&self.dispatcher);
-        WhileAwaited(Box::pin(async move { dispatcher.call(request, None).await }))
-    }
-}
-
-impl Handler<FetchBy> for Supervisor {
-    type Result = WhileAwaited<Result<Response, Error>>;
-
-    fn handle(
-        &mut self,
-        FetchBy { handle, request }: FetchBy,
-        _: &mut Self::Context,
-    ) -> Self::Result {
+    fn handle(&mut self, fetch: Fetch, _: &mut Self::Context) -> Self::Result {
+        let handle = self.link(fetch.handle);
         WhileAwaited(Box::pin(async move {
-            let connected = handle.0.connect().await?;
-            connected.caller.call(request).await
+            let connected = handle.connect().await?;
+            connected.caller.call(fetch.request).await
         }))
     }
 }
@@ -271,9 +264,7 @@ impl Handler<OpenStream> for Supervisor {
     type Result = MessageResult<OpenStream>;
 
     fn handle(&mut self, open: OpenStream, _: &mut Self::Context) -> Self::Result {
-        let own = Arc::clone(&self.dispatcher);
-        let handle = open.handle.unwrap_or_else(|| PoolLink(own));
-        let mut stream = PaginatedStream::get(handle, open.endpoint.0);
+        let mut stream = PaginatedStream::get(self.link(open.handle), open.endpoint.0);
         if let Some(pages) = open.prefetch {
             stream = stream.prefetch(pages);
         }

@@ -136,7 +136,7 @@ impl Core {
 
     /// Shuts down in order and waits for the pool's threads.
     pub(crate) async fn shutdown(&self, drain: Duration) {
-        let _ = self.supervisor.send(Shutdown { drain }).await;
+        let _ = self.supervisor.send(Shutdown::new(drain)).await;
         stop(&self.control, self.system.as_ref());
         let _ = self.ended.clone().await;
     }
@@ -160,7 +160,7 @@ impl Drop for Core {
         let supervisor = self.supervisor.clone();
         let (control, system) = (self.control.clone(), self.system.clone());
         self.control.spawn(async move {
-            let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
+            let _ = supervisor.send(Shutdown::new(Duration::ZERO)).await;
             stop(&control, system.as_ref());
         });
     }

@@ -25,36 +25,37 @@ use crate::{
 /// use vantage_api_pool::{Request, messages::Fetch};
 ///
 /// let supervisor = pool.supervisor().await?;
-/// let response = supervisor.send(Fetch(Request::get("/countries?page=1"))).await??;
+/// let response = supervisor.send(Fetch::new(Request::get("/countries?page=1"))).await??;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Response, Error>")]
-pub struct Fetch(pub Request);
-
-/// Makes one call with the credentials of a handle; [`Fetch`] uses the pool's own.
-///
-/// ```no_run
-/// # async fn demo(pool: vantage_api_pool::AwwPool, tenant: vantage_api_pool::AwwPool)
-/// # -> Result<(), Box<dyn std::error::Error>> {
-/// use vantage_api_pool::{Request, messages::FetchBy};
-///
-/// let supervisor = pool.supervisor().await?;
-/// let orders = FetchBy::new(&tenant, Request::get("/orders"));
-/// let response = supervisor.send(orders).await??;
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Response, Error>")]
-pub struct FetchBy {
-    pub(super) handle: PoolLink,
+pub struct Fetch {
+    pub(super) handle: Option<PoolLink>,
     pub(super) request: Request,
 }
 
-impl FetchBy {
-    /// A call through `handle`.
-    pub fn new(handle: impl Into<PoolLink>, request: Request) -> Self {
-        Self { handle: handle.into(), request }
+impl Fetch {
+    /// A call with the pool's own credentials.
+    pub fn new(request: Request) -> Self {
+        Self { handle: None, request }
+    }
+
+    /// Makes the call with the credentials of a handle.
+    ///
+    /// ```no_run
+    /// # async fn demo(pool: vantage_api_pool::AwwPool, tenant: vantage_api_pool::AwwPool)
+    /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// use vantage_api_pool::{Request, messages::Fetch};
+    ///
+    /// let orders = Fetch::new(Request::get("/orders")).by(&tenant);
+    /// let response = pool.supervisor().await?.send(orders).await??;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn by(mut self, handle: impl Into<PoolLink>) -> Self {
+        self.handle = Some(handle.into());
+        self
     }
 }
 
@@ -132,18 +133,32 @@ pub struct GetStats;
 /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
 /// use vantage_api_pool::messages::Resize;
 ///
-/// pool.supervisor().await?.send(Resize(8)).await??;
+/// pool.supervisor().await?.send(Resize::new(8)).await??;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
-pub struct Resize(pub usize);
+pub struct Resize(pub(super) usize);
+
+impl Resize {
+    /// Resizes the pool to so many workers.
+    pub fn new(workers: usize) -> Self {
+        Self(workers)
+    }
+}
 
 /// Sets the rate limit, in requests per second, or removes it, like
 /// [`AwwPool::set_rate`](crate::AwwPool::set_rate).
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
-pub struct SetRate(pub Option<Decimal>);
+pub struct SetRate(pub(super) Option<Decimal>);
+
+impl SetRate {
+    /// Sets this limit; `None` removes the one that is set.
+    pub fn new(requests_per_second: Option<Decimal>) -> Self {
+        Self(requests_per_second)
+    }
+}
 
 /// Invalidates the pool's own token of a slot, counted from 0, so that it is refreshed before its
 /// next use, like [`AwwPool::invalidate_token`](crate::AwwPool::invalidate_token).
@@ -152,12 +167,19 @@ pub struct SetRate(pub Option<Decimal>);
 /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
 /// use vantage_api_pool::messages::InvalidateToken;
 ///
-/// pool.supervisor().await?.send(InvalidateToken(0)).await??;
+/// pool.supervisor().await?.send(InvalidateToken::new(0)).await??;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
-pub struct InvalidateToken(pub usize);
+pub struct InvalidateToken(pub(super) usize);
+
+impl InvalidateToken {
+    /// Invalidates the token of `slot`.
+    pub fn new(slot: usize) -> Self {
+        Self(slot)
+    }
+}
 
 /// Sends every [`Event`] from now on to an actor, until that actor stops or the pool ends. The
 /// pool keeps the recipient until then, and never waits for it: an actor that falls behind by more
@@ -183,12 +205,19 @@ pub struct InvalidateToken(pub usize);
 ///
 /// # async fn demo(pool: AwwPool) -> Result<(), Box<dyn std::error::Error>> {
 /// let watcher = Watcher.start().recipient();
-/// pool.supervisor().await?.send(Subscribe(watcher)).await?;
+/// pool.supervisor().await?.send(Subscribe::new(watcher)).await?;
 /// # Ok(()) }
 /// ```
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Subscribe(pub Recipient<Event>);
+pub struct Subscribe(pub(super) Recipient<Event>);
+
+impl Subscribe {
+    /// Sends the events to `observer`.
+    pub fn new(observer: Recipient<Event>) -> Self {
+        Self(observer)
+    }
+}
 
 impl fmt::Debug for Subscribe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -212,6 +241,12 @@ pub struct WarmUp;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown {
-    /// How long accepted calls may still take.
-    pub drain: Duration,
+    pub(super) drain: Duration,
+}
+
+impl Shutdown {
+    /// Shuts down after at most `drain`, which accepted calls may still take.
+    pub fn new(drain: Duration) -> Self {
+        Self { drain }
+    }
 }

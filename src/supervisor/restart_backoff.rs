@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::retry::backoff::exponential;
+
 /// Deaths within this window slow the replacements down.
 const WINDOW: Duration = Duration::from_secs(10);
 /// This many deaths in the window are followed by an immediate restart.
@@ -55,8 +57,8 @@ impl Restarts {
         match self.recent.len().checked_sub(AT_ONCE + 1) {
             None => Repair::AtOnce,
             Some(doublings) => {
-                let delay = FIRST_DELAY.saturating_mul(1 << doublings.min(16));
-                Repair::After(delay.min(MAX_DELAY))
+                let doublings = u32::try_from(doublings).unwrap_or(u32::MAX);
+                Repair::After(exponential(FIRST_DELAY, MAX_DELAY, doublings))
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     dispatch::Dispatcher,
     rate_limit::{Pace, Pacer, RateQueue},
     stats::{Stats, StatsCollector},
-    token_manager::{Signs, TokenManager, TokenSet},
+    token_manager::{ManagerThread, TokenManager, TokenSet},
 };
 
 /// A role and its holder.
@@ -82,7 +82,7 @@ pub(super) struct Roles {
     pub(super) token_manager: Supervised<TokenManager>,
     /// The thread of the token manager, where the users' `acquire` runs.
     callbacks: Option<Arbiter>,
-    signs: Arc<Signs>,
+    thread: Arc<ManagerThread>,
     /// Whether the token manager is suspended until one of the hung threads has ended.
     pub(super) is_suspended: bool,
 }
@@ -103,7 +103,7 @@ impl Roles {
             settings.max_retry_after,
             now,
         );
-        let pacer = Pacer::new(pace, Arc::clone(dispatcher.events()), now);
+        let pacer = Pacer::new(pace, Arc::clone(dispatcher.events()));
         let mut roles = Self {
             own_tokens: dispatcher.config.own_tokens(now).map(Arc::new),
             dispatcher,
@@ -114,7 +114,7 @@ impl Roles {
             rate_queue: Supervised::new(Role::RateQueue),
             token_manager: Supervised::new(Role::Tokens),
             callbacks: None,
-            signs: Arc::new(Signs::new(now)),
+            thread: Arc::new(ManagerThread::new(now)),
             is_suspended: false,
         };
         roles.start_stats();
@@ -144,7 +144,7 @@ impl Roles {
 
     /// A replacement manager acquires every token again.
     pub(super) fn start_tokens(&mut self, arbiter: Arbiter) {
-        self.signs = Arc::new(Signs::new(Instant::now()));
+        self.thread = Arc::new(ManagerThread::new(Instant::now()));
         let watch = self.token_manager.next_watch(&self.supervisor);
         let manager = TokenManager::new(
             self.token_manager.incarnation,
@@ -152,7 +152,7 @@ impl Roles {
             self.dispatcher.config.settings.acquire_timeout,
             self.stats.actor_ref(),
             Arc::clone(self.dispatcher.events()),
-            Arc::clone(&self.signs),
+            Arc::clone(&self.thread),
             watch,
         );
         let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
@@ -162,7 +162,7 @@ impl Roles {
 
     /// Detaches the token manager. Unless another one `follows`, there is none from here on.
     pub(super) fn suspend_tokens(&mut self, follows: bool) {
-        self.signs.give_up();
+        self.thread.give_up();
         // If it ends later, that is ignored.
         self.token_manager.incarnation += 1;
         self.token_manager.has_hung = true;
@@ -212,7 +212,7 @@ impl Roles {
     pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
         let settings = &self.dispatcher.config.settings;
         let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);
-        let silence = now.saturating_duration_since(self.signs.heartbeat.last().max(excused));
+        let silence = now.saturating_duration_since(self.thread.heartbeat.last().max(excused));
         self.callbacks.is_some() && silence >= limit
     }
 }

@@ -1,4 +1,4 @@
-//! The shutdown of a pool, in the order that loses no call: close the intake, drain to a
+//! The graceful shutdown of a pool, in the order that loses no call: close the intake, drain to a
 //! deadline, fail the rest, stop and join the workers' Arbiters, stop this thread.
 
 use std::{sync::Arc, time::Duration};

@@ -35,7 +35,7 @@ use crate::{
     retry::{Budget, Earnings},
     stats::{Stats, StatsCollector},
     token_manager::Credentials,
-    worker::{Origins, WorkerParts},
+    worker::WorkerParts,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -79,7 +79,6 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
         pacer: Arc::new(Pacer::new(
             Pace::new(None, None, false, Duration::ZERO, now),
             Arc::default(),
-            now,
         )),
         keys: None,
         token_manager: ActorRef::of(&watch::Sender::default()),
@@ -87,7 +86,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
         stats: stats(),
         hold: Arc::new(Hold::new()),
         budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
-        origins: Arc::new(Origins::new(Arc::new(config("http://localhost")))),
+        origins: Arc::default(),
     };
     (parts, requests)
 }
@@ -272,7 +271,7 @@ async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_hold
 async fn a_limiter_that_follows_another_one_serves_on_after_a_resize() {
     let url = obliging_server().await;
     let core = start(PoolConfig { rate_limit: Some(1_000.into()), ..PoolConfig::new(url) }).await;
-    core.supervisor.send(Resize(1)).await.unwrap().unwrap();
+    core.supervisor.send(Resize::new(1)).await.unwrap().unwrap();
     kill(&core, Role::RateQueue).await;
     calls(&core, 50).await;
     assert_eq!(stats_of(&core).await.calls_ok, 50);

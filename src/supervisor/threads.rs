@@ -6,7 +6,7 @@ use actix::prelude::*;
 use futures::future::join_all;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// How many threads blocked by callbacks are abandoned for one slot before the next one is waited
 /// for: a callback that never returns costs a bounded number of threads.
@@ -17,13 +17,13 @@ const MOST_ABANDONED_MANAGERS: usize = 64;
 
 /// The error where the system has no thread for the pool.
 pub(super) fn no_thread(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::Config, "the system has no thread for the pool").with_source(source)
+    Error::config("the system has no thread for the pool").with_source(source)
 }
 
 /// Whose thread was abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ThreadOwner {
-    Slot(usize),
+    WorkerSlot(usize),
     /// A worker that was leaving after a resize.
     Leaving,
     TokenManager,

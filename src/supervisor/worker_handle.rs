@@ -79,7 +79,7 @@ pub(super) fn worker_arbiter() -> io::Result<Arbiter> {
 
 /// The slot of one worker.
 #[derive(Default)]
-pub(super) struct Slot {
+pub(super) struct WorkerSlot {
     /// `None` until its next worker is started.
     pub(super) worker: Option<WorkerHandle>,
     restarts: Restarts,
@@ -89,7 +89,7 @@ pub(super) struct Slot {
     pub(super) is_given_up: bool,
 }
 
-impl Slot {
+impl WorkerSlot {
     /// Decides about the death of `worker`, which was in this slot.
     pub(super) fn decide(
         &mut self,

@@ -131,7 +131,7 @@ impl Supervisor {
                 Finding::Unchanged => {}
             }
         }
-        self.end_drained();
+        self.end_finished();
         self.look_after_tokens(now, ctx);
     }
 
@@ -169,7 +169,7 @@ impl Supervisor {
     /// later has no effect: its calls are no longer its own.
     fn abandon(&mut self, worker: u64, ctx: &mut Context<Self>) {
         let Some(index) = self.workers.index_of(worker) else { return };
-        let owner = index.map_or(ThreadOwner::Leaving, ThreadOwner::Slot);
+        let owner = index.map_or(ThreadOwner::Leaving, ThreadOwner::WorkerSlot);
         if !self.threads.may_abandon(owner) {
             return;
         }
@@ -226,10 +226,10 @@ impl Supervisor {
     }
 
     /// Stops the leaving workers that have no calls left.
-    fn end_drained(&mut self) {
-        let drained = self.workers.take_drained();
-        if !drained.is_empty() {
-            self.threads.end(drained.into_iter().map(|handle| handle.arbiter).collect());
+    fn end_finished(&mut self) {
+        let finished = self.workers.take_finished();
+        if !finished.is_empty() {
+            self.threads.end(finished.into_iter().map(|handle| handle.arbiter).collect());
         }
     }
 
@@ -276,7 +276,7 @@ impl Handler<Resize> for Supervisor {
         for worker in leaving {
             self.move_waiting(worker);
         }
-        self.end_drained();
+        self.end_finished();
         Ok(())
     }
 }

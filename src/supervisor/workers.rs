@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     heartbeat::{Finding, HeartbeatMonitor},
-    worker_handle::{Slot, WorkerHandle},
+    worker_handle::{WorkerHandle, WorkerSlot},
 };
 use crate::{
     dispatch::Routes,
@@ -17,9 +17,9 @@ use crate::{
 
 /// The workers, those that stay and those that leave.
 pub(super) struct Workers {
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<WorkerSlot>,
     /// Workers without a slot that still have calls.
-    draining: Vec<WorkerHandle>,
+    leaving: Vec<WorkerHandle>,
     routes: watch::Sender<Routes>,
     /// How many workers were started so far.
     started: u64,
@@ -28,8 +28,8 @@ pub(super) struct Workers {
 impl Workers {
     /// `size` vacant slots.
     pub(super) fn new(size: usize, routes: watch::Sender<Routes>) -> Self {
-        let slots = (0..size).map(|_| Slot::default()).collect();
-        Self { slots, draining: Vec::new(), routes, started: 0 }
+        let slots = (0..size).map(|_| WorkerSlot::default()).collect();
+        Self { slots, leaving: Vec::new(), routes, started: 0 }
     }
 
     /// The configured number of workers.
@@ -56,7 +56,7 @@ impl Workers {
     /// Every worker that was started and is not known to be dead.
     pub(super) fn workers(&self) -> impl Iterator<Item = &Addr<Worker>> {
         let staying = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
-        staying.chain(&self.draining).map(|handle| &handle.worker)
+        staying.chain(&self.leaving).map(|handle| &handle.worker)
     }
 
     /// Publishes which workers accept calls.
@@ -68,7 +68,7 @@ impl Workers {
     pub(super) fn index_of(&self, id: u64) -> Option<Option<usize>> {
         let is_it = |handle: &WorkerHandle| handle.id == id;
         let index = self.slots.iter().position(|slot| slot.worker.as_ref().is_some_and(is_it));
-        (index.is_some() || self.draining.iter().any(is_it)).then_some(index)
+        (index.is_some() || self.leaving.iter().any(is_it)).then_some(index)
     }
 
     /// Removes worker `id`.
@@ -76,8 +76,8 @@ impl Workers {
         match self.index_of(id)? {
             Some(index) => self.slots[index].worker.take(),
             None => {
-                let at = self.draining.iter().position(|handle| handle.id == id)?;
-                Some(self.draining.swap_remove(at))
+                let at = self.leaving.iter().position(|handle| handle.id == id)?;
+                Some(self.leaving.swap_remove(at))
             }
         }
     }
@@ -99,15 +99,15 @@ impl Workers {
     /// Removes all workers.
     pub(super) fn take_all(&mut self) -> Vec<WorkerHandle> {
         let staying = self.slots.iter_mut().filter_map(|slot| slot.worker.take());
-        let all = staying.chain(self.draining.drain(..)).collect();
+        let all = staying.chain(self.leaving.drain(..)).collect();
         self.publish();
         all
     }
 
     /// Removes the leaving workers that have no calls left.
-    pub(super) fn take_drained(&mut self) -> Vec<WorkerHandle> {
+    pub(super) fn take_finished(&mut self) -> Vec<WorkerHandle> {
         let is_done = |handle: &mut WorkerHandle| handle.route.load() == 0;
-        self.draining.extract_if(.., is_done).collect()
+        self.leaving.extract_if(.., is_done).collect()
     }
 
     /// Makes room for `size` workers. Slots that were given up get another chance. Returns
@@ -117,13 +117,13 @@ impl Workers {
         let mut leaving: Vec<_> = leaving.filter_map(|slot| slot.worker).collect();
         leaving.iter_mut().for_each(WorkerHandle::cancel_pagers);
         let ids = leaving.iter().map(|handle| handle.id).collect();
-        self.draining.extend(leaving);
+        self.leaving.extend(leaving);
         for slot in &mut self.slots {
             if slot.is_given_up {
-                *slot = Slot::default();
+                *slot = WorkerSlot::default();
             }
         }
-        self.slots.resize_with(size, Slot::default);
+        self.slots.resize_with(size, WorkerSlot::default);
         self.publish();
         ids
     }
@@ -136,7 +136,7 @@ impl Workers {
                 handle.worker.do_send(Keep(share(index)));
             }
         }
-        for leaving in &self.draining {
+        for leaving in &self.leaving {
             leaving.worker.do_send(Keep(0));
         }
     }
@@ -148,7 +148,7 @@ impl Workers {
         now: Instant,
     ) -> Vec<(u64, Finding)> {
         let staying = self.slots.iter_mut().filter_map(|slot| slot.worker.as_mut());
-        let findings = staying.chain(&mut self.draining).map(|handle| {
+        let findings = staying.chain(&mut self.leaving).map(|handle| {
             let last = handle.heartbeat.last();
             (handle.id, monitor.examine(&mut handle.is_blocked, last, now))
         });

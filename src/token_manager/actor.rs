@@ -14,8 +14,8 @@ use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
     Token, TokenSet,
-    inside::{Noted, Signs},
-    slots::{Issued, Request, TokenSlots},
+    inside::{ManagerThread, WatchedAcquire},
+    slots::{Availability, Issued, TokenSlots},
 };
 use crate::{
     actors::{ActorRef, BEAT_EVERY},
@@ -48,7 +48,7 @@ pub(crate) struct TokenManager {
     refresh_timer: Option<SpawnHandle>,
     stats: ActorRef<StatsCollector>,
     events: Arc<Events>,
-    signs: Arc<Signs>,
+    thread: Arc<ManagerThread>,
     /// Notifies the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
@@ -94,7 +94,7 @@ impl TokenManager {
         acquire_timeout: Duration,
         stats: ActorRef<StatsCollector>,
         events: Arc<Events>,
-        signs: Arc<Signs>,
+        thread: Arc<ManagerThread>,
         watch: Box<dyn Send>,
     ) -> Self {
         let generation = incarnation.saturating_sub(1) << 32;
@@ -105,7 +105,7 @@ impl TokenManager {
             refresh_timer: None,
             stats,
             events,
-            signs,
+            thread,
             _watch: watch,
         }
     }
@@ -118,7 +118,7 @@ impl TokenManager {
         let source = Arc::clone(&set.credentials.source);
         let limit = self.acquire_timeout;
         let (id, epoch) = (set.id, set.epoch(slot));
-        if set.marks.is_stuck(slot) {
+        if set.acquires.is_stuck(slot) {
             let stuck = async {
                 Err(failed("the acquire callback is not called: it blocks too many threads"))
             };
@@ -128,11 +128,11 @@ impl TokenManager {
             ctx.spawn(settled);
             return;
         }
-        let (signs, marks) = (Arc::clone(&self.signs), Arc::clone(&set.marks));
+        let (thread, acquires) = (Arc::clone(&self.thread), Arc::clone(&set.acquires));
         // A task of its own: a source that panics ends only this task.
         let task = actix_rt::spawn(async move {
             let acquire = Box::pin(async { source.acquire(slot).await });
-            tokio::time::timeout(limit, Noted::new(acquire, signs, marks, slot)).await
+            tokio::time::timeout(limit, WatchedAcquire::new(acquire, thread, acquires, slot)).await
         });
         let running = self.kept.get_mut(&id).and_then(|kept| kept.running.get_mut(slot));
         if let Some(running) = running {
@@ -224,7 +224,7 @@ impl Actor for TokenManager {
     fn started(&mut self, ctx: &mut Self::Context) {
         mark_own_thread();
         ctx.run_interval(BEAT_EVERY, |manager, _| {
-            manager.signs.heartbeat.beat(Instant::now());
+            manager.thread.heartbeat.beat(Instant::now());
             // Sets that nobody has any more are dropped.
             manager.kept.retain(|_, kept| kept.set.strong_count() > 0);
         });
@@ -258,14 +258,14 @@ impl Handler<Issue> for TokenManager {
             }
         }
         match self.keep(&set).slots.request(slot, now, stale) {
-            Request::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),
-            Request::Cooling(wait) => {
+            Availability::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),
+            Availability::Cooling(wait) => {
                 let error =
                     failed("the last acquire failed and the slot cools down").with_wait(wait);
                 return Box::pin(async move { Some(Err(error)) });
             }
-            Request::Start => self.acquire(&set, slot, ctx),
-            Request::Wait => {}
+            Availability::Start => self.acquire(&set, slot, ctx),
+            Availability::Wait => {}
         }
         let (sender, issued) = oneshot::channel();
         if let Some(waiters) = self.keep(&set).waiters.get_mut(slot) {
@@ -296,17 +296,17 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::{request::Request as Asked, token_manager::Credentials};
+    use crate::{request::Request, token_manager::Credentials};
 
     #[actix::test]
     async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {
-        let signs = Arc::new(Signs::new(Instant::now()));
+        let thread = Arc::new(ManagerThread::new(Instant::now()));
         let (limit, stats) = (Duration::from_secs(10), ActorRef::of(&watch::Sender::default()));
         let manager =
-            TokenManager::new(1, None, limit, stats, Arc::default(), signs, Box::new(())).start();
+            TokenManager::new(1, None, limit, stats, Arc::default(), thread, Box::new(())).start();
         let set = |number: usize| {
             let acquire = move || std::future::ready(Ok::<_, Error>(number.to_string()));
-            let apply = |asked: Asked, _: &str| asked;
+            let apply = |request: Request, _: &str| request;
             let credentials = Credentials::from_callback(1, acquire, apply);
             Arc::new(TokenSet::new(credentials, None, limit, Instant::now()))
         };

@@ -6,11 +6,7 @@ use std::{error::Error as StdError, fmt, future::Future, sync::Arc};
 use futures::future::LocalBoxFuture;
 
 use super::Token;
-use crate::{
-    error::{Error, ErrorKind},
-    request::Request,
-    user_value::UserValue,
-};
+use crate::{error::Error, request::Request, user_value::UserValue};
 
 /// The most tokens that a pool keeps.
 const MAX_TOKENS: usize = 1024;
@@ -61,15 +57,16 @@ pub trait TokenSource: Send + Sync + 'static {
     /// Acquires a token for `slot`, counted from 0.
     ///
     /// # Errors
-    /// Any error. It becomes the source of an error of [`ErrorKind::Token`]; an [`Error`] of that
-    /// kind is passed to the calls unchanged.
+    /// Any error. It becomes the source of an error of
+    /// [`ErrorKind::Token`](crate::ErrorKind::Token); an [`Error`] of that kind is passed to the
+    /// calls unchanged.
     fn acquire(&self, slot: usize) -> LocalBoxFuture<'_, Result<Token, AcquireError>>;
 
     /// Checks whether this source can serve `slots` tokens; called when a pool or a handle gets the
     /// source. It must not send or read anything.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming what is wrong.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what is wrong.
     fn validate(&self, slots: usize) -> Result<(), Error> {
         let _ = slots;
         Ok(())
@@ -152,7 +149,7 @@ impl Credentials {
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
         if !(1..=MAX_TOKENS).contains(&self.slots) {
-            return Err(Error::new(ErrorKind::Config, "tokens: must be from 1 to 1024"));
+            return Err(Error::config("tokens: must be from 1 to 1024"));
         }
         self.source.validate(self.slots)
     }

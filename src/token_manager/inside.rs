@@ -19,14 +19,14 @@ use crate::{actors::Heartbeat, lock::lock};
 /// How many threads one token's `acquire` may block before it is no longer called.
 const MOST_STUCK: u32 = 4;
 
-/// Records about the acquires of a set.
-pub(crate) struct Marks {
+/// Which acquires of a set block threads.
+pub(crate) struct StuckAcquires {
     /// For each slot, how many abandoned threads its acquire still blocks.
     stuck: Vec<AtomicU32>,
     given_up: AtomicU32,
 }
 
-impl Marks {
+impl StuckAcquires {
     pub(super) fn new(slots: usize) -> Self {
         let stuck = (0..slots).map(|_| AtomicU32::new(0)).collect();
         Self { stuck, given_up: AtomicU32::new(0) }
@@ -44,41 +44,41 @@ impl Marks {
 }
 
 /// State of a manager's thread, for those who watch it.
-pub(crate) struct Signs {
+pub(crate) struct ManagerThread {
     pub(crate) heartbeat: Heartbeat,
     /// The acquire that runs there: its set, its slot, and whether it was given up.
-    inside: Mutex<Option<(Arc<Marks>, usize, bool)>>,
+    inside: Mutex<Option<(Arc<StuckAcquires>, usize, bool)>>,
 }
 
-impl Signs {
+impl ManagerThread {
     pub(crate) fn new(now: Instant) -> Self {
         Self { heartbeat: Heartbeat::new(now), inside: Mutex::default() }
     }
 
     /// Gives up the thread: nobody waits for the acquire that runs there.
     pub(crate) fn give_up(&self) {
-        if let Some((marks, slot, is_given_up)) = &mut *lock(&self.inside) {
+        if let Some((acquires, slot, is_given_up)) = &mut *lock(&self.inside) {
             *is_given_up = true;
-            marks.given_up.fetch_add(1, Ordering::AcqRel);
-            if let Some(stuck) = marks.stuck.get(*slot) {
+            acquires.given_up.fetch_add(1, Ordering::AcqRel);
+            if let Some(stuck) = acquires.stuck.get(*slot) {
                 stuck.fetch_add(1, Ordering::AcqRel);
             }
         }
     }
 
-    fn enter(&self, marks: &Arc<Marks>, slot: usize) -> Stay<'_> {
-        *lock(&self.inside) = Some((Arc::clone(marks), slot, false));
-        Stay(self)
+    fn enter(&self, acquires: &Arc<StuckAcquires>, slot: usize) -> RunGuard<'_> {
+        *lock(&self.inside) = Some((Arc::clone(acquires), slot, false));
+        RunGuard(self)
     }
 }
 
-/// Marks one run of an acquire, until it is dropped.
-struct Stay<'a>(&'a Signs);
+/// Records one run of an acquire until it is dropped.
+struct RunGuard<'a>(&'a ManagerThread);
 
-impl Drop for Stay<'_> {
+impl Drop for RunGuard<'_> {
     fn drop(&mut self) {
-        if let Some((marks, slot, true)) = lock(&self.0.inside).take()
-            && let Some(stuck) = marks.stuck.get(slot)
+        if let Some((acquires, slot, true)) = lock(&self.0.inside).take()
+            && let Some(stuck) = acquires.stuck.get(slot)
         {
             stuck.fetch_sub(1, Ordering::AcqRel);
         }
@@ -86,30 +86,30 @@ impl Drop for Stay<'_> {
 }
 
 /// An acquire that is recorded whenever it is polled or dropped.
-pub(super) struct Noted<'a, T> {
+pub(super) struct WatchedAcquire<'a, T> {
     acquire: Option<LocalBoxFuture<'a, T>>,
-    signs: Arc<Signs>,
-    marks: Arc<Marks>,
+    thread: Arc<ManagerThread>,
+    acquires: Arc<StuckAcquires>,
     slot: usize,
 }
 
-impl<'a, T> Noted<'a, T> {
+impl<'a, T> WatchedAcquire<'a, T> {
     pub(super) fn new(
         acquire: LocalBoxFuture<'a, T>,
-        signs: Arc<Signs>,
-        marks: Arc<Marks>,
+        thread: Arc<ManagerThread>,
+        acquires: Arc<StuckAcquires>,
         slot: usize,
     ) -> Self {
-        Self { acquire: Some(acquire), signs, marks, slot }
+        Self { acquire: Some(acquire), thread, acquires, slot }
     }
 }
 
-impl<T> Future for Noted<'_, T> {
+impl<T> Future for WatchedAcquire<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let Self { acquire, signs, marks, slot } = &mut *self;
-        let _stay = signs.enter(marks, *slot);
+        let Self { acquire, thread, acquires, slot } = &mut *self;
+        let _guard = thread.enter(acquires, *slot);
         match acquire {
             Some(acquire) => acquire.as_mut().poll(cx),
             None => Poll::Pending,
@@ -117,9 +117,9 @@ impl<T> Future for Noted<'_, T> {
     }
 }
 
-impl<T> Drop for Noted<'_, T> {
+impl<T> Drop for WatchedAcquire<'_, T> {
     fn drop(&mut self) {
-        let _stay = self.signs.enter(&self.marks, self.slot);
+        let _guard = self.thread.enter(&self.acquires, self.slot);
         drop(self.acquire.take());
     }
 }
@@ -130,21 +130,22 @@ mod tests {
 
     #[test]
     fn who_is_inside_when_a_thread_is_given_up_is_stuck_until_it_returns() {
-        let (signs, marks) = (|| Signs::new(Instant::now()), Arc::new(Marks::new(2)));
-        let inside = signs();
+        let (thread, acquires) =
+            (|| ManagerThread::new(Instant::now()), Arc::new(StuckAcquires::new(2)));
+        let inside = thread();
         inside.give_up();
-        let stays: Vec<_> = (0..MOST_STUCK).map(|_| signs()).collect();
+        let stays: Vec<_> = (0..MOST_STUCK).map(|_| thread()).collect();
         let mut stuck = Vec::new();
         for inside in &stays {
-            assert!(!marks.is_stuck(1));
-            stuck.push(inside.enter(&marks, 1));
+            assert!(!acquires.is_stuck(1));
+            stuck.push(inside.enter(&acquires, 1));
             inside.give_up();
         }
-        assert!(marks.is_stuck(1) && !marks.is_stuck(0));
-        assert_eq!(marks.given_up(), MOST_STUCK);
+        assert!(acquires.is_stuck(1) && !acquires.is_stuck(0));
+        assert_eq!(acquires.given_up(), MOST_STUCK);
         stuck.pop();
-        assert!(!marks.is_stuck(1));
-        drop(inside.enter(&marks, 0));
-        assert_eq!(marks.given_up(), MOST_STUCK);
+        assert!(!acquires.is_stuck(1));
+        drop(inside.enter(&acquires, 0));
+        assert_eq!(acquires.given_up(), MOST_STUCK);
     }
 }

@@ -15,7 +15,7 @@ mod unauthorized;
 
 pub(crate) use actor::{Issue, TokenManager};
 pub use credentials::{Credentials, TokenSource};
-pub(crate) use inside::Signs;
+pub(crate) use inside::ManagerThread;
 pub(crate) use set::{TokenSet, no_token};
 pub(crate) use slots::Issued;
 pub use token::Token;

@@ -11,13 +11,8 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{Credentials, Issued, inside::Marks, unauthorized::Record};
-use crate::{
-    blocking::CallbackThreads,
-    error::{Error, ErrorKind},
-    lock::lock,
-    rate_limit::Rotation,
-};
+use super::{Credentials, Issued, inside::StuckAcquires, unauthorized::Record};
+use crate::{blocking::CallbackThreads, error::Error, lock::lock, rate_limit::Rotation};
 
 /// Numbers the sets of this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -33,7 +28,7 @@ pub(crate) struct TokenSet {
     /// Whether each token has its own rate limit: then the rate queue chooses among them.
     pub(crate) is_limited: bool,
     slots: Vec<SharedSlot>,
-    pub(crate) marks: Arc<Marks>,
+    pub(crate) acquires: Arc<StuckAcquires>,
     /// The threads for its `apply` once a callback of the pool was seen to block.
     pub(crate) threads: Arc<CallbackThreads>,
 }
@@ -63,7 +58,7 @@ impl TokenSet {
             rotation: Arc::new(Mutex::new(Rotation::new(credentials.slots, rate, longest, now))),
             is_limited: rate.is_some(),
             slots: (0..credentials.slots).map(|_| SharedSlot::default()).collect(),
-            marks: Arc::new(Marks::new(credentials.slots)),
+            acquires: Arc::new(StuckAcquires::new(credentials.slots)),
             threads: Arc::default(),
             credentials,
         }
@@ -79,7 +74,7 @@ impl TokenSet {
     }
 
     /// Whether the token of `slot` has not been invalidated since its acquire began in `epoch`.
-    pub(crate) fn stands_by(&self, slot: usize, epoch: u64) -> bool {
+    pub(crate) fn is_current(&self, slot: usize, epoch: u64) -> bool {
         epoch == self.epoch(slot)
     }
 
@@ -135,8 +130,7 @@ impl TokenSet {
 
 /// The error for a slot that does not exist.
 pub(crate) fn no_token(slot: usize, slots: usize) -> Error {
-    let what = format!("invalidate_token: there is no token {slot} among {slots}");
-    Error::new(ErrorKind::Config, what)
+    Error::config(format!("invalidate_token: there is no token {slot} among {slots}"))
 }
 
 #[cfg(test)]

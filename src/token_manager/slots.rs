@@ -70,7 +70,7 @@ impl fmt::Debug for Issued {
 
 /// The result for a caller that needs a token of a slot.
 #[derive(Clone, Debug)]
-pub(crate) enum Request {
+pub(crate) enum Availability {
     /// This token is good.
     Use(Issued),
     /// There is none: the caller starts an acquire, and reports its end with
@@ -137,7 +137,7 @@ impl TokenSlots {
     }
 
     /// Whether to retry `slot` now, while another slot serves its calls. If so, it is in flight
-    /// from here on: the caller starts its acquire, as for [`Request::Start`], and nobody waits
+    /// from here on: the caller starts its acquire, as for [`Availability::Start`], and nobody waits
     /// for it.
     pub(crate) fn revives(&mut self, slot: usize, now: Instant) -> bool {
         let slot = &mut self.0[slot];
@@ -155,20 +155,20 @@ impl TokenSlots {
         slot: usize,
         now: Instant,
         stale_generation: Option<u64>,
-    ) -> Request {
+    ) -> Availability {
         if let Some(generation) = stale_generation {
             self.invalidate(slot, generation);
         }
         let slot = &mut self.0[slot];
         if let Some(issued) = slot.good(now) {
-            return Request::Use(issued.clone());
+            return Availability::Use(issued.clone());
         }
         match slot.rests_until {
-            _ if slot.is_in_flight => Request::Wait,
-            Some(end) if end > now => Request::Cooling(end - now),
+            _ if slot.is_in_flight => Availability::Wait,
+            Some(end) if end > now => Availability::Cooling(end - now),
             _ => {
                 slot.start();
-                Request::Start
+                Availability::Start
             }
         }
     }
@@ -225,7 +225,7 @@ impl TokenSlots {
     }
 
     /// The slots whose token must be refreshed now. Each is in flight from here on: the caller
-    /// starts its acquire, as for [`Request::Start`].
+    /// starts its acquire, as for [`Availability::Start`].
     pub(crate) fn due_for_refresh(&mut self, now: Instant) -> Vec<usize> {
         let mut due = Vec::new();
         for (number, slot) in self.0.iter_mut().enumerate() {
@@ -282,14 +282,14 @@ mod tests {
     /// Slots, of which the only one got `token` at `now`.
     fn ready(token: Token, now: Instant) -> TokenSlots {
         let mut slots = TokenSlots::new(1);
-        assert!(matches!(slots.request(0, now, None), Request::Start));
+        assert!(matches!(slots.request(0, now, None), Availability::Start));
         slots.acquired(0, token, 0, now);
         slots
     }
 
-    fn generation(request: &Request) -> Option<u64> {
+    fn generation(request: &Availability) -> Option<u64> {
         match request {
-            Request::Use(issued) => Some(issued.generation),
+            Availability::Use(issued) => Some(issued.generation),
             _ => None,
         }
     }
@@ -301,7 +301,7 @@ mod tests {
         let starts = (0..1_000)
             .filter(|_| {
                 let slot = slots.serving(0, now);
-                matches!(slots.request(slot, now, None), Request::Start)
+                matches!(slots.request(slot, now, None), Availability::Start)
             })
             .count();
         assert_eq!(starts, 1);
@@ -312,8 +312,9 @@ mod tests {
     fn a_thousand_refusals_of_the_current_token_start_one_acquire() {
         let now = Instant::now();
         let mut slots = ready("t".into(), now);
-        let starts =
-            (0..1_000).filter(|_| matches!(slots.request(0, now, Some(1)), Request::Start)).count();
+        let starts = (0..1_000)
+            .filter(|_| matches!(slots.request(0, now, Some(1)), Availability::Start))
+            .count();
         assert_eq!(starts, 1);
     }
 
@@ -321,7 +322,7 @@ mod tests {
     fn a_refusal_of_a_token_of_an_earlier_ring_gets_the_current_one() {
         let now = Instant::now();
         let mut slots = TokenSlots::after(2, 7);
-        assert!(matches!(slots.request(0, now, Some(7)), Request::Start));
+        assert!(matches!(slots.request(0, now, Some(7)), Availability::Start));
         assert_eq!(slots.acquired(0, "new".into(), 0, now).generation, 8);
         assert_eq!(generation(&slots.request(0, now, Some(5))), Some(8));
     }
@@ -330,9 +331,9 @@ mod tests {
     fn a_late_refusal_of_an_old_token_gets_the_current_one() {
         let now = Instant::now();
         let mut slots = ready("old".into(), now);
-        assert!(matches!(slots.request(0, now, Some(1)), Request::Start));
+        assert!(matches!(slots.request(0, now, Some(1)), Availability::Start));
         slots.acquired(0, "new".into(), 0, now);
-        let Request::Use(issued) = slots.request(0, now, Some(1)) else { panic!("no token") };
+        let Availability::Use(issued) = slots.request(0, now, Some(1)) else { panic!("no token") };
         assert_eq!((issued.generation, issued.secret.expose_secret()), (2, "new"));
     }
 
@@ -343,8 +344,8 @@ mod tests {
         slots.invalidate(0, 0);
         assert_eq!(generation(&slots.request(0, now, None)), Some(1));
         slots.invalidate(0, 1);
-        assert!(matches!(slots.request(0, now, None), Request::Start));
-        assert!(matches!(slots.request(0, now, None), Request::Wait));
+        assert!(matches!(slots.request(0, now, None), Availability::Start));
+        assert!(matches!(slots.request(0, now, None), Availability::Wait));
     }
 
     #[test]
@@ -355,7 +356,7 @@ mod tests {
         for call in 0..9 {
             let slot = slots.serving(call % 3, now);
             calls[slot] += 1;
-            if let Request::Start = slots.request(slot, now, None) {
+            if let Availability::Start = slots.request(slot, now, None) {
                 slots.acquired(slot, "t".into(), 0, now);
             }
         }
@@ -409,7 +410,7 @@ mod tests {
         slots.failed(1, now, 0.0);
         assert_eq!([0, 1].map(|slot| slots.serving(slot, now)), [1, 1]);
         match slots.request(1, now, None) {
-            Request::Cooling(rest) => assert_eq!(rest, Duration::from_millis(100)),
+            Availability::Cooling(rest) => assert_eq!(rest, Duration::from_millis(100)),
             other => panic!("{other:?}"),
         }
     }
@@ -418,9 +419,9 @@ mod tests {
     fn nobody_waits_for_an_acquire_while_another_slot_has_a_token() {
         let now = Instant::now();
         let mut slots = TokenSlots::new(3);
-        assert!(matches!(slots.request(0, now, None), Request::Start));
+        assert!(matches!(slots.request(0, now, None), Availability::Start));
         assert_eq!(slots.serving(0, now), 0, "no other one has a token");
-        assert!(matches!(slots.request(2, now, None), Request::Start));
+        assert!(matches!(slots.request(2, now, None), Availability::Start));
         slots.acquired(2, "t".into(), 0, now);
         assert_eq!(slots.serving(0, now), 2);
         assert_eq!(slots.serving(1, now), 1, "its acquire can begin");
@@ -462,7 +463,7 @@ mod tests {
             assert_eq!(slots.due_for_refresh(renew), [0]);
             assert!(slots.due_for_refresh(renew).is_empty(), "one at a time");
             assert_eq!(slots.next_refresh(), None);
-            assert!(matches!(slots.request(0, dead, None), Request::Wait));
+            assert!(matches!(slots.request(0, dead, None), Availability::Wait));
         }
     }
 
@@ -490,12 +491,12 @@ mod tests {
         assert_eq!(generation(&endless.request(0, now + secs(1 << 32), None)), Some(1));
 
         let mut slots = TokenSlots::new(1);
-        assert!(matches!(slots.request(0, now, None), Request::Start));
+        assert!(matches!(slots.request(0, now, None), Availability::Start));
         let issued = slots.acquired(0, token(0), 0, now);
         assert_eq!(issued.expires_at, Some(now));
         assert!(!issued.is_good(now));
         assert_eq!(slots.next_refresh(), None, "renewed on demand alone");
-        assert!(matches!(slots.request(0, now, None), Request::Start));
+        assert!(matches!(slots.request(0, now, None), Availability::Start));
     }
 
     #[test]
@@ -536,17 +537,17 @@ mod tests {
                 now += secs(passed);
                 match step {
                     Step::Ask { stale } => match slots.request(slot, now, stale) {
-                        Request::Use(issued) => {
+                        Availability::Use(issued) => {
                             prop_assert_eq!(issued.slot, slot);
                             prop_assert!(stale.is_none_or(|stale| issued.generation > stale));
                             prop_assert!(issued.expires_at.is_none_or(|end| now < end));
                         }
-                        Request::Start => {
+                        Availability::Start => {
                             prop_assert!(!in_flight[slot]);
                             in_flight[slot] = true;
                         }
-                        Request::Wait => prop_assert!(in_flight[slot]),
-                        Request::Cooling(rest) => {
+                        Availability::Wait => prop_assert!(in_flight[slot]),
+                        Availability::Cooling(rest) => {
                             prop_assert!(!in_flight[slot]);
                             prop_assert!(rest > Duration::ZERO && rest <= LONGEST_REST);
                         }

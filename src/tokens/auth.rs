@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::ClientCredentials;
 use super::{Credentials, EnvTokens, FileTokens, StaticTokens, bearer, bearer::put};
 use crate::{
-    config::{Auth, OAuth2, PoolConfig, Secrets},
-    error::{Error, ErrorKind},
+    config::{Auth, PoolConfig, Secrets},
+    error::Error,
     pool::PoolBuilder,
     request::Request,
     transport::check_headers,
@@ -17,7 +17,8 @@ impl PoolConfig {
     /// A builder with these settings, to set the rest by code.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for an `auth` that cannot be used, naming why.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an `auth` that cannot be used, naming
+    /// why.
     pub fn builder(mut self) -> Result<PoolBuilder, Error> {
         if let Some(auth) = self.auth.take() {
             self.credentials = Some(credentials(auth)?);
@@ -27,19 +28,18 @@ impl PoolConfig {
 }
 
 fn credentials(auth: Auth) -> Result<Credentials, Error> {
-    let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
     match auth {
         Auth::Bearer(secrets) => Ok(from_secrets(secrets, bearer)),
         Auth::Basic { user, password } => {
             if user.contains(':') {
-                return Err(invalid("auth: basic: the user name must not hold a colon"));
+                return Err(Error::config("auth: basic: the user name must not hold a colon"));
             }
             Ok(from_secrets(password, move |request: Request, password: &str| {
                 request.basic_auth(&user, password)
             }))
         }
         Auth::Header { name, value } => {
-            let illegal = || invalid("auth: header: has a name that is no header to set");
+            let illegal = || Error::config("auth: header: has a name that is no header to set");
             let name: HeaderName = name.parse().map_err(|_| illegal())?;
             let probe = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("x"))]);
             check_headers(&probe).map_err(|error| illegal().with_source(error))?;
@@ -47,13 +47,30 @@ fn credentials(auth: Auth) -> Result<Credentials, Error> {
         }
         Auth::Query { name, value } => {
             if name.is_empty() {
-                return Err(invalid("auth: query: the name is empty"));
+                return Err(Error::config("auth: query: the name is empty"));
             }
             Ok(from_secrets(value, move |request: Request, token: &str| {
                 request.query(&[(&name, token)])
             }))
         }
-        Auth::OAuth2(grant) => client_credentials(grant),
+        #[cfg(feature = "oauth2")]
+        Auth::OAuth2 {
+            token_url,
+            client_id,
+            client_secret,
+            scopes,
+            params,
+            credentials_in_body,
+        } => {
+            let source = ClientCredentials::new(token_url, client_id, client_secret);
+            let source = scopes.into_iter().fold(source, ClientCredentials::scope);
+            let with = |source: ClientCredentials, (name, value)| source.param(name, value);
+            let source = params.into_iter().fold(source, with);
+            let source = if credentials_in_body { source.credentials_in_body() } else { source };
+            Ok(Credentials::from_source(1, source, bearer))
+        }
+        #[cfg(not(feature = "oauth2"))]
+        Auth::OAuth2 { .. } => Err(Error::config("auth: oauth2 needs the feature `oauth2`")),
     }
 }
 
@@ -81,19 +98,4 @@ where
             Credentials::from_source(count, source, apply)
         }
     }
-}
-
-#[cfg(feature = "oauth2")]
-fn client_credentials(grant: OAuth2) -> Result<Credentials, Error> {
-    let source = ClientCredentials::new(grant.token_url, grant.client_id, grant.client_secret);
-    let source = grant.scopes.into_iter().fold(source, ClientCredentials::scope);
-    let params = grant.params.into_iter();
-    let source = params.fold(source, |source, (name, value)| source.param(name, value));
-    let source = if grant.credentials_in_body { source.credentials_in_body() } else { source };
-    Ok(Credentials::from_source(1, source, bearer))
-}
-
-#[cfg(not(feature = "oauth2"))]
-fn client_credentials(_: OAuth2) -> Result<Credentials, Error> {
-    Err(Error::new(ErrorKind::Config, "auth: oauth2 needs the feature `oauth2`"))
 }

@@ -192,5 +192,5 @@ fn failed(what: &'static str) -> Error {
 }
 
 fn illegal_url() -> Error {
-    Error::new(ErrorKind::Config, "ClientCredentials: the token URL is no http or https URL")
+    Error::config("ClientCredentials: the token URL is no http or https URL")
 }

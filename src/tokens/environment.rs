@@ -4,7 +4,7 @@ use std::env::{self, VarError};
 
 use futures::future::{LocalBoxFuture, ready};
 
-use super::{one_per_slot, present};
+use super::parts::{one_per_slot, present};
 use crate::{
     error::{Error, ErrorKind},
     token_manager::{Token, TokenSource},
@@ -58,7 +58,7 @@ impl TokenSource for EnvTokens {
         one_per_slot("EnvTokens", self.0.len(), slots)?;
         // The system does not accept such a name, and would panic.
         if self.0.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            return Err(Error::new(ErrorKind::Config, "EnvTokens: a variable has no legal name"));
+            return Err(Error::config("EnvTokens: a variable has no legal name"));
         }
         Ok(())
     }

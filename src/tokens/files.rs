@@ -9,7 +9,7 @@ use std::{
 
 use futures::future::LocalBoxFuture;
 
-use super::{one_per_slot, present};
+use super::parts::{one_per_slot, present};
 use crate::{
     error::{Error, ErrorKind},
     token_manager::{Token, TokenSource},
@@ -73,7 +73,7 @@ impl TokenSource for FileTokens {
     fn validate(&self, slots: usize) -> Result<(), Error> {
         one_per_slot("FileTokens", self.files.len(), slots)?;
         if self.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            return Err(Error::new(ErrorKind::Config, "reread_every: must be above zero"));
+            return Err(Error::config("reread_every: must be above zero"));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use futures::future::{LocalBoxFuture, ready};
 
-use super::one_per_slot;
+use super::parts::one_per_slot;
 use crate::{
     error::Error,
     token_manager::{Token, TokenSource},

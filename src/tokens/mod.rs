@@ -9,8 +9,8 @@
 //! # Ok::<(), vantage_api_pool::Error>(())
 //! ```
 //!
-//! Their errors are an [`Error`] of [`ErrorKind::Token`] that names the variable, the file or the
-//! endpoint, and never its content.
+//! Their errors are an [`Error`](crate::Error) of [`ErrorKind::Token`](crate::ErrorKind::Token)
+//! that names the variable, the file or the endpoint, and never its content.
 
 mod auth;
 mod bearer;
@@ -21,6 +21,7 @@ mod files;
 mod fixed;
 #[cfg(feature = "oauth2")]
 mod grant;
+mod parts;
 
 pub use bearer::bearer;
 #[cfg(feature = "oauth2")]
@@ -30,23 +31,3 @@ pub use files::FileTokens;
 pub use fixed::StaticTokens;
 
 pub use crate::token_manager::{Credentials, TokenSource};
-
-use crate::{
-    error::{Error, ErrorKind},
-    token_manager::Token,
-};
-
-/// The token in `text`, if there is one.
-fn present(text: &str) -> Option<Token> {
-    let token = text.trim();
-    (!token.is_empty()).then(|| token.into())
-}
-
-/// Checks that a source has one value for each of `slots`.
-fn one_per_slot(source: &str, has: usize, slots: usize) -> Result<(), Error> {
-    if has == slots {
-        return Ok(());
-    }
-    let what = format!("{source}: has {has} for the pool's {slots} token(s)");
-    Err(Error::new(ErrorKind::Config, what))
-}

@@ -1,5 +1,5 @@
-//! Opens connections to the one origin of a pool: name resolution, TCP, a proxy's tunnel, and TLS
-//! if the URL, or the proxy's, requires it. Decides nothing about their use.
+//! Opens connections to the one origin of a pool: DNS lookup (name resolution), TCP, a proxy's
+//! tunnel, and TLS if the URL, or the proxy's, requires it. Decides nothing about their use.
 
 use std::{io, sync::Arc, time::Duration};
 

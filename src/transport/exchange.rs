@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::{
     framing::Remaining,
-    head::{self, Head, HeadReader, Refusal, Verdict},
+    head::{self, Head, HeadError, HeadReader, ParsedHead},
 };
 use crate::error::{Delivery, Error, ErrorKind};
 
@@ -170,7 +170,7 @@ impl Exchange {
 
     fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         if !self.head.is_midway()
-            && let Verdict::Final(head) =
+            && let ParsedHead::Final(head) =
                 head::inspect(bytes, self.is_head).map_err(|refusal| self.refused(refusal))?
         {
             return self.begin_body(head, bytes);
@@ -245,13 +245,13 @@ impl Exchange {
         self.failure(ErrorKind::Stalled, "the response stopped arriving")
     }
 
-    fn refused(&self, refusal: Refusal) -> Error {
+    fn refused(&self, refusal: HeadError) -> Error {
         match refusal {
-            Refusal::TooLarge => self.failure(
+            HeadError::TooLarge => self.failure(
                 ErrorKind::HeadTooLarge,
                 "the head of the response is larger than 128 KiB or has more than 96 fields",
             ),
-            Refusal::Malformed(what) => {
+            HeadError::Malformed(what) => {
                 self.failure(ErrorKind::Framing, format!("the response is malformed: {what}"))
             }
         }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use url::Url;
 
 use super::{
-    head::{self, MAX_HEAD, Verdict},
+    head::{self, MAX_HEAD, ParsedHead},
     sender::Sender,
     strict_io::StrictIo,
     wire,
@@ -108,17 +108,17 @@ fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
 pub fn head(bytes: &[u8]) {
     let whole = inspected(bytes);
     let length = match &whole {
-        Ok(Verdict::Final(head)) => head.len,
-        Ok(Verdict::Interim(length)) => *length,
-        Ok(Verdict::Partial) | Err(_) => return,
+        Ok(ParsedHead::Final(head)) => head.len,
+        Ok(ParsedHead::Interim(length)) => *length,
+        Ok(ParsedHead::Partial) | Err(_) => return,
     };
     assert!((1..=bytes.len().min(MAX_HEAD)).contains(&length), "no such length: {length}");
     assert_eq!(inspected(&bytes[..length]), whole, "it depends on what follows");
     let cut = inspected(&bytes[..length - 1]);
-    assert!(matches!(cut, Ok(Verdict::Partial) | Err(_)), "complete without its end");
+    assert!(matches!(cut, Ok(ParsedHead::Partial) | Err(_)), "complete without its end");
 }
 
-fn inspected(bytes: &[u8]) -> Result<Verdict, head::Refusal> {
+fn inspected(bytes: &[u8]) -> Result<ParsedHead, head::HeadError> {
     head::inspect(&mut bytes.to_vec(), false)
 }
 

@@ -16,14 +16,14 @@ const MAX_INTERIM_BYTES: usize = 16 * 1024;
 
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum HeadError {
     TooLarge,
     Malformed(&'static str),
 }
 
 /// What the first bytes of a response are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ParsedHead {
     /// The head is not complete.
     Partial,
     /// An interim (1xx) head of this many bytes.
@@ -47,14 +47,14 @@ pub(super) struct Head {
 
 /// Reads the head at the start of `bytes`, which is rewritten if need be (see [`mend`]).
 /// `answers_head` says that the request was HEAD.
-pub(super) fn inspect(bytes: &mut [u8], answers_head: bool) -> Result<Verdict, Refusal> {
+pub(super) fn inspect(bytes: &mut [u8], answers_head: bool) -> Result<ParsedHead, HeadError> {
     match parse(bytes, answers_head) {
-        Err(Refusal::Malformed(_)) if mend(bytes) => parse(bytes, answers_head),
+        Err(HeadError::Malformed(_)) if mend(bytes) => parse(bytes, answers_head),
         verdict => verdict,
     }
 }
 
-fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
+fn parse(bytes: &[u8], answers_head: bool) -> Result<ParsedHead, HeadError> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -64,16 +64,16 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
     );
     let len = match parsed {
         Ok(Status::Complete(len)) if len <= MAX_HEAD => len,
-        Ok(Status::Partial) if bytes.len() < MAX_HEAD => return Ok(Verdict::Partial),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
-        Err(httparse::Error::Version) => return Err(Refusal::Malformed("not HTTP/1.1")),
-        Err(_) => return Err(Refusal::Malformed("not a valid HTTP head")),
+        Ok(Status::Partial) if bytes.len() < MAX_HEAD => return Ok(ParsedHead::Partial),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
+        Err(httparse::Error::Version) => return Err(HeadError::Malformed("not HTTP/1.1")),
+        Err(_) => return Err(HeadError::Malformed("not a valid HTTP head")),
     };
     let status = response.code.unwrap_or_default();
     match status {
-        0..100 => return Err(Refusal::Malformed("a status below 100")),
-        101 => return Err(Refusal::Malformed("a switch of protocols that was not asked for")),
-        102..200 | 100 => return Ok(Verdict::Interim(len)),
+        0..100 => return Err(HeadError::Malformed("a status below 100")),
+        101 => return Err(HeadError::Malformed("a switch of protocols that was not asked for")),
+        102..200 | 100 => return Ok(ParsedHead::Interim(len)),
         _ => {}
     }
     let old = response.version == Some(0);
@@ -82,7 +82,7 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
     let declares_body = matches!(declared, Remaining::Length(1..) | Remaining::Chunks { .. });
     let bodyless = answers_head || status == 204 || status == 304;
     let blank_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    Ok(Verdict::Final(Head {
+    Ok(ParsedHead::Final(Head {
         len,
         status,
         body: if bodyless { Remaining::Length(0) } else { declared },
@@ -94,7 +94,7 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
 }
 
 /// The length of the body as the fields declare it (RFC 9112 section 6.3).
-fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining, Refusal> {
+fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining, HeadError> {
     let mut length = None;
     let mut chunked = false;
     let mut websocket = false;
@@ -104,12 +104,12 @@ fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining
             let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
             let number = str::from_utf8(value).ok().and_then(|value| value.parse::<u64>().ok());
             if !digits || number.is_none() || length.is_some() {
-                return Err(Refusal::Malformed("a Content-Length that is not one number"));
+                return Err(HeadError::Malformed("a Content-Length that is not one number"));
             }
             length = number;
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
             if old || chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Refusal::Malformed("a Transfer-Encoding that is not just chunked"));
+                return Err(HeadError::Malformed("a Transfer-Encoding that is not just chunked"));
             }
             chunked = true;
         } else if field.name.eq_ignore_ascii_case("upgrade") {
@@ -117,10 +117,10 @@ fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining
         }
     }
     match (chunked, length) {
-        (true, Some(_)) => Err(Refusal::Malformed("both Content-Length and Transfer-Encoding")),
+        (true, Some(_)) => Err(HeadError::Malformed("both Content-Length and Transfer-Encoding")),
         (true, None) => Ok(Remaining::chunked()),
         // awc treats this as a tunnel and would lose the body.
-        (false, _) if websocket => Err(Refusal::Malformed("an offer to switch to WebSocket")),
+        (false, _) if websocket => Err(HeadError::Malformed("an offer to switch to WebSocket")),
         (false, Some(length)) => Ok(Remaining::Length(length)),
         (false, None) => Ok(Remaining::UntilClose),
     }
@@ -162,7 +162,7 @@ impl HeadReader {
         &mut self,
         bytes: &[u8],
         answers_head: bool,
-    ) -> Result<Option<Head>, Refusal> {
+    ) -> Result<Option<Head>, HeadError> {
         let seam = self.bytes.len().saturating_sub(3);
         self.bytes.extend_from_slice(bytes);
         // Parsing on every read would cost the square of the head's length with a slow sender.
@@ -171,16 +171,16 @@ impl HeadReader {
         }
         loop {
             match inspect(&mut self.bytes, answers_head)? {
-                Verdict::Final(head) => return Ok(Some(head)),
-                Verdict::Partial => {
+                ParsedHead::Final(head) => return Ok(Some(head)),
+                ParsedHead::Partial => {
                     self.parse_at = self.bytes.len().saturating_mul(2).min(MAX_HEAD);
                     return Ok(None);
                 }
-                Verdict::Interim(len) => {
+                ParsedHead::Interim(len) => {
                     self.interims += 1;
                     self.interim_bytes += len;
                     if self.interims > MAX_INTERIMS || self.interim_bytes > MAX_INTERIM_BYTES {
-                        return Err(Refusal::Malformed("too many interim responses"));
+                        return Err(HeadError::Malformed("too many interim responses"));
                     }
                     let _ = self.bytes.split_to(len);
                 }

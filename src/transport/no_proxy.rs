@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Hosts that are connected to directly, each entry at one port, or at every port.
 #[derive(Debug, Default, PartialEq)]
@@ -24,7 +24,7 @@ impl NoProxy {
     /// `10.0.0.0/8` or `10.*`. A name or an address may have a port.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for an entry that is none of these.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for an entry that is none of these.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let is_between = |c: char| c == ',' || c.is_whitespace();
         let entries = text.split(is_between).filter(|entry| !entry.is_empty());
@@ -49,10 +49,7 @@ impl NoProxy {
 
 /// The hosts of an entry, and their port if it has one.
 fn parse_entry(entry: &str) -> Result<(Hosts, Option<u16>), Error> {
-    let invalid = || {
-        let what = format!("no_proxy: {entry:?} is neither a host nor a network");
-        Error::new(ErrorKind::Config, what)
-    };
+    let invalid = || Error::config(format!("no_proxy: {entry:?} is neither a host nor a network"));
     if entry == "*" {
         return Ok((Hosts::All, None));
     }

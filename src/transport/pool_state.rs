@@ -1,6 +1,6 @@
 //! [pure] The decisions of a connection pool: which idle connection is used next (last in, first
-//! out) and which are closed, within a minimum, a maximum, an idle timeout and a lifetime.
-//! Knows neither sockets nor the clock.
+//! out) and which are closed, within a minimum, a maximum, an idle timeout and the maximum age of a
+//! connection (its lifetime). Knows neither sockets nor the clock.
 
 use std::time::{Duration, Instant};
 

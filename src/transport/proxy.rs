@@ -39,24 +39,23 @@ impl Proxy {
     /// # Errors
     /// [`ErrorKind::Config`], which names what is wrong and echoes nothing of the URL.
     pub(crate) fn parse(text: &str, no_proxy: &str) -> Result<Self, Error> {
-        let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
         let url = Url::parse(text)
-            .map_err(|source| invalid("proxy: is not a valid URL").with_source(source))?;
+            .map_err(|source| Error::config("proxy: is not a valid URL").with_source(source))?;
         let is_secure = match url.scheme() {
             "http" => false,
             "https" => true,
-            _ => return Err(invalid("proxy: must start with http:// or https://")),
+            _ => return Err(Error::config("proxy: must start with http:// or https://")),
         };
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("proxy: must not hold a path, a query or a fragment"));
+            return Err(Error::config("proxy: must not hold a path, a query or a fragment"));
         }
         let host = match url.host() {
             Some(Host::Ipv6(address)) => address.to_string(),
             Some(host) => host.to_string(),
-            None => return Err(invalid("proxy: the host is missing")),
+            None => return Err(Error::config("proxy: the host is missing")),
         };
         let port = url.port_or_known_default().filter(|port| *port != 0);
-        let port = port.ok_or_else(|| invalid("proxy: the port must be from 1 to 65535"))?;
+        let port = port.ok_or_else(|| Error::config("proxy: the port must be from 1 to 65535"))?;
         let (authorization, no_proxy) = (authorization(&url)?, NoProxy::parse(no_proxy)?);
         Ok(Self { host, port, is_secure, authorization, no_proxy })
     }
@@ -98,7 +97,7 @@ fn authorization(url: &Url) -> Result<Option<SecretString>, Error> {
     }
     let user: Vec<u8> = percent_decode_str(url.username()).collect();
     if user.contains(&b':') {
-        return Err(Error::new(ErrorKind::Config, "proxy: the user name must not hold a colon"));
+        return Err(Error::config("proxy: the user name must not hold a colon"));
     }
     let password = percent_decode_str(url.password().unwrap_or_default());
     let credentials: Vec<u8> = user.into_iter().chain([b':']).chain(password).collect();

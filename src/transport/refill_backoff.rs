@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::retry::backoff::exponential;
+
 /// The bound of the first wait; it doubles with every further failure.
 const BASE: Duration = Duration::from_millis(100);
 /// The bound of every wait.
@@ -23,7 +25,7 @@ impl RefillBackoff {
         if self.until(now).is_some() {
             return;
         }
-        let bound = BASE.saturating_mul(1 << self.failures.min(16)).min(CAP);
+        let bound = exponential(BASE, CAP, self.failures);
         self.failures = self.failures.saturating_add(1);
         self.until = Some(now + bound.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));
     }

@@ -29,18 +29,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 type Answer = Result<(ResponseHead, Payload), SendRequestError>;
-type SendFn<Io> = dyn Fn(Lent<Io>, RequestHead, Option<Bytes>) -> LocalBoxFuture<'static, Answer>;
+type SendFn<Io> =
+    dyn Fn(BorrowedIo<Io>, RequestHead, Option<Bytes>) -> LocalBoxFuture<'static, Answer>;
 
 /// awc, for connections of one kind.
 pub(super) struct Sender<Io>(Box<SendFn<Io>>);
 
 impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
     pub(super) fn new() -> Self {
-        let given = Rc::new(Cell::new(None::<Lent<Io>>));
+        let given = Rc::new(Cell::new(None::<BorrowedIo<Io>>));
         let taken = Rc::clone(&given);
         let connect = fn_service(move |info: ConnectInfo<Uri>| {
             let connection = taken.take().ok_or(ConnectError::NoRecords);
-            ready(connection.map(|lent| Connection::new(info.request().clone(), lent)))
+            ready(connection.map(|io| Connection::new(info.request().clone(), io)))
         });
         let connector = awc::Connector::new()
             .connector(connect)
@@ -51,17 +52,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
             .finish();
         // The name under which awc files connections. What is sent comes from the head alone.
         let uri = Uri::from_static("http://origin/");
-        Self(Box::new(move |lent, head, body| {
+        Self(Box::new(move |io, head, body| {
             let connecting = connector.call(awc::Connect { uri: uri.clone(), addr: None });
             let given = Rc::clone(&given);
             Box::pin(async move {
                 let mut connecting = pin!(connecting);
-                let mut lent = Some(lent);
+                let mut io = Some(io);
                 // Others may connect between two polls, so it is available during each poll only.
                 let connection = poll_fn(|cx| {
-                    given.set(lent.take());
+                    given.set(io.take());
                     let polled = connecting.as_mut().poll(cx);
-                    lent = given.take();
+                    io = given.take();
                     polled
                 });
                 let connection = connection.await?;
@@ -81,14 +82,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
         head: RequestHead,
         body: Option<Bytes>,
     ) -> Answer {
-        (self.0)(Lent(Rc::downgrade(connection)), head, body).await
+        (self.0)(BorrowedIo(Rc::downgrade(connection)), head, body).await
     }
 }
 
 /// A connection as awc sees it: a weak reference.
-struct Lent<Io>(Weak<RefCell<Io>>);
+struct BorrowedIo<Io>(Weak<RefCell<Io>>);
 
-impl<Io: Unpin> Lent<Io> {
+impl<Io: Unpin> BorrowedIo<Io> {
     fn poll<T>(
         &self,
         poll: impl FnOnce(Pin<&mut Io>) -> Poll<io::Result<T>>,
@@ -100,7 +101,7 @@ impl<Io: Unpin> Lent<Io> {
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Lent<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for BorrowedIo<Io> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -110,7 +111,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Lent<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Lent<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for BorrowedIo<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -128,7 +129,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Lent<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> ActixStream for Lent<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> ActixStream for BorrowedIo<Io> {
     fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         Poll::Ready(Ok(Readiness::READABLE))
     }
@@ -138,8 +139,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> ActixStream for Lent<Io> {
     }
 }
 
-impl<Io> fmt::Debug for Lent<Io> {
+impl<Io> fmt::Debug for BorrowedIo<Io> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lent")
+        f.write_str("BorrowedIo")
     }
 }

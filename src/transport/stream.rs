@@ -58,7 +58,7 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            if session.read_tls(&mut Below { io: &mut *io, take })? == 0 {
+            if session.read_tls(&mut TryReader { io: &mut *io, take })? == 0 {
                 return Ok(0);
             }
             session.process_new_packets().map_err(io::Error::other)?;
@@ -75,13 +75,13 @@ fn would_block(looked: &io::Result<usize>) -> bool {
     looked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// The layer below a TLS session, read without waiting.
-struct Below<'a> {
+/// Reads what is below a TLS session, without waiting.
+struct TryReader<'a> {
     io: &'a mut Stream,
     take: Take,
 }
 
-impl Read for Below<'_> {
+impl Read for TryReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.io.look(self.take, buf)
     }

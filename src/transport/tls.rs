@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Whether a handshake failed for what both sides are set to, such as a certificate that is not
 /// valid, so that another one would fail as well.
@@ -43,10 +43,11 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
 }
 
 /// The client configuration that trusts the web's roots, those of the operating system if
-/// `is_platform` and `extra` ones, each in PEM, and shows the certificate `own`, in PEM with its chain and key, to servers that ask for one.
+/// `is_platform` and `extra` ones, each in PEM, and shows the certificate `own`, in PEM with its
+/// chain and key, to servers that ask for one.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] when an entry of `extra` is not PEM, holds no
+/// [`ErrorKind::Config`](crate::ErrorKind::Config) when an entry of `extra` is not PEM, holds no
 /// certificate, or holds one that cannot be a root; when `own` is not a certificate with its key;
 /// when the operating system has no roots.
 pub(crate) fn client_config(
@@ -54,12 +55,12 @@ pub(crate) fn client_config(
     is_platform: bool,
     own: Option<&str>,
 ) -> Result<Arc<ClientConfig>, Error> {
-    let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if is_platform {
         let found = rustls_native_certs::load_native_certs();
         if roots.add_parsable_certificates(found.certs).0 == 0 {
-            let none = invalid("platform_roots: the operating system has no root certificates");
+            let none =
+                Error::config("platform_roots: the operating system has no root certificates");
             return Err(match found.errors.into_iter().next() {
                 Some(source) => none.with_source(source),
                 None => none,
@@ -70,30 +71,31 @@ pub(crate) fn client_config(
         let before = roots.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|source| {
-                invalid("root_certificate: is not valid PEM").with_source(source)
+                Error::config("root_certificate: is not valid PEM").with_source(source)
             })?;
             roots.add(certificate).map_err(|source| {
-                invalid("root_certificate: is not a usable certificate").with_source(source)
+                Error::config("root_certificate: is not a usable certificate").with_source(source)
             })?;
         }
         if roots.len() == before {
-            return Err(invalid("root_certificate: holds no certificate in PEM"));
+            return Err(Error::config("root_certificate: holds no certificate in PEM"));
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|source| invalid("TLS is not available").with_source(source))?
+        .map_err(|source| Error::config("TLS is not available").with_source(source))?
         .with_root_certificates(roots);
     let mut config = match own {
         None => config.with_no_client_auth(),
         Some(pem) => {
             // Without the sources of errors, which may hold a part of the key.
             let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-            let chain = chain.map_err(|_| invalid("client_certificate: is not valid PEM"))?;
+            let chain = chain.map_err(|_| Error::config("client_certificate: is not valid PEM"))?;
             let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-                .map_err(|_| invalid("client_certificate: holds no private key in PEM"))?;
+                .map_err(|_| Error::config("client_certificate: holds no private key in PEM"))?;
             config.with_client_auth_cert(chain, key).map_err(|source| {
-                invalid("client_certificate: holds no certificate of its key").with_source(source)
+                Error::config("client_certificate: holds no certificate of its key")
+                    .with_source(source)
             })?
         }
     };

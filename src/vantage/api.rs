@@ -25,7 +25,7 @@ use crate::{
 /// base URL.
 ///
 /// Cheap to clone, `Send` and `Sync`; clones share the pool and the count of
-/// repeated rows. Values are `ciborium::Value`, ids are strings.
+/// duplicate rows. Values are `ciborium::Value`, ids are strings.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ use crate::{
 /// Each item is an object. The id of a row is the table's id column, as a string; a row
 /// without a usable id gets the key `~row:<position>`. Two rows with the same id in one
 /// response are an error. If an id was already on an earlier page, the first row is kept and
-/// the repetition is counted in [`repeated_rows`](Self::repeated_rows): rows can shift while
+/// it is counted in [`duplicate_rows`](Self::duplicate_rows): rows can shift while
 /// pages are read. A list remembers every id, a stream the last 10,000.
 ///
 /// # Values
@@ -96,8 +96,8 @@ use crate::{
 pub struct PoolApi {
     pub(super) pool: AwwPool,
     pub(super) settings: Arc<ApiSettings>,
-    /// How many rows were repeated.
-    pub(super) repeated: Arc<AtomicU64>,
+    /// How many duplicate rows were left out.
+    pub(super) duplicates: Arc<AtomicU64>,
     pub(super) schemas: InferredSchemas,
 }
 
@@ -109,7 +109,7 @@ impl PoolApi {
         Self {
             pool: pool.as_ref().clone(),
             settings: Arc::default(),
-            repeated: Arc::default(),
+            duplicates: Arc::default(),
             schemas: Arc::default(),
         }
     }
@@ -172,8 +172,8 @@ impl PoolApi {
     /// How many rows were left out because their id was on an earlier page of
     /// the same read. Counts all reads of this source and its clones.
     #[must_use]
-    pub fn repeated_rows(&self) -> u64 {
-        self.repeated.load(atomic::Ordering::Relaxed)
+    pub fn duplicate_rows(&self) -> u64 {
+        self.duplicates.load(atomic::Ordering::Relaxed)
     }
 
     /// Changes the defaults of all tables.

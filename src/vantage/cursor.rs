@@ -149,7 +149,7 @@ impl Read {
             }
             if filter.keeps(&row.record) {
                 let row = keys.row(position, row)?;
-                self.api.repeated.fetch_add(keys.take_repeated(), Ordering::Relaxed);
+                self.api.duplicates.fetch_add(keys.take_duplicates(), Ordering::Relaxed);
                 rows.extend(row.map(|(key, row)| (key, self.finished(row.record))));
                 position = position.saturating_add(1);
             }

@@ -82,7 +82,7 @@ where
                 let first = position;
                 position += rows.len() as u64;
                 let keyed = keys.rows((first..).zip(rows).collect());
-                read.api.repeated.fetch_add(keys.take_repeated(), Ordering::Relaxed);
+                read.api.duplicates.fetch_add(keys.take_duplicates(), Ordering::Relaxed);
                 yield keyed?.into_iter().map(|(key, row)| (key, row.record)).collect::<Vec<_>>();
             }
         } else {

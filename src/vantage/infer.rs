@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     marker::PhantomData,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use ciborium::Value;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use vantage_types::{EmptyEntity, Entity, Record};
 
 use super::{columns::Columns, kind::ValueKind, number::exact};
+use crate::lock::lock;
 
 /// The most forms of one row that are tried.
 const MOST_TRIES: usize = 4_096;
@@ -69,7 +70,7 @@ impl<E: Entity<Value>> Inference<E> {
             return None;
         }
         let key = (table.to_owned(), type_name::<E>());
-        let known = schemas.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = lock(schemas).get(&key).cloned();
         let (schemas, schema) = (Arc::clone(schemas), known.unwrap_or_default());
         Some(Self { schemas, key, schema, columns: columns.clone(), entity: PhantomData })
     }
@@ -78,8 +79,7 @@ impl<E: Entity<Value>> Inference<E> {
     pub(super) fn apply(&mut self, record: &mut Record<Value>) -> bool {
         let has_learned = self.learn(record);
         if has_learned {
-            let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-            schemas.insert(self.key.clone(), self.schema.clone());
+            lock(&self.schemas).insert(self.key.clone(), self.schema.clone());
         }
         has_learned
     }

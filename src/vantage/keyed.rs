@@ -149,7 +149,7 @@ impl KeyedPages {
             Scans::One(pages) => pages.next().await?.map_err(|error| of_read(&self.table, error)),
             Scans::Many(pages) => {
                 let rows = pages.next().await;
-                self.api.repeated.fetch_add(pages.take_repeated(), Ordering::Relaxed);
+                self.api.duplicates.fetch_add(pages.take_duplicates(), Ordering::Relaxed);
                 rows?
             }
         };
@@ -183,9 +183,9 @@ impl KeyedPages {
 
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<KeyedRow>> {
         let keyed = self.keys.rows(rows)?;
-        let repeated = self.keys.take_repeated();
-        self.left_out += repeated;
-        self.api.repeated.fetch_add(repeated, Ordering::Relaxed);
+        let duplicates = self.keys.take_duplicates();
+        self.left_out += duplicates;
+        self.api.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         self.count += keyed.len() as u64;
         self.bounds.check_rows(self.count).map_err(|error| self.failed(error))?;
         Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())

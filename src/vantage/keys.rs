@@ -1,4 +1,5 @@
-//! [pure] The keys of rows: real ids, synthetic ones, and the handling of ids that occur twice.
+//! [pure] The keys of rows: real ids, synthetic ones, and duplicate rows, whose ids occur twice:
+//! they are left out and counted.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +12,7 @@ use vantage_core::{Result, VantageError, error};
 
 use super::record::Row;
 
-/// How many ids a stream remembers to recognise a repeated row.
+/// How many ids a stream remembers to recognise a duplicate row.
 const REMEMBERED: usize = 10_000;
 
 const SYNTHETIC: &str = "~row:";
@@ -46,7 +47,7 @@ pub(super) struct Keys {
     pages: u64,
     order: VecDeque<u128>,
     limit: Option<usize>,
-    repeated: u64,
+    duplicates: u64,
 }
 
 impl Keys {
@@ -114,7 +115,7 @@ impl Keys {
             Some(page) if *page == self.pages || made_up_for.is_some() => Err(shared(&id)),
             Some(page) => {
                 *page = self.pages;
-                self.repeated += 1;
+                self.duplicates += 1;
                 Ok(None)
             }
             None => {
@@ -125,8 +126,8 @@ impl Keys {
     }
 
     /// How many rows were left out since the last call.
-    pub(super) fn take_repeated(&mut self) -> u64 {
-        std::mem::take(&mut self.repeated)
+    pub(super) fn take_duplicates(&mut self) -> u64 {
+        std::mem::take(&mut self.duplicates)
     }
 
     /// Records that the row at `position`, which is after all earlier ones, has no id.
@@ -247,7 +248,7 @@ mod tests {
         let mut all = Keys::exact();
         assert_eq!(keys(&mut all, 0, &["a", "b"]), ["a", "b"]);
         assert_eq!(keys(&mut all, 2, &["b", "c"]), ["c"]);
-        assert_eq!((all.take_repeated(), all.take_repeated()), (1, 0));
+        assert_eq!((all.take_duplicates(), all.take_duplicates()), (1, 0));
     }
 
     #[test]

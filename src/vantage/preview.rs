@@ -8,7 +8,7 @@ use super::{
     condition::{ApiCondition, Operator},
     order::SortBy,
     reads::Read,
-    row_filter::{Leaf, Predicate},
+    row_filter::{FieldTest, Predicate},
 };
 
 /// What a list of a table would send, and what it would do itself.
@@ -98,10 +98,10 @@ fn shown(test: &Predicate) -> ApiCondition {
         Predicate::Any(predicates) => ApiCondition::Any(several(predicates)),
         Predicate::Not(test) => !shown(test),
         Predicate::Opaque => ApiCondition::unsupported("a search"),
-        Predicate::Leaf(leaf) => {
-            let Leaf { field, operator, .. } = leaf;
+        Predicate::Field(comparison) => {
+            let FieldTest { field, operator, .. } = comparison;
             let mask = |value| if is_secret(field) { MASK.into() } else { value };
-            let mut values = leaf.values().iter().cloned().map(mask);
+            let mut values = comparison.values().iter().cloned().map(mask);
             match operator {
                 Operator::In => ApiCondition::is_in(field.as_str(), values),
                 Operator::NotIn => ApiCondition::is_not_in(field.as_str(), values),
@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn a_test_is_shown_as_the_condition_that_it_evaluates() {
         use super::super::value_set::ValueSet;
-        let leaf = |field: &str, operator, values: &[&str]| {
-            Predicate::Leaf(Leaf {
+        let comparison = |field: &str, operator, values: &[&str]| {
+            Predicate::Field(FieldTest {
                 field: field.into(),
                 operator,
                 value_set: ValueSet::new(
@@ -189,9 +189,9 @@ mod tests {
             })
         };
         let any = Predicate::Any(vec![
-            leaf("a", Operator::Gt, &["1"]),
-            Predicate::Not(Box::new(leaf("b", Operator::Like, &["x%"]))),
-            leaf("password", Operator::In, &["canary", "other"]),
+            comparison("a", Operator::Gt, &["1"]),
+            Predicate::Not(Box::new(comparison("b", Operator::Like, &["x%"]))),
+            comparison("password", Operator::In, &["canary", "other"]),
         ]);
         assert_eq!(
             shown(&any).to_string(),

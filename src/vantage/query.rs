@@ -10,7 +10,7 @@ use super::{
     order::OrderPlan,
     path::{self, ItemPath},
     pushdown::{Pushdown, encoded},
-    row_filter::{Filter, Leaf, Predicate},
+    row_filter::{FieldTest, Filter, Predicate},
     settings::TableSettings,
     where_clause::{Declared, WhereClause, is_equality},
 };
@@ -87,17 +87,19 @@ pub(super) fn to_query<'a>(
     let mut predicates = Vec::new();
     for test in clauses.predicates {
         let (was_sent, test) = match test {
-            Predicate::Leaf(leaf) if is_equality(&leaf) && used.contains(&leaf.field.as_str()) => {
+            Predicate::Field(comparison)
+                if is_equality(&comparison) && used.contains(&comparison.field.as_str()) =>
+            {
                 continue;
             }
-            Predicate::Leaf(mut leaf) => {
-                let was_sent = if is_equality(&leaf) {
-                    sent.contains(&leaf.field)
+            Predicate::Field(mut comparison) => {
+                let was_sent = if is_equality(&comparison) {
+                    sent.contains(&comparison.field)
                 } else {
-                    pushdown.send(&leaf.field, leaf.operator, leaf.values())?
+                    pushdown.send(&comparison.field, comparison.operator, comparison.values())?
                 };
-                leaf.passes_absent = was_sent && !declared.fields.contains(&leaf.field);
-                (was_sent, Predicate::Leaf(leaf))
+                comparison.passes_absent = was_sent && !declared.fields.contains(&comparison.field);
+                (was_sent, Predicate::Field(comparison))
             }
             test => {
                 pushdown.cannot("the API takes no such combination", &first_field(&test))?;
@@ -120,7 +122,7 @@ pub(super) fn to_query<'a>(
 /// The first field of a test, to name it.
 fn first_field(test: &Predicate) -> String {
     match test {
-        Predicate::Leaf(Leaf { field, .. }) => field.clone(),
+        Predicate::Field(FieldTest { field, .. }) => field.clone(),
         Predicate::All(predicates) | Predicate::Any(predicates) => {
             predicates.first().map(first_field).unwrap_or_default()
         }

@@ -18,7 +18,7 @@ pub(super) struct Filter(Arc<[Predicate]>);
 /// A condition in the form in which it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Predicate {
-    Leaf(Leaf),
+    Field(FieldTest),
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
     Not(Box<Predicate>),
@@ -28,7 +28,7 @@ pub(super) enum Predicate {
 
 /// A comparison of one field.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Leaf {
+pub(super) struct FieldTest {
     pub(super) field: String,
     pub(super) operator: Operator,
     pub(super) value_set: ValueSet,
@@ -84,7 +84,7 @@ impl Filter {
 impl Predicate {
     fn judge(&self, row: &Record<Value>) -> Truth {
         match self {
-            Self::Leaf(leaf) => leaf.judge(row),
+            Self::Field(comparison) => comparison.judge(row),
             Self::All(predicates) => all(predicates, row, false),
             Self::Any(predicates) => {
                 let verdicts = predicates.iter().map(|test| test.judge(row).not());
@@ -96,10 +96,12 @@ impl Predicate {
     }
 }
 
-/// With `excuses`, a row that lacks a field passes the leaves that allow that.
+/// With `excuses`, a row that lacks a field passes the comparisons that allow that.
 fn all(predicates: &[Predicate], row: &Record<Value>, excuses: bool) -> Truth {
     conjunction(predicates.iter().map(|test| match (test, test.judge(row)) {
-        (Predicate::Leaf(leaf), Truth::Absent) if excuses && leaf.passes_absent => Truth::Yes,
+        (Predicate::Field(comparison), Truth::Absent) if excuses && comparison.passes_absent => {
+            Truth::Yes
+        }
         (_, verdict) => verdict,
     }))
 }
@@ -132,7 +134,7 @@ impl Truth {
     }
 }
 
-impl Leaf {
+impl FieldTest {
     /// One value, or any number for `In` and `NotIn`, none for `IsNull` and `IsNotNull`.
     pub(super) fn values(&self) -> &[Value] {
         self.value_set.values()
@@ -186,8 +188,8 @@ mod tests {
         fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     }
 
-    fn leaf(operator: Operator, values: &[Value]) -> Leaf {
-        Leaf {
+    fn comparison(operator: Operator, values: &[Value]) -> FieldTest {
+        FieldTest {
             field: "n".into(),
             operator,
             value_set: ValueSet::new(values.to_vec(), false),
@@ -196,7 +198,7 @@ mod tests {
     }
 
     fn judged(operator: Operator, values: &[Value], value: impl Into<Value>) -> Truth {
-        leaf(operator, values).judge(&row(&[("n", value.into())]))
+        comparison(operator, values).judge(&row(&[("n", value.into())]))
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
 
     #[test]
     fn one_that_holds_decides_an_any_and_one_that_does_not_an_all() {
-        let test = |value: i64| Predicate::Leaf(leaf(Operator::Eq, &[value.into()]));
+        let test = |value: i64| Predicate::Field(comparison(Operator::Eq, &[value.into()]));
         let (seven, null, absent) = (row(&[("n", 7.into())]), row(&[("n", Value::Null)]), row(&[]));
         let any = |row| Predicate::Any(vec![test(7), test(8)]).judge(row);
         assert_eq!(
@@ -268,11 +270,11 @@ mod tests {
     #[test]
     fn a_row_that_lacks_a_field_passes_where_it_is_excused() {
         let absent = row(&[("m", Value::from(1))]);
-        let strict = Filter::new(vec![Predicate::Leaf(leaf(Operator::Eq, &[7.into()]))]);
+        let strict = Filter::new(vec![Predicate::Field(comparison(Operator::Eq, &[7.into()]))]);
         assert!(!strict.keeps(&absent));
         assert_eq!(strict.admits(&absent), None);
-        let excused = Leaf { passes_absent: true, ..leaf(Operator::Eq, &[7.into()]) };
-        let lenient = Filter::new(vec![Predicate::Leaf(excused)]);
+        let excused = FieldTest { passes_absent: true, ..comparison(Operator::Eq, &[7.into()]) };
+        let lenient = Filter::new(vec![Predicate::Field(excused)]);
         assert!(lenient.keeps(&absent));
         assert_eq!(lenient.admits(&absent), None);
         assert_eq!(strict.admits(&row(&[("n", Value::Null)])), Some(false));

@@ -27,7 +27,7 @@ pub(super) struct Union {
     /// How many rows the whole had so far: a row that is in several sets counts once.
     end: u64,
     /// How many rows were left out since the last call because an earlier set had them.
-    repeated: u64,
+    duplicates: u64,
     window: Option<RowWindow>,
     fingerprints: Fingerprints,
     table: String,
@@ -53,8 +53,8 @@ impl Union {
             (first, pages, name)
         });
         let ahead = ahead.buffered(at_once).boxed();
-        let (current, number, end, repeated) = (None, 0, 0, 0);
-        Self { ahead, current, number, end, repeated, window, fingerprints, table }
+        let (current, number, end, duplicates) = (None, 0, 0, 0);
+        Self { ahead, current, number, end, duplicates, window, fingerprints, table }
     }
 
     /// The next rows, at least one, with their positions in the whole. `None`
@@ -102,8 +102,8 @@ impl Union {
     }
 
     /// How many rows were left out since the last call.
-    pub(super) fn take_repeated(&mut self) -> u64 {
-        std::mem::take(&mut self.repeated)
+    pub(super) fn take_duplicates(&mut self) -> u64 {
+        std::mem::take(&mut self.duplicates)
     }
 
     /// The rows of a set that are new, with their positions in the whole.
@@ -114,7 +114,7 @@ impl Union {
                 placed.push((self.end, row));
                 self.end += 1;
             } else {
-                self.repeated += 1;
+                self.duplicates += 1;
             }
         }
         Ok(match &mut self.window {

@@ -18,7 +18,7 @@ use super::{
     kind::ValueKind,
     parameter::parameter_text,
     path::Wanted,
-    row_filter::{Filter, Leaf, Predicate},
+    row_filter::{FieldTest, Filter, Predicate},
     value::{LONGEST_PATTERN, SortKey, same},
     value_set::ValueSet,
 };
@@ -102,15 +102,15 @@ impl WhereClause {
     /// intersected.
     pub(super) fn wanted(&self) -> Wanted {
         let mut wanted = Wanted::new();
-        for leaf in self.equalities() {
-            match wanted.get_mut(&leaf.field) {
+        for comparison in self.equalities() {
+            match wanted.get_mut(&comparison.field) {
                 Some(earlier) => {
                     let mut now = BTreeMap::<SortKey, Vec<&Value>>::new();
-                    for value in leaf.values() {
+                    for value in comparison.values() {
                         now.entry(rough_key(value)).or_default().push(value);
                     }
                     let is_same = |one: &Value, other: &Value| {
-                        one.is_null() || same(one, other, leaf.value_set.is_numeric())
+                        one.is_null() || same(one, other, comparison.value_set.is_numeric())
                     };
                     earlier.retain(|one| {
                         let alike = now.get(&rough_key(one)).into_iter().flatten();
@@ -118,7 +118,7 @@ impl WhereClause {
                     });
                 }
                 None => {
-                    wanted.insert(leaf.field.clone(), leaf.values().to_vec());
+                    wanted.insert(comparison.field.clone(), comparison.values().to_vec());
                 }
             }
         }
@@ -133,15 +133,18 @@ impl WhereClause {
 
     /// The filter on rows, without the equalities that filled the placeholders `used`.
     pub(super) fn into_filter(mut self, used: &[&str]) -> Filter {
-        let fills = |leaf: &Leaf| is_equality(leaf) && used.contains(&leaf.field.as_str());
-        self.predicates.retain(|test| !matches!(test, Predicate::Leaf(leaf) if fills(leaf)));
+        let fills = |comparison: &FieldTest| {
+            is_equality(comparison) && used.contains(&comparison.field.as_str())
+        };
+        self.predicates
+            .retain(|test| !matches!(test, Predicate::Field(comparison) if fills(comparison)));
         self.predicates.extend(self.searches.iter().map(|_| Predicate::Opaque));
         Filter::new(self.predicates)
     }
 
-    fn equalities(&self) -> impl Iterator<Item = &Leaf> {
+    fn equalities(&self) -> impl Iterator<Item = &FieldTest> {
         self.predicates.iter().filter_map(|test| match test {
-            Predicate::Leaf(leaf) if is_equality(leaf) => Some(leaf),
+            Predicate::Field(comparison) if is_equality(comparison) => Some(comparison),
             _ => None,
         })
     }
@@ -168,9 +171,9 @@ fn is_long(pattern: &Value) -> bool {
     text.chars().nth(LONGEST_PATTERN).is_some()
 }
 
-/// Whether the leaf lists the values that a field may hold.
-pub(super) fn is_equality(leaf: &Leaf) -> bool {
-    matches!(leaf.operator, Operator::Eq | Operator::In)
+/// Whether the comparison lists the values that a field may hold.
+pub(super) fn is_equality(comparison: &FieldTest) -> bool {
+    matches!(comparison.operator, Operator::Eq | Operator::In)
 }
 
 fn predicate(
@@ -178,8 +181,8 @@ fn predicate(
     negated: bool,
     is_numeric: &dyn Fn(&str) -> bool,
 ) -> Result<Predicate, VantageError> {
-    let leaf = |field: &str, operator: Operator, values: &[Value]| {
-        leaf(field, operator, values, negated, is_numeric(field))
+    let comparison = |field: &str, operator: Operator, values: &[Value]| {
+        comparison(field, operator, values, negated, is_numeric(field))
     };
     let several = |conditions: &[ApiCondition]| {
         let predicates =
@@ -187,16 +190,18 @@ fn predicate(
         predicates.collect::<Result<Vec<Predicate>, VantageError>>()
     };
     match condition {
-        ApiCondition::Eq { field, value } => leaf(field, Operator::Eq, std::slice::from_ref(value)),
-        ApiCondition::In { field, values } => leaf(field, Operator::In, values),
-        ApiCondition::NotIn { field, values } => leaf(field, Operator::NotIn, values),
+        ApiCondition::Eq { field, value } => {
+            comparison(field, Operator::Eq, std::slice::from_ref(value))
+        }
+        ApiCondition::In { field, values } => comparison(field, Operator::In, values),
+        ApiCondition::NotIn { field, values } => comparison(field, Operator::NotIn, values),
         ApiCondition::Compare { field, operator, value } => match operator {
-            Operator::IsNull => leaf(field, Operator::Eq, &[Value::Null]),
-            Operator::IsNotNull => leaf(field, Operator::Ne, &[Value::Null]),
+            Operator::IsNull => comparison(field, Operator::Eq, &[Value::Null]),
+            Operator::IsNotNull => comparison(field, Operator::Ne, &[Value::Null]),
             Operator::Like if is_long(value) => {
                 Err(refused("a pattern has more than 1,000 characters", field))
             }
-            operator => leaf(field, *operator, std::slice::from_ref(value)),
+            operator => comparison(field, *operator, std::slice::from_ref(value)),
         },
         ApiCondition::All(all) if negated => several(all).map(any_of),
         ApiCondition::All(all) => several(all).map(all_of),
@@ -217,7 +222,7 @@ pub(super) fn cannot_ask_for(what: &str) -> VantageError {
     error!(format!("the API cannot be asked for {what}")).mark_unsupported()
 }
 
-fn leaf(
+fn comparison(
     field: &str,
     operator: Operator,
     values: &[Value],
@@ -251,7 +256,7 @@ fn leaf(
     let test = |operator| match (operator, kept.as_slice()) {
         // Every row satisfies `NOT IN` of no values.
         (Operator::NotIn, []) => Predicate::All(Vec::new()),
-        _ => Predicate::Leaf(Leaf {
+        _ => Predicate::Field(FieldTest {
             field: field.to_owned(),
             operator,
             value_set: ValueSet::new(kept, is_numeric),
@@ -287,19 +292,21 @@ fn any_of(predicates: Vec<Predicate>) -> Predicate {
         }
     }
     let merged = || {
-        let mut leaves = flat.iter().map(|test| match test {
-            Predicate::Leaf(leaf) if is_equality(leaf) => Some(leaf),
+        let mut comparisons = flat.iter().map(|test| match test {
+            Predicate::Field(comparison) if is_equality(comparison) => Some(comparison),
             _ => None,
         });
-        let first = leaves.next()??;
+        let first = comparisons.next()??;
         let mut values = first.values().to_vec();
-        for leaf in leaves {
-            values.extend_from_slice(leaf.filter(|leaf| leaf.field == first.field)?.values());
+        for comparison in comparisons {
+            values.extend_from_slice(
+                comparison.filter(|comparison| comparison.field == first.field)?.values(),
+            );
         }
         let mut seen = HashSet::new();
         values.retain(|value| seen.insert(parameter_text(value)));
         let value_set = ValueSet::new(values, first.value_set.is_numeric());
-        Some(Predicate::Leaf(Leaf { operator: Operator::In, value_set, ..first.clone() }))
+        Some(Predicate::Field(FieldTest { operator: Operator::In, value_set, ..first.clone() }))
     };
     merged().unwrap_or(Predicate::Any(flat))
 }

@@ -32,7 +32,7 @@ pub(super) struct Clearance<'a> {
 
 /// An attempt in flight. Dropped before its end, it is counted and reported as cancelled, and if it
 /// was the breaker's probe, another may follow.
-pub(super) struct Running<'a> {
+pub(super) struct RunningAttempt<'a> {
     worker: &'a WorkerContext,
     call: &'a Call,
     in_flight: &'a InFlight,
@@ -44,7 +44,7 @@ pub(super) struct Running<'a> {
     paced: Option<PacedAttempt<'a>>,
 }
 
-impl<'a> Running<'a> {
+impl<'a> RunningAttempt<'a> {
     /// Begins an attempt: from here on the server may see the request. A hedge brings a permit of
     /// its own. Fails if the call is no longer this worker's, or has ended.
     pub(super) fn begin(
@@ -219,7 +219,7 @@ fn is_over() -> Error {
     Error::new(ErrorKind::WorkerCrashed, "the call is over")
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningAttempt<'_> {
     fn drop(&mut self) {
         // Whoever is woken by the end may be the next probe.
         drop(self.clearance.take());

@@ -12,7 +12,7 @@ use http::{StatusCode, Uri};
 use tracing::Instrument;
 
 use super::{
-    attempt::{Clearance, Running},
+    attempt::{Clearance, RunningAttempt},
     context::WorkerContext,
     gates::{CallPermit, pass_breaker, pass_hold, pass_limit},
     hedge,
@@ -37,8 +37,7 @@ pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
     let in_flight = Arc::clone(job.in_flight());
     let permit = CallPermit::new(Arc::clone(&in_flight), &worker.dispatcher.admission);
     let url = Arc::clone(&call.url);
-    let origin =
-        call.request.foreign_base(&worker.config().base).map(|base| worker.origins.get(base));
+    let origin = call.request.foreign_base(&worker.config().base).map(|base| worker.origin(base));
     let api = origin.as_ref().map_or_else(|| worker.api(&call), |origin| origin.api());
     let attempts = Attempts {
         worker: &worker,
@@ -65,13 +64,6 @@ pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
             job.answer(result);
         }
     }
-}
-
-/// What follows an attempt.
-enum Next {
-    /// Send again at once, with another token or to another URL.
-    Replay,
-    Fail(Error),
 }
 
 pub(super) struct Attempts<'a> {
@@ -119,7 +111,7 @@ impl<'a> Attempts<'a> {
             self.permit.in_flight.go_on_to(Stage::Unsent)?;
             let clearance = self.pass_gates(&mut token, cost(last.as_ref())).await;
             let clearance = clearance.map_err(|error| self.cut_short(error, last.take()))?;
-            let next = match self.attempt(token.as_ref(), clearance).await {
+            let failure = match self.attempt(token.as_ref(), clearance).await {
                 Ok(response) if self.has_to_wait(&response) => self.poll(response).await?,
                 Ok(response) if response.counts_as().is_success() => return Ok(response),
                 Ok(response)
@@ -127,26 +119,23 @@ impl<'a> Attempts<'a> {
                         && self.may_refresh(token.as_ref(), has_refreshed) =>
                 {
                     has_refreshed = true;
-                    self.refresh(&mut token, response).await
+                    self.refresh(&mut token, response).await.err()
                 }
                 Ok(response) if response.counts_as().is_redirection() => {
-                    self.redirect(response).map_or_else(Next::Fail, |()| Next::Replay)
+                    self.redirect(response).err()
                 }
-                Ok(response) => Next::Fail(Error::status_of(response)),
-                Err(error) => Next::Fail(error),
+                Ok(response) => Some(Error::status_of(response)),
+                Err(error) => Some(error),
             };
-            match next {
-                Next::Replay => {
-                    self.uncounted += 1;
-                    self.unreached = None;
-                }
-                Next::Fail(error) => {
-                    let error = error.with_secrets(self.worker.secrets_of(self.call));
-                    let error = self.retry(error).await?;
-                    last = Some(error);
-                    token = None;
-                }
-            }
+            // Without a failure it is sent again at once, with another token or to another URL.
+            let Some(error) = failure else {
+                self.uncounted += 1;
+                self.unreached = None;
+                continue;
+            };
+            let error = error.with_secrets(self.worker.secrets_of(self.call));
+            last = Some(self.retry(error).await?);
+            token = None;
         }
     }
 
@@ -241,7 +230,8 @@ impl<'a> Attempts<'a> {
         }
         let other = worker.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&worker.client);
-        let running = Running::begin(worker, *api, call, &permit.in_flight, clearance, None)?;
+        let running =
+            RunningAttempt::begin(worker, *api, call, &permit.in_flight, clearance, None)?;
         let first = pin!(running.exchange(client, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
@@ -249,7 +239,7 @@ impl<'a> Attempts<'a> {
             Some(delay) => {
                 let second = || {
                     let (beside, clearance) = hedge::second(worker, *api, call, token)?;
-                    let second = Running::begin(
+                    let second = RunningAttempt::begin(
                         worker,
                         *api,
                         call,
@@ -270,7 +260,7 @@ impl<'a> Attempts<'a> {
             if response.counts_as().is_success() {
                 tokens.served(token, began);
             }
-            if let Some(wait) = tokens.heed(token, response, |answer| worker.classify(answer)) {
+            if let Some(wait) = tokens.observe(token, response, |answer| worker.classify(answer)) {
                 worker.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
             }
         }
@@ -285,22 +275,21 @@ impl<'a> Attempts<'a> {
     }
 
     /// Gets another token after a 401; without tokens to refresh the 401 is final.
-    async fn refresh(&mut self, token: &mut Option<Issued>, response: Response) -> Next {
+    async fn refresh(
+        &mut self,
+        token: &mut Option<Issued>,
+        response: Response,
+    ) -> Result<(), Error> {
         let (Some(tokens), Some(refused)) = (self.worker.tokens_for(self.call), token.as_ref())
         else {
-            return Next::Fail(Error::status_of(response));
+            return Err(Error::status_of(response));
         };
         let refreshed = match self.permit.in_flight.go_on_to(Stage::Unsent) {
             Ok(()) => tokens.refresh(self.call, &mut self.permit, refused).await,
             Err(error) => Err(error),
         };
-        match refreshed {
-            Ok(refreshed) => {
-                *token = Some(refreshed);
-                Next::Replay
-            }
-            Err(error) => Next::Fail(error.with_response(response)),
-        }
+        *token = Some(refreshed.map_err(|error| error.with_response(response))?);
+        Ok(())
     }
 
     /// `error`, which came before the next attempt and ended the call. `cause` has the outcome of

@@ -7,7 +7,7 @@ use std::{
     ops::Deref,
     rc::Rc,
     sync::{Arc, Mutex},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use actix::prelude::*;
@@ -17,22 +17,24 @@ use secrecy::SecretString;
 use super::{
     gates::{CallPermit, Throttle},
     hedging::Hedging,
-    origin::{Api, Origins},
+    origin::{Api, Origin},
     tokens::TokensOf,
 };
 use crate::{
     actors::ActorRef,
+    base_url::BaseUrl,
     config::ValidConfig,
     coop::LONG_WORK,
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
     header_value::header_text,
+    lock::lock,
     permits::Stage,
     rate_limit::{Classified, Hold, KeyedRateLimiter, Pacer, RateLimiter, RateQueue, classify},
     request::Request,
     response::Response,
-    retry::{self, Budget, apply_rules},
+    retry::{Budget, RetryPolicy, apply_rules},
     stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
@@ -41,6 +43,8 @@ use crate::{
 
 /// How many clients for other APIs are kept. One more replaces the oldest.
 const MOST_FOREIGN_CLIENTS: usize = 8;
+/// How many origins are tracked at a time. One more replaces the oldest.
+const MOST_ORIGINS: usize = 64;
 
 /// What all workers of a pool share.
 #[derive(Clone)]
@@ -55,7 +59,8 @@ pub(crate) struct WorkerParts {
     pub(crate) stats: ActorRef<StatsCollector>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
-    pub(crate) origins: Arc<Origins>,
+    /// The other origins that calls went to lately.
+    pub(crate) origins: Arc<Mutex<Vec<Arc<Origin>>>>,
 }
 
 /// What the calls of one worker share.
@@ -69,7 +74,7 @@ pub(super) struct WorkerContext {
     pub(super) throttle: Throttle,
     /// The pool's tokens that this worker knows.
     known_tokens: RefCell<Vec<Option<Issued>>>,
-    pub(super) policy: retry::Policy,
+    pub(super) policy: RetryPolicy,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
     /// Whether the pool's API has ever responded to this worker.
@@ -134,6 +139,20 @@ impl WorkerContext {
 
     pub(super) fn events(&self) -> &Events {
         self.dispatcher.events()
+    }
+
+    /// The state that calls to the origin of `base` share.
+    pub(super) fn origin(&self, base: &BaseUrl) -> Arc<Origin> {
+        let mut known = lock(&self.origins);
+        if let Some(origin) = known.iter().find(|origin| origin.name == base.origin()) {
+            return Arc::clone(origin);
+        }
+        if known.len() == MOST_ORIGINS {
+            known.remove(0);
+        }
+        let origin = Arc::new(Origin::new(base.origin(), self.config(), Instant::now()));
+        known.push(Arc::clone(&origin));
+        origin
     }
 
     /// The state of the pool's own API that `call` shares with other calls.

@@ -34,7 +34,7 @@ pub(super) fn second<'a>(
     let now = Instant::now();
     let mut hedging = worker.hedging.borrow_mut();
     let holds = |(tokens, token): (TokensOf<'_>, &Issued)| tokens.is_held(token, now);
-    if !hedging.budget.covers_one()
+    if hedging.saved < 1.0
         || !api.is_open()
         || worker.tokens_for(call).zip(token).is_some_and(holds)
     {
@@ -57,7 +57,7 @@ pub(super) fn second<'a>(
     {
         return None;
     }
-    hedging.budget.pay_for_one();
+    hedging.saved -= 1.0;
     Some((permit, Clearance { breaker, hold_permits }))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    retry::{Hedge, HedgeBudget, When},
+    retry::{Hedge, MOST_HEDGES_SAVED},
     stats::Durations,
 };
 
@@ -13,11 +13,17 @@ const MOST_SAMPLES: u64 = 2_000;
 const FEWEST_SAMPLES: u64 = 100;
 
 /// A worker's state for hedging.
-#[derive(Default)]
 pub(super) struct Hedging {
-    pub(super) budget: HedgeBudget,
+    /// The hedges that are saved up; one needs 1.
+    pub(super) saved: f64,
     /// How long the latest attempts took, once anyone needs it.
     pace: Option<Durations>,
+}
+
+impl Default for Hedging {
+    fn default() -> Self {
+        Self { saved: MOST_HEDGES_SAVED, pace: None }
+    }
 }
 
 impl Hedging {
@@ -32,14 +38,12 @@ impl Hedging {
 
     /// After how long an attempt is hedged, if that is known.
     pub(super) fn delay(&mut self, hedge: &Hedge) -> Option<Duration> {
-        self.budget.earn(hedge);
-        match hedge.when {
-            When::After(delay) => Some(delay),
-            When::AtPercentile(share) => {
-                let pace = self.pace.get_or_insert_default();
-                (pace.count() >= FEWEST_SAMPLES).then(|| pace.percentile(share))
-            }
-        }
+        self.saved = hedge.saved_with(self.saved);
+        hedge.after.or_else(|| {
+            let percentile = hedge.at_percentile?;
+            let pace = self.pace.get_or_insert_default();
+            (pace.count() >= FEWEST_SAMPLES).then(|| pace.percentile(percentile))
+        })
     }
 }
 

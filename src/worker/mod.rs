@@ -14,4 +14,3 @@ mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Keep, Run, Worker};
 pub(crate) use context::WorkerParts;
-pub(crate) use origin::Origins;

@@ -3,23 +3,20 @@
 //! lead to, so that none affects another.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
 use super::gates::{CallPermit, pause};
 use crate::{
-    base_url::BaseUrl,
     config::ValidConfig,
     dispatch::{Call, SharedBreaker},
     error::Error,
+    lock::lock,
     rate_limit::{Hold, HoldPermit, Pace, Pacer, RateLimiter, default_burst},
     retry::Budget,
     stats::WaitCause,
 };
-
-/// How many origins are tracked at a time. One more replaces the oldest.
-const MOST_ORIGINS: usize = 64;
 
 /// The shared state of the API that a call goes to.
 #[derive(Clone, Copy)]
@@ -50,7 +47,7 @@ impl<'a> Api<'a> {
     }
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
-        with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut lock(self.budget))
     }
 }
 
@@ -66,7 +63,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    fn new(name: &str, config: &ValidConfig, now: Instant) -> Self {
+    pub(super) fn new(name: &str, config: &ValidConfig, now: Instant) -> Self {
         let settings = &config.settings;
         let limit = settings.rate_limit.and_then(|rate| {
             let burst = settings.burst.unwrap_or_else(|| default_burst(rate));
@@ -79,7 +76,6 @@ impl Origin {
             pacer: Pacer::new(
                 Pace::new(None, None, settings.use_dampener, settings.max_retry_after, now),
                 Arc::default(),
-                now,
             ),
             circuit: SharedBreaker::of_foreign_origin(config),
             budget: Mutex::new(Budget::new(settings.retry_budget, now)),
@@ -119,31 +115,5 @@ impl Origin {
     /// Whether a hedge may be sent at once.
     pub(super) fn try_second(&self) -> bool {
         self.pacer.is_open() && self.limit.as_ref().is_none_or(|limit| limit.try_acquire().is_ok())
-    }
-}
-
-/// The other origins, shared by all workers.
-pub(crate) struct Origins {
-    config: Arc<ValidConfig>,
-    known: Mutex<Vec<Arc<Origin>>>,
-}
-
-impl Origins {
-    pub(crate) fn new(config: Arc<ValidConfig>) -> Self {
-        Self { config, known: Mutex::default() }
-    }
-
-    /// The origin of `base`.
-    pub(super) fn get(&self, base: &BaseUrl) -> Arc<Origin> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(origin) = known.iter().find(|origin| origin.name == base.origin()) {
-            return Arc::clone(origin);
-        }
-        if known.len() == MOST_ORIGINS {
-            known.remove(0);
-        }
-        let origin = Arc::new(Origin::new(base.origin(), &self.config, Instant::now()));
-        known.push(Arc::clone(&origin));
-        origin
     }
 }

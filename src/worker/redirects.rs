@@ -6,8 +6,7 @@ use http::header::LOCATION;
 
 use super::call::Attempts;
 use crate::{
-    base_url::without_query,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, without_query},
     header_value::header_url,
     response::Response,
 };

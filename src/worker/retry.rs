@@ -13,7 +13,7 @@ use crate::{
     permits::Stage,
     rate_limit::Classified,
     response::Action,
-    retry::{self, CallKind, Decision},
+    retry::{self, CallKind, Decision, FailedAttempt, RetryPolicy},
     stats::WaitCause,
 };
 
@@ -27,42 +27,8 @@ impl Attempts<'_> {
     /// Waits before the next attempt and returns the error that led to it, or ends the call with
     /// that error.
     pub(super) async fn retry(&mut self, error: Error) -> Result<Error, Error> {
-        let worker = self.worker;
-        let now = Instant::now();
         let classified = self.classified(&error);
-        let retry_after = match worker.tokens_for(self.call) {
-            // A rate limit concerns the token, which is held; others may go on.
-            Some(tokens) if classified.is_rate_limited && tokens.are_several() => {
-                tokens.wait(now, classified.wait, worker.policy.max_retry_after)
-            }
-            _ => classified.wait.inspect(|wait| self.hold(now, *wait, &classified)),
-        };
-        let is_worth_a_wait = classified.is_worth_a_wait && !self.has_waited;
-        self.has_waited |= is_worth_a_wait;
-        let has_answered = self.api.foreign.is_none() && worker.has_answered.get();
-        let unreached = self.unreached(&error, has_answered, now);
-        let is_held = classified.holds && retry_after.is_some();
-        let attempt = retry::Attempt {
-            attempts: self.call.attempts().saturating_sub(self.uncounted),
-            idempotent: self.call.request.is_idempotent(),
-            error: &error,
-            is_refusal: classified.is_rate_limited || is_worth_a_wait,
-            should_retry: classified.should_retry,
-            is_asked: classified.asks_to_wait(),
-            retry_after: retry_after.or_else(|| wait_of_rule(&error)),
-            is_held,
-            unreached,
-            remaining: self.call.remaining(now),
-            jitter: fastrand::f64(),
-        };
-        let withdraw = || {
-            let is_covered = self.api.budget(|budget| budget.withdraw(now));
-            if !is_covered {
-                worker.counters.borrow_mut().retries_denied += 1;
-            }
-            is_covered
-        };
-        let wait = match retry::decide(&self.policy(), &attempt, withdraw) {
+        let wait = match self.decide(&error, &classified) {
             Decision::RetryIn(wait) => wait,
             Decision::RetryUncounted(wait) => {
                 self.uncounted += 1;
@@ -90,9 +56,47 @@ impl Attempts<'_> {
             wait_ms = wait.as_millis() as u64,
             "retrying"
         );
-        worker.counters.borrow_mut().retries += 1;
+        self.worker.counters.borrow_mut().retries += 1;
         self.wait(wait, &error).await?;
         Ok(error)
+    }
+
+    /// Decides what follows an attempt that failed with `error`, after the holds that its response
+    /// requests: a call that waits for its own hold waits no longer than that.
+    fn decide(&mut self, error: &Error, classified: &Classified) -> Decision {
+        let worker = self.worker;
+        let now = Instant::now();
+        let retry_after = match worker.tokens_for(self.call) {
+            // A rate limit concerns the token, which is held; others may go on.
+            Some(tokens) if classified.is_rate_limited && tokens.are_several() => {
+                tokens.wait(now, classified.wait, worker.policy.max_retry_after)
+            }
+            _ => classified.wait.inspect(|wait| self.hold(now, *wait, classified)),
+        };
+        let is_worth_a_wait = classified.is_worth_a_wait && !self.has_waited;
+        self.has_waited |= is_worth_a_wait;
+        let has_answered = self.api.foreign.is_none() && worker.has_answered.get();
+        let unreached = self.unreached(error, has_answered, now);
+        let attempt = FailedAttempt {
+            attempts: self.call.attempts().saturating_sub(self.uncounted),
+            idempotent: self.call.request.is_idempotent(),
+            error,
+            is_refusal: classified.is_rate_limited || is_worth_a_wait,
+            should_retry: classified.should_retry,
+            is_asked: classified.asks_to_wait(),
+            is_held: classified.holds && retry_after.is_some(),
+            retry_after: retry_after.or_else(|| wait_of_rule(error)),
+            unreached,
+            remaining: self.call.remaining(now),
+            jitter: fastrand::f64(),
+        };
+        retry::decide(&self.policy(), &attempt, || {
+            let is_covered = self.api.budget(|budget| budget.withdraw(now));
+            if !is_covered {
+                worker.counters.borrow_mut().retries_denied += 1;
+            }
+            is_covered
+        })
     }
 
     /// Reports that the request is sent again after `wait`, because of `cause`, and waits.
@@ -136,11 +140,11 @@ impl Attempts<'_> {
     }
 
     /// A failed health check is not retried before the next one is due.
-    fn policy(&self) -> retry::Policy {
+    fn policy(&self) -> RetryPolicy {
         let max_attempts = match self.call.kind {
             CallKind::Call => self.worker.policy.max_attempts,
             CallKind::HealthCheck => 1,
         };
-        retry::Policy { max_attempts, ..self.worker.policy }
+        RetryPolicy { max_attempts, ..self.worker.policy }
     }
 }

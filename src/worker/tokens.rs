@@ -93,7 +93,7 @@ impl TokensOf<'_> {
     pub(super) fn refused(&self, token: &Issued, is_replay: bool) -> bool {
         let newer = self.set.token(token.slot);
         let has_newer = newer.is_some_and(|newer| newer.generation > token.generation);
-        if has_newer || !self.set.stands_by(token.slot, token.epoch) {
+        if has_newer || !self.set.is_current(token.slot, token.epoch) {
             return !is_replay;
         }
         self.set.refused(token, is_replay, Instant::now())
@@ -111,7 +111,7 @@ impl TokensOf<'_> {
 
     /// Records what a response to `token` says about its use, if there are others to use. Returns
     /// how long it is held. `classify` parses an unsuccessful response.
-    pub(super) fn heed(
+    pub(super) fn observe(
         &self,
         token: &Issued,
         response: &Response,
@@ -160,7 +160,7 @@ impl TokensOf<'_> {
     fn known(&self, index: usize) -> Option<Issued> {
         let now = Instant::now();
         let may_use =
-            |token: &Issued| token.is_good(now) && self.set.stands_by(token.slot, token.epoch);
+            |token: &Issued| token.is_good(now) && self.set.is_current(token.slot, token.epoch);
         let known = self.known.and_then(|known| known.borrow().get(index).cloned().flatten());
         known.filter(may_use).or_else(|| {
             let token = self.set.token(index).filter(may_use)?;
@@ -189,7 +189,7 @@ impl TokensOf<'_> {
         loop {
             let issued = within_deadline(call, self.issue(index, stale)).await??;
             // It may have been invalidated since its acquire began.
-            if !self.set.stands_by(issued.slot, issued.epoch) {
+            if !self.set.is_current(issued.slot, issued.epoch) {
                 (index, stale) = (issued.slot, Some(issued.generation));
                 continue;
             }
@@ -202,7 +202,7 @@ impl TokensOf<'_> {
     /// two managers that died may be what kills them.
     async fn issue(&self, slot: usize, stale: Option<u64>) -> Result<Issued, Error> {
         let failed = |what| Err(Error::new(ErrorKind::Token, what));
-        let (mut deaths, given_up) = (0, self.set.marks.given_up());
+        let (mut deaths, given_up) = (0, self.set.acquires.given_up());
         while deaths < 2 {
             let question = Issue { set: Arc::clone(self.set), slot, stale };
             match self.manager.send(question).await {
@@ -211,7 +211,7 @@ impl TokensOf<'_> {
                 Ok(None) => {}
                 Err(Unanswered::Died) => deaths += 1,
                 // The acquire that hung was for another token.
-                Err(Unanswered::Hung) if self.set.marks.given_up() == given_up => {}
+                Err(Unanswered::Hung) if self.set.acquires.given_up() == given_up => {}
                 Err(Unanswered::Hung) => {
                     return failed("the acquire callback blocked its thread for too long");
                 }

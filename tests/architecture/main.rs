@@ -65,7 +65,7 @@ const PURE: &[&str] = &[
     "pager/mode.rs",
     "pager/next_url.rs",
     "path.rs",
-    "pager/reorder.rs",
+    "path/fields.rs",
     "pager/resume_token.rs",
     "pager/judge/wording.rs",
     "pager/strategy/",
@@ -272,6 +272,7 @@ const LAYERS: &[&str] = &[
     "coop",
     "timers",
     "user_value",
+    "cancel_flag",
     "lock",
 ];
 

@@ -537,7 +537,7 @@ fn case_27_observers_that_block_or_never_look_hold_nothing_up() {
         let thread = actix::Arbiter::new();
         let observer = <Watcher as actix::Actor>::start_in_arbiter(&thread.handle(), |_| watcher);
         let supervisor = pool.supervisor().await.unwrap();
-        let subscribe = vantage_api_pool::messages::Subscribe(observer.recipient());
+        let subscribe = vantage_api_pool::messages::Subscribe::new(observer.recipient());
         supervisor.send(subscribe).await.unwrap();
         let _never_looks = pool.events();
         works(&api, &pool).await;

@@ -296,7 +296,7 @@ async fn faults_41_no_secret_is_in_any_error_debug_statistic_trace_or_panic() {
     printed.debug(&response);
     printed.error(&response.json::<u64>().unwrap_err());
     let supervisor = pool.supervisor().await.unwrap();
-    let asked = supervisor.send(Fetch(Request::get(format!("/unknown?own={CANARY}"))));
+    let asked = supervisor.send(Fetch::new(Request::get(format!("/unknown?own={CANARY}"))));
     printed.error(&soon("a message", asked).await.unwrap().unwrap_err());
 
     bad_answers(&printed, &api, &pool).await;

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use serde_json::Value;
 use vantage_api_pool::{
     AwwPool, ErrorKind, PaginatedStream, Paging, PoolApi, Request,
-    messages::{Fetch, FetchBy, OpenStream},
+    messages::{Fetch, OpenStream},
     tokens::{Credentials, bearer},
 };
 use vantage_dataset::prelude::*;
@@ -63,9 +63,9 @@ async fn security_01_whatever_asks_for_a_tenant_goes_out_with_its_token() {
     };
     let supervisor = soon("the address", pool.supervisor()).await.unwrap();
     let rows = || Request::get("/rows");
-    soon("a call", supervisor.send(Fetch(rows()))).await.unwrap().unwrap();
+    soon("a call", supervisor.send(Fetch::new(rows()))).await.unwrap().unwrap();
     all_were("POOL");
-    soon("a call", supervisor.send(FetchBy::new(&tenant, rows()))).await.unwrap().unwrap();
+    soon("a call", supervisor.send(Fetch::new(rows()).by(&tenant))).await.unwrap().unwrap();
     all_were("TENANT");
 
     let paging = Paging::next_url("next");

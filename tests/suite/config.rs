@@ -198,6 +198,16 @@ fn a_bad_setting_is_named_with_its_line_and_no_secret_is_shown() {
         ("base_url: http://x\nroot_certificates: { canary: 1 }", "one value or a list of them"),
         ("base_url: http://x\nsigning_key: canary", "signing_key: must have at least 32 bytes"),
         ("base_url: http://x\ndefault_headers: { a: 5551234 }", "must be a text"),
+        ("base_url: http://x\ndefault_headers: { a: true }", "must be a text"),
+        ("base_url: http://x\ndefault_headers: [canary]", "a map"),
+        ("base_url: http://x\ndefault_headers: 5551234", "must be a map of names"),
+        ("base_url: http://x\nauth: [canary]", "a map"),
+        ("base_url: http://x\nhedge: { after: 1, at_percentile: 0.5 }", "either `after` or"),
+        ("base_url: http://x\nhedge: { at: 1 }", "unknown field `at`"),
+        (
+            "base_url: http://x\nresponse_rules: [{ action: poll, status: 202, interval: 1, retry_after: 2 }]",
+            "response_rule 1, poll: retry_after has no meaning for it",
+        ),
         ("base_url: http://x\ndefault_headers: canary", "must be a map of names"),
         ("base_url: http://x\nproxy: http://p\nno_proxy: 'a/b'", "no_proxy: \"a/b\""),
     ] {

@@ -419,7 +419,7 @@ async fn an_actor_that_subscribes_is_sent_what_happens_until_it_stops() {
     let pool = pool.build().unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     let observer = Observer { told, gate: None }.start();
-    let subscribe = Subscribe(observer.recipient());
+    let subscribe = Subscribe::new(observer.recipient());
     soon("the subscription", pool.supervisor().await.unwrap().send(subscribe)).await.unwrap();
     soon("an answer", pool.get("/x")).await.unwrap();
     let mut all = Vec::new();
@@ -440,7 +440,7 @@ async fn an_actor_that_lags_is_told_how_much_it_missed() {
     let (told, mut heard) = mpsc::unbounded_channel();
     let (open, gate) = oneshot::channel();
     let observer = Observer { told, gate: Some(gate) }.start();
-    let subscribe = Subscribe(observer.recipient());
+    let subscribe = Subscribe::new(observer.recipient());
     soon("the subscription", pool.supervisor().await.unwrap().send(subscribe)).await.unwrap();
     let answers = soon("all answers", join_all((0..2_500).map(|_| pool.get("/x")))).await;
     assert!(answers.iter().all(Result::is_ok));

@@ -115,7 +115,7 @@ async fn a_fetch_message_whose_asker_goes_away_is_cancelled() {
     let api = Hostile::new(10).closed().start();
     let pool = AwwPool::new(1, None, false, api.url());
     let supervisor = pool.supervisor().await.unwrap();
-    let asked = tokio::spawn(supervisor.send(messages::Fetch(Request::get("/rows?page=1"))));
+    let asked = tokio::spawn(supervisor.send(messages::Fetch::new(Request::get("/rows?page=1"))));
     api.wait_for("the request", |log| log.in_flight == 1).await;
     asked.abort();
     api.wait_for("the abort", |log| log.aborted == 1).await;

@@ -244,8 +244,10 @@ async fn an_actix_application_talks_to_the_supervisor_by_messages() {
     let api = serving(25).await;
     let pool = AwwPool::new(2, None, false, api.uri());
     let supervisor = pool.supervisor().await.unwrap();
-    let response =
-        soon("an answer", supervisor.send(Fetch(Request::get("/rows/3")))).await.unwrap().unwrap();
+    let response = soon("an answer", supervisor.send(Fetch::new(Request::get("/rows/3"))))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(response.json::<serde_json::Value>().unwrap()["id"], 3);
     let stream =
         soon("a stream", supervisor.send(OpenStream::new("/rows").prefetch(2))).await.unwrap();
@@ -253,7 +255,7 @@ async fn an_actix_application_talks_to_the_supervisor_by_messages() {
     assert_eq!(items, numbered(0..25));
     let stats = soon("statistics", supervisor.send(GetStats)).await.unwrap().unwrap();
     assert_eq!((stats.calls_ok, stats.pages, stats.items), (4, 3, 25));
-    soon("the end", supervisor.send(Shutdown { drain: Duration::from_secs(1) })).await.unwrap();
+    soon("the end", supervisor.send(Shutdown::new(Duration::from_secs(1)))).await.unwrap();
     let late = soon("an answer", pool.get("/rows")).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::ShuttingDown);
 }

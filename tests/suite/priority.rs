@@ -121,7 +121,7 @@ async fn accept_62_the_priority_of_a_vantage_scope_decides_the_place_in_the_queu
     busy.join(Request::get("/normal"));
     let supervisor = busy.pool.supervisor().await.unwrap();
     let ask = async move {
-        let fetch = messages::Fetch(Request::get("/essential"));
+        let fetch = messages::Fetch::new(Request::get("/essential"));
         supervisor.send(fetch).await.unwrap()
     };
     busy.add(vantage_core::Priority::Essential.scope(ask));

@@ -139,8 +139,8 @@ async fn a_limit_that_is_none_is_refused_by_name() {
         assert!(error.to_string().contains("set_rate"), "{error}");
     }
     let supervisor = pool.supervisor().await.unwrap();
-    assert!(supervisor.send(SetRate(Some(0.into()))).await.unwrap().is_err());
-    supervisor.send(SetRate(Some(rate("0.25")))).await.unwrap().unwrap();
+    assert!(supervisor.send(SetRate::new(Some(0.into()))).await.unwrap().is_err());
+    supervisor.send(SetRate::new(Some(rate("0.25")))).await.unwrap().unwrap();
     assert_eq!(pool.stats().await.unwrap().rate, Some(rate("0.25")));
     let builder = AwwPool::builder("http://localhost").rate_limit_per_worker(0.into());
     let error = builder.build().unwrap_err();

@@ -213,7 +213,7 @@ async fn a_size_out_of_range_is_refused_and_changes_nothing() {
     }
     assert_eq!(stats(&pool).await.size, 2);
     let supervisor = pool.supervisor().await.unwrap();
-    soon("the message", supervisor.send(messages::Resize(5))).await.unwrap().unwrap();
+    soon("the message", supervisor.send(messages::Resize::new(5))).await.unwrap().unwrap();
     assert_eq!(stats(&pool).await.size, 5);
     soon("the end", pool.shutdown(Duration::ZERO)).await;
     let late = soon("an answer", pool.resize(3)).await.unwrap_err();

@@ -193,7 +193,7 @@ async fn faults_06_when_the_supervisor_goes_every_waiter_gets_an_error_and_later
 
     // The supervisor's mailbox runs this on its thread: its Arbiter goes, and it with it.
     let supervisor = pool.supervisor().await.unwrap();
-    supervisor.do_send(messages::Shutdown { drain: Duration::ZERO });
+    supervisor.do_send(messages::Shutdown::new(Duration::ZERO));
     for answer in soon("all answers", join_all(waiting)).await {
         assert_eq!(answer.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
     }

@@ -499,7 +499,7 @@ async fn a_token_that_was_declared_void_is_renewed_before_its_next_use() {
     let stopped = before.iter().filter(|(token, count)| after[*token] == **count).count();
     assert_eq!((issuer.count(), after.len(), stopped), (3, 3, 1), "{before:?} {after:?}");
 
-    pool.supervisor().await.unwrap().send(InvalidateToken(1)).await.unwrap().unwrap();
+    pool.supervisor().await.unwrap().send(InvalidateToken::new(1)).await.unwrap().unwrap();
     assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
     assert_eq!((issuer.count(), bearers(&api).await.len()), (4, 4));
 }

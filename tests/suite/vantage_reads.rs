@@ -312,9 +312,9 @@ async fn an_id_of_an_earlier_page_keeps_one_row_and_is_counted() {
     let list = within(table.list_values()).await.unwrap();
     assert_eq!(list.len(), 24);
     assert_eq!(list["9"]["n"], 9.into());
-    assert_eq!(api.repeated_rows(), 1);
+    assert_eq!(api.duplicate_rows(), 1);
     assert_eq!(streamed(table.stream_values()).await.len(), 24);
-    assert_eq!(api.repeated_rows(), 2);
+    assert_eq!(api.duplicate_rows(), 2);
 }
 
 #[tokio::test]
@@ -322,7 +322,7 @@ async fn accept_15_rows_that_shift_while_they_are_read_are_all_there_once() {
     let server = Hostile::new(45).shifts().start();
     let api = api(&server).prefetch(1);
     assert_eq!(listed(&rows(api.clone())).await, (0..45).collect::<Vec<_>>());
-    assert!(api.repeated_rows() >= 4);
+    assert!(api.duplicate_rows() >= 4);
 }
 
 #[tokio::test]

@@ -261,7 +261,7 @@ async fn accept_46_a_row_that_several_parents_have_is_there_once_and_another_row
     let api_of = api(&server);
     let children = members(api_of.clone());
     assert_eq!(ids(&children).await, ["1", "2", "3"]);
-    assert_eq!(api_of.repeated_rows(), 1);
+    assert_eq!(api_of.duplicate_rows(), 1);
     let window = soon("a window", children.list_window(2, 5)).await.unwrap();
     assert_eq!(window.into_keys().collect::<Vec<_>>(), ["3"]);
     assert_eq!(soon("the count", children.get_count()).await.unwrap(), 3);

@@ -347,9 +347,9 @@ async fn accept_40_entities_get_keys_and_are_counted_like_records() {
     let server = mock::answering(Pages(with_id_twice(10))).await;
     let table = table(&server);
     assert_eq!(within(table.list()).await.unwrap()["9"].name, "row 9");
-    assert_eq!(table.data_source().repeated_rows(), 1);
+    assert_eq!(table.data_source().duplicate_rows(), 1);
     assert_eq!(within(table.list_direct()).await.unwrap().len(), 24);
-    assert_eq!(table.data_source().repeated_rows(), 2);
+    assert_eq!(table.data_source().duplicate_rows(), 2);
 }
 
 #[tokio::test]

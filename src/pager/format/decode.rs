@@ -2,7 +2,7 @@
 //! consumer requested, with no tree in between, and only when it is needed. Knows nothing of
 //! requests or order.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::StatusCode;
 use serde_json::value::RawValue;
@@ -21,27 +21,15 @@ use crate::{
     response::{Mismatch, Response},
 };
 
-/// An object-safe [`ItemDecoder`].
-pub(in crate::pager) trait ErasedDecoder<T>: Send + Sync {
-    /// The next item of the page in `response`, or `None` after the last.
-    fn next(
-        &self,
-        response: &Response,
-        items: &ItemList,
-        taken: &mut Taken,
-    ) -> Option<Result<T, Error>>;
-}
+/// Builds the next item of the page in a response; `None` after the last.
+pub(in crate::pager) type Decode<T> =
+    Arc<dyn Fn(&Response, &ItemList, &mut Taken) -> Option<Result<T, Error>> + Send + Sync>;
 
-impl<D: ItemDecoder> ErasedDecoder<D::Item> for D {
-    fn next(
-        &self,
-        response: &Response,
-        items: &ItemList,
-        taken: &mut Taken,
-    ) -> Option<Result<D::Item, Error>> {
-        let item = items.next(taken, self)?;
+pub(in crate::pager) fn decode_by<D: ItemDecoder>(decoder: D) -> Decode<D::Item> {
+    Arc::new(move |response, items, taken| {
+        let item = items.next(taken, &decoder)?;
         Some(item.map_err(|source| mismatch(response, source)))
-    }
+    })
 }
 
 impl ItemList {

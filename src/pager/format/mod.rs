@@ -13,7 +13,7 @@ mod text;
 mod walk;
 
 pub(in crate::pager) use content::same_items;
-pub(in crate::pager) use decode::ErasedDecoder;
+pub(in crate::pager) use decode::{Decode, decode_by};
 pub(crate) use decode::{decode_item, decode_only_item};
 pub(crate) use decoder::{DecodedPage, ItemDecoder, Typed};
 pub(in crate::pager) use items::{ItemList, Taken};

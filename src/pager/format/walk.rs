@@ -292,16 +292,16 @@ impl<'p> Visitor<'p> for ListVisitor<'_, 'p> {
         let found = self.found;
         found.lists += 1;
         if found.stops_at_item {
-            return seq.next_element_seed(Untouched(&mut found.is_at_item)).map(drop);
+            return seq.next_element_seed(PresenceOnly(&mut found.is_at_item)).map(drop);
         }
         IgnoredAny.visit_seq(seq).map(drop)
     }
 }
 
-/// Left unread, but recorded as present.
-struct Untouched<'a>(&'a mut bool);
+/// Records that there is an item, and leaves it unread.
+struct PresenceOnly<'a>(&'a mut bool);
 
-impl<'de> DeserializeSeed<'de> for Untouched<'_> {
+impl<'de> DeserializeSeed<'de> for PresenceOnly<'_> {
     type Value = ();
 
     fn deserialize<I: Deserializer<'de>>(self, _: I) -> Result<(), I::Error> {

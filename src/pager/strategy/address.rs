@@ -26,14 +26,6 @@ pub(crate) enum PageAddress {
     Custom(PageRequest),
 }
 
-/// The value of a query parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub(crate) enum ParamValue<'a> {
-    Number(u64),
-    Text(&'a str),
-}
-
 /// Base URLs as they were given. A URL that is refused later may hold a password.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

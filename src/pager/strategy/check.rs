@@ -1,56 +1,53 @@
 //! [pure] Refuses settings of paging that contradict each other.
 
 use super::{Mode, Paging, UrlPart};
-use crate::{
-    config::ValidConfig,
-    error::{Error, ErrorKind},
-    path::Path,
-};
+use crate::{config::ValidConfig, error::Error, path::Path};
 
 impl Paging {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the setting.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
         if self.size.is_some() != self.size_param.is_some() {
-            return invalid("page_size: `size` and `size_param` belong together");
+            return Err(Error::config("page_size: `size` and `size_param` belong together"));
         }
         let size = self.size_param.as_deref().zip(self.size);
         if size.is_some_and(|(_, size)| size == 0) {
-            return invalid("page_size: must be at least 1");
+            return Err(Error::config("page_size: must be at least 1"));
         }
         if size.is_some_and(|(name, _)| name.is_empty()) {
-            return invalid("page_size: the name of the parameter is empty");
+            return Err(Error::config("page_size: the name of the parameter is empty"));
         }
         if self.mode == (Mode::None {}) && size.is_some() {
-            return invalid("page_size: has no meaning for an API that does not page");
+            return Err(Error::config("page_size: has no meaning for an API that does not page"));
         }
         if matches!(self.mode, Mode::Custom(_)) && size.is_some() {
-            return invalid("page_size: a custom strategy asks for the size itself");
+            return Err(Error::config("page_size: a custom strategy asks for the size itself"));
         }
         if let Some(stray) = self.stray {
-            return invalid(stray);
+            return Err(Error::config(stray));
         }
         if self.param() == Some("") {
-            return invalid("paging: the name of a parameter is empty");
+            return Err(Error::config("paging: the name of a parameter is empty"));
         }
         if size.is_some_and(|(name, _)| self.param() == Some(name)) {
-            return invalid("paging: one parameter cannot be both the place and the size");
+            return Err(Error::config(
+                "paging: one parameter cannot be both the place and the size",
+            ));
         }
         if self.is_by_offset() && size.is_none() {
-            return invalid("paging: pages by offset need a `size` and a `size_param`");
+            return Err(Error::config("paging: pages by offset need a `size` and a `size_param`"));
         }
         if self.pointer().is_some_and(Path::is_root) {
-            return invalid("paging: the path to the next page is empty");
+            return Err(Error::config("paging: the path to the next page is empty"));
         }
         if !self.origins.0.is_empty() && !self.is_led_by_urls() {
-            return invalid("allow_origin: has a meaning only where pages hold URLs");
+            return Err(Error::config("allow_origin: has a meaning only where pages hold URLs"));
         }
         let holds_urls = matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {});
         if self.url_part != UrlPart::Whole && !holds_urls {
-            return invalid("next_url_part: has a meaning only where pages hold URLs");
+            return Err(Error::config("next_url_part: has a meaning only where pages hold URLs"));
         }
         self.check_ends()?;
         self.allowed().map(drop)
@@ -59,22 +56,26 @@ impl Paging {
     /// Checks the settings of where the set ends.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming a setting that this paging mode does not support.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming a setting that this paging mode does
+    /// not support.
     fn check_ends(&self) -> Result<(), Error> {
         let (ends, mode) = (&self.ends, &self.mode);
         let is_computed = matches!(mode, Mode::Number { .. } | Mode::Offset { .. } | Mode::None {});
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
         if ends.zero_cursor_ends && !matches!(mode, Mode::Cursor { .. }) {
-            return invalid("zero_cursor_ends: has a meaning for cursors only");
+            return Err(Error::config("zero_cursor_ends: has a meaning for cursors only"));
         }
         if ends.short_page_ends.is_some() && *mode == (Mode::None {}) {
-            return invalid("short_page_ends: has no meaning for an API that does not page");
+            return Err(Error::config(
+                "short_page_ends: has no meaning for an API that does not page",
+            ));
         }
         if ends.restarts > 0 && is_computed {
-            return invalid("restart_when_expired: has a meaning only where pages name each other");
+            return Err(Error::config(
+                "restart_when_expired: has a meaning only where pages name each other",
+            ));
         }
         if ends.row_cap == Some(0) {
-            return invalid("row_cap: must be at least 1");
+            return Err(Error::config("row_cap: must be at least 1"));
         }
         Ok(())
     }
@@ -83,7 +84,7 @@ impl Paging {
     /// name.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the setting.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
     pub(in crate::pager) fn check_origins(&self, config: &ValidConfig) -> Result<(), Error> {
         let mut allowed = self.allowed()?.into_iter();
         allowed.try_for_each(|origin| config.settings.check_origin(&config.base, &origin))

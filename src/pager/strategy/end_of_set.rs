@@ -72,7 +72,7 @@ pub(in crate::pager) enum Verdict {
     More,
     /// The set goes on, but the next page is not where it was expected. Deliver the page's items,
     /// and drop what was prefetched.
-    Elsewhere,
+    Moved,
     /// This was the last page. Deliver its items.
     Last,
     /// The server repeats itself.

@@ -3,7 +3,7 @@
 //! is, `plan` decides which page comes next, `end_of_set` has the table of what ends a set, and
 //! `next_page` reads what a page says about the page after it.
 //!
-//! # How to add a new way to page
+//! # How to add a new paging strategy
 //!
 //! For one API: implement [`PageStrategy`], which decides after each page what to request next,
 //! and give it to [`Paging::custom`]. Nothing changes here.
@@ -31,8 +31,8 @@ mod position;
 mod seen;
 mod setters;
 
+pub(crate) use address::PageAddress;
 pub use address::UrlPart;
-pub(crate) use address::{PageAddress, ParamValue};
 pub use custom::{PageRequest, PageStrategy, PageView};
 pub(super) use end_of_set::{Continuation, Statement, Verdict};
 pub(super) use next_page::{PageMetadata, is_zero, read_pointer};

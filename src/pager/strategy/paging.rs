@@ -6,11 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     PageAddress, PageStrategy, UrlPart, address::Origins, custom::Custom, end_settings::Ends,
 };
-use crate::{
-    base_url::BaseUrl,
-    error::{Error, ErrorKind},
-    path::Path,
-};
+use crate::{base_url::BaseUrl, error::Error, path::Path};
 
 /// How an API pages.
 ///
@@ -57,13 +53,14 @@ use crate::{
 /// | a signal says that more follow | the next page | result |
 /// |---|---|---|
 /// | yes | has a number or an offset, or is named | it is read |
-/// | yes | cannot be reached: nothing names it, the total says more but the last page is empty, or a 404 | [`ErrorKind::Incomplete`], which names the signal |
+/// | yes | cannot be reached: nothing names it, the total says more but the last page is empty, or a 404 | [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete), which names the signal |
 /// | no | | the read ends |
 ///
 /// A read of pages that name each other, whose first page names no next one, also ends with
-/// [`ErrorKind::Incomplete`] if that page has a reference to a next page at another of the usual
-/// places, such as `next`, `links.next`, `next_cursor` or `has_more`, and nothing says that it is
-/// the last page: the paging is that of another API. With [`none`](Self::none) it is a warning.
+/// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete) if that page has a reference to a next
+/// page at another of the usual places, such as `next`, `links.next`, `next_cursor` or `has_more`,
+/// and nothing says that it is the last page: the paging is that of another API. With
+/// [`none`](Self::none) it is a warning.
 ///
 /// So a read that ends without an error has seen no sign of missing rows. A signal that was
 /// overruled by others, and a configured path that no page had, are reported by
@@ -73,9 +70,9 @@ use crate::{
 /// # Loops
 ///
 /// A page that repeats the items of the page before it ends the read with
-/// [`ErrorKind::PageLoop`], and so does a cursor or a URL that was followed before and leads to
-/// the same page again. The first 65,536 pages of a read are remembered by hash; a later loop is
-/// detected within three times its length.
+/// [`ErrorKind::PageLoop`](crate::ErrorKind::PageLoop), and so does a cursor or a URL that was
+/// followed before and leads to the same page again. The first 65,536 pages of a read are
+/// remembered by hash; a later loop is detected within three times its length.
 ///
 /// # As data
 ///
@@ -186,8 +183,9 @@ impl Paging {
     /// Each page holds the URL of the next one at `path_in_body` (keys joined by dots), absolute or
     /// relative to the URL of the page. The set ends when it is missing, `null`, `false` or empty.
     ///
-    /// A URL outside the pool's base URL fails the read with [`ErrorKind::ForeignOrigin`] unless it
-    /// is [allowed](Self::allow_origin).
+    /// A URL outside the pool's base URL fails the read with
+    /// [`ErrorKind::ForeignOrigin`](crate::ErrorKind::ForeignOrigin) unless it is
+    /// [allowed](Self::allow_origin).
     #[must_use]
     pub fn next_url(path_in_body: &str) -> Self {
         Self::of(Mode::NextUrl { next: Path::parse(path_in_body) })
@@ -286,9 +284,9 @@ impl Paging {
     /// The base URLs that are allowed by name.
     pub(in crate::pager) fn allowed(&self) -> Result<Vec<BaseUrl>, Error> {
         let parsed = self.origins.0.iter().map(|origin| BaseUrl::parse(origin));
-        parsed.collect::<Result<_, _>>().map_err(|source| {
-            Error::new(ErrorKind::Config, "allow_origin: is not a base URL").with_source(source)
-        })
+        parsed
+            .collect::<Result<_, _>>()
+            .map_err(|source| Error::config("allow_origin: is not a base URL").with_source(source))
     }
 
     /// The user's strategy, if there is one.

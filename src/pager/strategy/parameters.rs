@@ -1,6 +1,8 @@
 //! [pure] The query parameters that request a page, and where a read begins.
 
-use super::{Mode, PageAddress, PageRequest, Paging, ParamValue};
+use std::borrow::Cow;
+
+use super::{Mode, PageAddress, PageRequest, Paging};
 use crate::error::Error;
 
 impl Paging {
@@ -79,11 +81,11 @@ impl Paging {
         &'a self,
         address: &'a PageAddress,
         size: Option<u64>,
-    ) -> Vec<(&'a str, ParamValue<'a>)> {
+    ) -> Vec<(&'a str, Cow<'a, str>)> {
         let value = match address {
-            PageAddress::Page(index) => Some(ParamValue::Number(self.number(*index))),
-            PageAddress::Offset(row) => Some(ParamValue::Number(*row)),
-            PageAddress::Cursor(cursor) => Some(ParamValue::Text(cursor)),
+            PageAddress::Page(index) => Some(self.number(*index).to_string().into()),
+            PageAddress::Offset(row) => Some(row.to_string().into()),
+            PageAddress::Cursor(cursor) => Some(cursor.into()),
             PageAddress::Start
             | PageAddress::Url(_)
             | PageAddress::Untrusted(_)
@@ -91,7 +93,7 @@ impl Paging {
         };
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
         let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
-        let own = own.map(|(name, own)| (name, ParamValue::Number(size.unwrap_or(own))));
+        let own = own.map(|(name, own)| (name, size.unwrap_or(own).to_string().into()));
         place.into_iter().chain(own).collect()
     }
 }

@@ -236,7 +236,7 @@ impl Plan {
             return Verdict::Empty(self.empty_in_a_row, more);
         }
         self.known = self.known.map(|known| known.max(index + 2));
-        if has_moved { Verdict::Elsewhere } else { Verdict::More }
+        if has_moved { Verdict::Moved } else { Verdict::More }
     }
 
     /// Everything that a page says about those after it.
@@ -324,7 +324,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{super::ParamValue, *};
+    use super::*;
 
     impl Plan {
         fn of(paging: Paging) -> Self {
@@ -526,11 +526,10 @@ mod tests {
     #[test]
     fn the_first_page_and_the_size_are_sent_as_configured() {
         let paging = Paging::default().first_page(0).page_param("p").page_size("n", 50);
-        let number = ParamValue::Number;
         let query = paging.query(&PageAddress::Page(2), None);
-        assert_eq!(query, [("p", number(2)), ("n", number(50))]);
+        assert_eq!(query, [("p", "2".into()), ("n", "50".into())]);
         let query = paging.query(&PageAddress::Page(0), Some(1));
-        assert_eq!(query, [("p", number(0)), ("n", number(1))]);
+        assert_eq!(query, [("p", "0".into()), ("n", "1".into())]);
     }
 
     fn by_rows(asked: u64) -> Plan {
@@ -555,7 +554,7 @@ mod tests {
     fn a_page_of_another_length_moves_the_offsets_after_it() {
         let mut plan = by_rows(10);
         plan.sees(0, 10, &total(95), false);
-        assert_eq!(plan.sees(1, 7, &total(95), false), Verdict::Elsewhere);
+        assert_eq!(plan.sees(1, 7, &total(95), false), Verdict::Moved);
         assert_eq!(plan.address(2), Some(PageAddress::Offset(17)));
         assert_eq!(plan.horizon(), 2 + 8);
         assert_eq!(plan.sees(2, 10, &total(95), false), Verdict::More);
@@ -675,7 +674,7 @@ mod tests {
                 index += 1;
                 match verdict {
                     Verdict::More => {}
-                    Verdict::Elsewhere => {
+                    Verdict::Moved => {
                         ahead.clear();
                         next = index;
                     }
@@ -766,7 +765,7 @@ mod tests {
                 let observation =
                     Observation { index, items, info, repeats: false, continuation, is_flag_named: false };
                 match plan.observe(&observation) {
-                    Verdict::More | Verdict::Elsewhere => {}
+                    Verdict::More | Verdict::Moved => {}
                     Verdict::Last => {
                         prop_assert!(!says_more(&page, rows, index, &paging), "{page:?}");
                         return Ok(());

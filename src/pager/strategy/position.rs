@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{PageAddress, Paging};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// No set has more pages than this.
 const MAX_INDEX: u64 = 1 << 48;
@@ -35,13 +35,13 @@ impl Position {
     }
 
     /// # Errors
-    /// [`ErrorKind::Config`] for a position that a read by `paging` cannot be at.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a position that a read by `paging`
+    /// cannot be at.
     pub(in crate::pager) fn check(&self, paging: &Paging) -> Result<(), Error> {
         let leads_there = |address| self.index <= MAX_INDEX && paging.leads_to(address);
         if self.address.as_ref().is_none_or(leads_there) {
             return Ok(());
         }
-        let what = "resume_from: the token is of a read with another paging";
-        Err(Error::new(ErrorKind::Config, what))
+        Err(Error::config("resume_from: the token is of a read with another paging"))
     }
 }

@@ -1,7 +1,5 @@
 //! What a stream is doing, and where it stands.
 
-use std::sync::Arc;
-
 use futures::future::BoxFuture;
 
 use crate::{
@@ -9,7 +7,7 @@ use crate::{
     error::Error,
     pager::{
         endpoint::Endpoint,
-        format::ErasedDecoder,
+        format::Decode,
         reader::Reader,
         resume_token::{ReadIdentity, ResumeToken},
         strategy::Position,
@@ -22,7 +20,7 @@ pub(super) enum StreamState<T: Send + 'static> {
     Idle {
         link: PoolLink,
         endpoint: Box<Endpoint>,
-        decoder: Arc<dyn ErasedDecoder<T>>,
+        decoder: Decode<T>,
         /// Where the read begins, unless at the start of its set.
         start: Option<Position>,
         /// Where another read stood, which it goes on from.

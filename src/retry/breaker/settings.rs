@@ -181,27 +181,28 @@ impl CircuitBreaker {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
         if self.window.is_zero() {
-            return invalid("circuit_breaker: window must be above zero");
+            return Err(Error::config("circuit_breaker: window must be above zero"));
         }
         if self.minimum_calls == 0 {
-            return invalid("circuit_breaker: minimum_calls must be at least 1");
+            return Err(Error::config("circuit_breaker: minimum_calls must be at least 1"));
         }
         if !(self.failure_rate > 0.0 && self.failure_rate <= 1.0) {
-            return invalid("circuit_breaker: failure_rate must be above 0 and at most 1");
+            return Err(Error::config(
+                "circuit_breaker: failure_rate must be above 0 and at most 1",
+            ));
         }
         if self.open_time.is_zero() {
-            return invalid("circuit_breaker: open_time must be above zero");
+            return Err(Error::config("circuit_breaker: open_time must be above zero"));
         }
         if !(self.growth >= 1.0 && self.growth.is_finite()) {
-            return invalid("circuit_breaker: growth must be at least 1");
+            return Err(Error::config("circuit_breaker: growth must be at least 1"));
         }
         if self.max_open_time < self.open_time {
-            return invalid("circuit_breaker: max_open_time must be at least open_time");
+            return Err(Error::config("circuit_breaker: max_open_time must be at least open_time"));
         }
         if !self.failure_statuses.iter().all(|status| (500..600).contains(status)) {
-            return invalid("circuit_breaker: failure_statuses must be from 500 to 599");
+            return Err(Error::config("circuit_breaker: failure_statuses must be from 500 to 599"));
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, ops::RangeInclusive, str::FromStr, time::Duration};
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::Value;
 
-use super::{HeaderTest, PlaceTest, ResponseRule};
+use super::ResponseRule;
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     path::Path,
     response::{Action, Response, Ruling},
 };
@@ -20,12 +20,12 @@ const LONGEST: f64 = u32::MAX as f64;
 /// Checks the rules of a pool.
 ///
 /// # Errors
-/// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
+/// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the rule by its number, from 1, and what
+/// is wrong.
 pub(crate) fn check_rules(rules: &[ResponseRule]) -> Result<(), Error> {
     for (n, rule) in rules.iter().enumerate() {
         check(rule).map_err(|what| {
-            let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
-            Error::new(ErrorKind::Config, what)
+            Error::config(format!("response_rule {}, {}: {what}", n + 1, name(rule.action)))
         })?;
     }
     Ok(())
@@ -59,56 +59,109 @@ fn name(action: Action) -> &'static str {
 impl ResponseRule {
     /// The result of the rule, if its conditions hold. `secret` is masked in it.
     fn ruling(&self, answer: &Response, secret: Option<&str>) -> Option<Ruling> {
-        let status = answer.status().as_u16();
-        let is_met = self.statuses.is_empty()
-            || self.statuses.iter().any(|statuses| statuses.contains(&status));
-        if !is_met || !self.headers.iter().all(|(name, test)| test.holds(answer, name)) {
-            return None;
-        }
-        // The most expensive conditions last.
         let body = answer.body();
-        if !self.texts.iter().all(|text| contains(body, text)) {
+        // The most expensive conditions last.
+        if !self.status_holds(answer.status().as_u16())
+            || !self.headers_hold(answer.headers())
+            || !self.body_contains.iter().all(|text| contains(body, text))
+        {
             return None;
         }
-        let text = if self.reads_json() { text_of(body) } else { Cow::default() };
-        if !self.places.iter().all(|(place, test)| place.any(&text, |value| test.holds(value))) {
+        let text = if self.paths().next().is_some() { text_of(body) } else { Cow::default() };
+        if !self.json_holds(&text) {
             return None;
         }
         let told = first(&self.retry_after_at, &text, wait);
         let message = first(&self.message_at, &text, |value| quote(value, secret));
-        let Self { action, retry_after: wait, follow_location, .. } = *self;
+        let Self { action, follow_location, .. } = *self;
+        let wait = self.retry_after.or(self.interval);
         Some(Ruling { action, told, wait, message, follow_location })
     }
 
-    fn reads_json(&self) -> bool {
-        let Self { places, message_at, retry_after_at, .. } = self;
-        !(places.is_empty() && message_at.is_empty() && retry_after_at.is_empty())
+    fn status_holds(&self, status: u16) -> bool {
+        self.status.is_empty() || self.status.iter().any(|range| range.contains(&status))
+    }
+
+    fn headers_hold(&self, headers: &HeaderMap) -> bool {
+        let any = |name: &str, test: &dyn Fn(&[u8]) -> bool| {
+            headers.get_all(name).iter().any(|value| test(value.as_bytes()))
+        };
+        self.header_present.iter().all(|name| headers.contains_key(name))
+            && self.header.iter().all(|(name, wanted)| {
+                let wanted = wanted.trim().as_bytes();
+                any(name, &|value| value.trim_ascii().eq_ignore_ascii_case(wanted))
+            })
+            && self
+                .header_contains
+                .iter()
+                .all(|(name, text)| any(name, &|value| contains_ignoring_case(value, text)))
+    }
+
+    /// Whether the body, as text, has everything that it must have at paths.
+    fn json_holds(&self, text: &str) -> bool {
+        // A number beyond any range has no value here.
+        let any = |path: &Path, test: &dyn Fn(Option<Value>) -> bool| {
+            path.any(text, |value| test(serde_json::from_str(value).ok()))
+        };
+        let is = |value: Option<Value>, wanted: &Value| {
+            value.is_some_and(|value| is_same(&value, wanted))
+        };
+        self.json_present.iter().all(|path| path.any(text, is_present))
+            && self.json.iter().all(|(path, wanted)| any(path, &|value| is(value, wanted)))
+            && self.json_not.iter().all(|(path, other)| any(path, &|value| !is(value, other)))
+            && self.json_contains.iter().all(|(path, text)| {
+                let contains = |value: &str| contains_ignoring_case(value.as_bytes(), text);
+                any(path, &|value| value.as_ref().and_then(Value::as_str).is_some_and(contains))
+            })
+    }
+
+    /// All paths that lead into the body.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let compared = self.json.iter().chain(&self.json_not).map(|(path, _)| path);
+        let searched = self.json_contains.iter().map(|(path, _)| path);
+        let read = [&self.json_present, &self.message_at, &self.retry_after_at];
+        compared.chain(searched).chain(read.into_iter().flatten())
+    }
+
+    /// The names of all headers that are looked at.
+    fn header_names(&self) -> impl Iterator<Item = &String> {
+        let tested = self.header.iter().chain(&self.header_contains).map(|(name, _)| name);
+        self.header_present.iter().chain(tested)
+    }
+
+    fn has_condition(&self) -> bool {
+        let Self { status, body_contains, message_at, retry_after_at, .. } = self;
+        let is_read = message_at.len() + retry_after_at.len();
+        !status.is_empty()
+            || !body_contains.is_empty()
+            || self.header_names().next().is_some()
+            || self.paths().count() > is_read
     }
 }
 
 /// # Errors
 /// What is wrong with the rule.
 fn check(rule: &ResponseRule) -> Result<(), String> {
-    let ResponseRule { action, statuses, headers, texts, places, .. } = rule;
-    if statuses.is_empty() && headers.is_empty() && texts.is_empty() && places.is_empty() {
+    if !rule.has_condition() {
         return Err("it has no condition".into());
     }
-    if let Some(range) = statuses.iter().find(|range| !is_of_statuses(range)) {
+    if let Some(range) = rule.status.iter().find(|range| !is_of_statuses(range)) {
         let (first, last) = (range.start(), range.end());
         return Err(format!("there are no statuses from {first} to {last}"));
     }
-    let has_empty_text = texts.iter().any(String::is_empty)
-        || headers.iter().any(|(_, t)| matches!(t, HeaderTest::Contains(t) if t.is_empty()))
-        || places.iter().any(|(_, t)| matches!(t, PlaceTest::Contains(t) if t.is_empty()));
-    if has_empty_text {
+    let in_headers = rule.header_contains.iter().map(|(_, text)| text);
+    let in_values = rule.json_contains.iter().map(|(_, text)| text);
+    if rule.body_contains.iter().chain(in_headers).chain(in_values).any(String::is_empty) {
         return Err("a text to be contained is empty".into());
     }
-    let is_poll = *action == Action::Poll;
-    let may_wait = is_poll || matches!(action, Action::RateLimited | Action::Retry);
-    let has_wait = rule.retry_after.is_some() || !rule.retry_after_at.is_empty();
-    let fails = matches!(action, Action::RateLimited | Action::Retry | Action::Fail);
+    let action = rule.action;
+    let is_poll = action == Action::Poll;
+    let may_wait = matches!(action, Action::RateLimited | Action::Retry);
+    let fails = may_wait || action == Action::Fail;
     for (is_misplaced, setting) in [
-        (!may_wait && has_wait, "retry_after"),
+        (!is_poll && rule.interval.is_some(), "interval"),
+        (!may_wait && rule.retry_after.is_some(), "retry_after"),
+        (!may_wait && !is_poll && !rule.retry_after_at.is_empty(), "retry_after_at"),
         (!fails && !rule.message_at.is_empty(), "message_at"),
         (!is_poll && rule.follow_location, "follow_location"),
     ] {
@@ -116,14 +169,13 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
             return Err(format!("{setting} has no meaning for it"));
         }
     }
-    if is_poll && rule.retry_after.is_none_or(|interval| interval.is_zero()) {
-        return Err("its interval must be above zero".into());
+    if is_poll && rule.interval.is_none_or(|interval| interval.is_zero()) {
+        return Err("it needs an interval above zero".into());
     }
-    if let Some((name, _)) = headers.iter().find(|(name, _)| HeaderName::from_str(name).is_err()) {
+    if let Some(name) = rule.header_names().find(|name| HeaderName::from_str(name).is_err()) {
         return Err(format!("`{name}` is not the name of a header"));
     }
-    let places = places.iter().map(|(path, _)| path);
-    for path in places.chain(&rule.message_at).chain(&rule.retry_after_at) {
+    for path in rule.paths() {
         Path::parse_strictly(&path.to_string())
             .map_err(|what| format!("the path `{path}`: {what}"))?;
     }
@@ -133,38 +185,6 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
 fn is_of_statuses(range: &RangeInclusive<u16>) -> bool {
     let is_status = |status: &u16| StatusCode::from_u16(*status).is_ok();
     !range.is_empty() && is_status(range.start()) && is_status(range.end())
-}
-
-impl HeaderTest {
-    fn holds(&self, answer: &Response, name: &str) -> bool {
-        answer.headers().get_all(name).iter().any(|value| {
-            let value = value.as_bytes();
-            match self {
-                Self::Present => true,
-                Self::Is(wanted) => {
-                    value.trim_ascii().eq_ignore_ascii_case(wanted.trim().as_bytes())
-                }
-                Self::Contains(text) => contains_ignoring_case(value, text),
-            }
-        })
-    }
-}
-
-impl PlaceTest {
-    /// Whether it holds for `value`, a JSON text without blanks around it.
-    fn holds(&self, value: &str) -> bool {
-        let parse = || serde_json::from_str::<Value>(value).ok();
-        match self {
-            Self::Present => is_present(value),
-            Self::Is(wanted) => parse().is_some_and(|value| is_same(&value, wanted)),
-            Self::IsNot(other) => parse().is_none_or(|value| !is_same(&value, other)),
-            Self::Contains(text) => {
-                let value = parse();
-                let value = value.as_ref().and_then(Value::as_str);
-                value.is_some_and(|value| contains_ignoring_case(value.as_bytes(), text))
-            }
-        }
-    }
 }
 
 /// Whether a JSON text counts as present.

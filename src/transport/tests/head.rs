@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use crate::transport::{
     framing::Remaining,
-    head::{Head, HeadReader, MAX_HEAD, Refusal, Verdict, inspect},
+    head::{Head, HeadError, HeadReader, MAX_HEAD, ParsedHead, inspect},
 };
 
 fn final_head(bytes: &[u8], answers_head: bool) -> Head {
     match inspect(&mut bytes.to_vec(), answers_head) {
-        Ok(Verdict::Final(head)) => head,
+        Ok(ParsedHead::Final(head)) => head,
         other => panic!("{other:?}"),
     }
 }
@@ -19,7 +19,7 @@ fn body_of(fields: &str) -> Remaining {
 }
 
 fn refuses(head: &str) -> bool {
-    matches!(inspect(&mut head.as_bytes().to_vec(), false), Err(Refusal::Malformed(_)))
+    matches!(inspect(&mut head.as_bytes().to_vec(), false), Err(HeadError::Malformed(_)))
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_minor_version_is_found_behind_blank_lines() {
 #[test]
 fn a_flood_of_fields_or_an_endless_field_is_too_large() {
     let flood = format!("HTTP/1.1 200 OK\r\n{}", "a: b\r\n".repeat(97));
-    assert_eq!(inspect(&mut flood.into_bytes(), false), Err(Refusal::TooLarge));
+    assert_eq!(inspect(&mut flood.into_bytes(), false), Err(HeadError::TooLarge));
     let mut reader = HeadReader::default();
     let mut fed = 0;
     let refusal = loop {
@@ -107,7 +107,7 @@ fn a_flood_of_fields_or_an_endless_field_is_too_large() {
             break refusal;
         }
     };
-    assert_eq!(refusal, Refusal::TooLarge);
+    assert_eq!(refusal, HeadError::TooLarge);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn pieces<'a>(mut bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     pieces
 }
 
-fn read_in_pieces(pieces: &[&[u8]]) -> Result<Option<(Head, Vec<u8>)>, Refusal> {
+fn read_in_pieces(pieces: &[&[u8]]) -> Result<Option<(Head, Vec<u8>)>, HeadError> {
     let mut reader = HeadReader::default();
     for (at, piece) in pieces.iter().enumerate() {
         if let Some(head) = reader.push(piece, false)? {

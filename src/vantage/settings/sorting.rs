@@ -251,14 +251,14 @@ impl Sorting {
         }
     }
 
-    /// The parameters that request the order, or why there are none.
-    fn asked(
+    /// The columns of the order by the API's names, each with whether it descends, or why there are
+    /// none.
+    fn named(
         &self,
         by: &[SortBy],
         name_of: impl Fn(&str) -> String,
-    ) -> Result<Parameters, &'static str> {
-        let mut columns = Vec::with_capacity(by.len());
-        for SortBy { column, is_descending, .. } in by {
+    ) -> Result<Vec<(String, bool)>, &'static str> {
+        let named = |SortBy { column, is_descending, .. }: &SortBy| {
             if self.only.as_ref().is_some_and(|only| !only.contains(column)) {
                 return Err("the API cannot order by the column");
             }
@@ -266,13 +266,29 @@ impl Sorting {
             if name.is_empty() || name.contains(',') || name.starts_with('-') {
                 return Err("the name of the column has no form in an order");
             }
-            columns.push((name, *is_descending));
-        }
-        let (ascending, descending) = match &self.words {
-            Some((ascending, descending)) => (ascending.as_str(), descending.as_str()),
-            None => ("asc", "desc"),
+            Ok((name, *is_descending))
         };
-        let word = |is_descending: bool| if is_descending { descending } else { ascending };
+        by.iter().map(named).collect()
+    }
+
+    /// The API's word for a direction.
+    fn word(&self, is_descending: bool) -> &str {
+        match &self.words {
+            Some((_, descending)) if is_descending => descending,
+            Some((ascending, _)) => ascending,
+            None if is_descending => "desc",
+            None => "asc",
+        }
+    }
+
+    /// The parameters that request the order, or why there are none.
+    fn asked(
+        &self,
+        by: &[SortBy],
+        name_of: impl Fn(&str) -> String,
+    ) -> Result<Parameters, &'static str> {
+        let columns = self.named(by, name_of)?;
+        let word = |is_descending| self.word(is_descending);
         let joined = |between: &str, shown: &dyn Fn(&str, bool) -> String| {
             let columns = columns.iter().map(|(name, is_descending)| shown(name, *is_descending));
             columns.collect::<Vec<_>>().join(between)

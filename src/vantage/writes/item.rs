@@ -6,10 +6,10 @@ use vantage_core::{Result, VantageError, error};
 use vantage_types::Record;
 
 use super::{
-    Stored, Write,
     answer::{self, WriteAnswer},
     etag::{self, Precondition},
     refusal::{after_write, is_gone, stored_elsewhere, unmade},
+    write::{Stored, Write},
 };
 use crate::{
     request::Request,

@@ -1,11 +1,11 @@
-//! Builds and sends the requests of writes.
+//! Builds and sends the requests of writes, each with an idempotency key where one is configured.
 
 use ciborium::Value;
 use http::{Method, header};
 use vantage_core::Result;
 use vantage_types::Record;
 
-use super::{Write, etag::Precondition, item::WriteTarget, refusal::outside};
+use super::{etag::Precondition, item::WriteTarget, refusal::outside, write::Write};
 use crate::{
     request::Request,
     response::Response,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use http::header::LOCATION;
 
-use super::{Attempts, Next, after};
+use super::{Attempts, after};
 use crate::{
     error::{Error, ErrorKind},
     response::{Action, Response, Ruling},
@@ -21,8 +21,9 @@ impl Attempts<'_> {
         response.ruling().is_some_and(is_poll) && self.call.request.method().is_safe()
     }
 
-    /// Waits, and sends the request again, to the URL in the response if that is followed.
-    pub(super) async fn poll(&mut self, response: Response) -> Result<Next, Error> {
+    /// Waits until the request is sent again, to the URL in the response if that is followed, or
+    /// returns a failure that may be retried.
+    pub(super) async fn poll(&mut self, response: Response) -> Result<Option<Error>, Error> {
         let ruling = response.ruling();
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
         let asked = self.worker.classify(&response).and_then(|classified| classified.wait);
@@ -33,7 +34,7 @@ impl Attempts<'_> {
             let base = self.call.request.base(&self.worker.config().base);
             match base.follow(&self.url, location) {
                 Ok(url) => self.url = std::sync::Arc::new(url),
-                Err(error) => return Ok(Next::Fail(error.with_response(response))),
+                Err(error) => return Ok(Some(error.with_response(response))),
             }
         }
         let pending = Error::status_of(response);
@@ -43,7 +44,7 @@ impl Attempts<'_> {
             return Err(after(late, Some(pending)));
         }
         self.wait(wait, &pending).await?;
-        Ok(Next::Replay)
+        Ok(None)
     }
 }
 

@@ -71,7 +71,7 @@ impl Setting {
     ) -> Vec<(usize, Duration)> {
         let start = now();
         let pace = Pace::new(self.limit, self.burst, false, EVER, start);
-        let pacer = Arc::new(Pacer::new(pace, Arc::new(Events::default()), start));
+        let pacer = Arc::new(Pacer::new(pace, Arc::new(Events::default())));
         let admission = Admission::new(self.workers * self.connections);
         let slots = Arc::clone(&admission.semaphore);
         let rotation = |(tokens, rate)| Rotation::new(tokens, Some(rate), EVER, start);
