@@ -131,7 +131,6 @@ impl RowDecoder {
     /// For a row that the schema does not allow, if that is not to change, or for which a check does
     /// not hold, if that fails the run. Nothing of the page is taken then, and no page can follow it.
     pub(crate) fn read_page(&mut self, rows: &[&str]) -> Result<DecodedPage, String> {
-        self.number_columns()?;
         let (mut reading, rejected, mut repeated) = (Reading::default(), self.rejects.len(), 0);
         for &row in rows {
             match self.row(row, &mut reading) {
@@ -214,6 +213,8 @@ impl RowDecoder {
     fn row<'a>(&mut self, row: &'a str, reading: &mut Reading<'a>) -> Result<(), Fault> {
         let Reading { cells, values, item, gathered } = reading;
         gathered.clear();
+        // The row before may have widened columns and been set aside all the same.
+        self.number_columns().map_err(Fault::Run)?;
         if let Some(plain) = &mut self.plain
             && let Some(cursor) = plain.read(row, values)
             && self.has_key(values)

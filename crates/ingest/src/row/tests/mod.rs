@@ -31,10 +31,12 @@ fn rules(policy: SchemaPolicy) -> RowRules {
 }
 
 /// What came of a page, whose rows were taken by themselves.
+#[derive(Debug)]
 struct Decoded {
     batches: Vec<RecordBatch>,
     children: IndexMap<String, Items>,
     rejects: Vec<Reject>,
+    bytes: usize,
     mark: Mark,
     learned: Learned,
     seen: Vec<SeenRow>,
@@ -42,9 +44,9 @@ struct Decoded {
 
 fn decode(decoder: &mut RowDecoder, rows: &[&str]) -> Result<Decoded, String> {
     let DecodedPage { mark, seen, rejected, .. } = decoder.read_page(rows)?;
-    let super::Decoded { batches, children, rejects, learned, .. } = decoder.take()?;
+    let super::Decoded { batches, children, rejects, bytes, learned } = decoder.take()?;
     assert_eq!(rejects.len(), rejected);
-    Ok(Decoded { batches, children, rejects, mark, learned, seen })
+    Ok(Decoded { batches, children, rejects, bytes, mark, learned, seen })
 }
 
 /// The columns of a table with their types.

@@ -102,7 +102,7 @@ fn by_cells(rules: &RowRules) -> RowRules {
 }
 
 /// What came of the pages that a decoder reads, taken at once, and the error that ended them.
-fn read(rules: RowRules, pages: &[Vec<String>]) -> (super::super::Decoded, String) {
+fn read(rules: RowRules, pages: &[Vec<String>]) -> (Option<super::super::Decoded>, String) {
     let mut decoder = RowDecoder::new(rules, Learned::default());
     let mut told = String::new();
     for page in pages {
@@ -115,41 +115,43 @@ fn read(rules: RowRules, pages: &[Vec<String>]) -> (super::super::Decoded, Strin
             }
         }
     }
-    (decoder.take().unwrap(), told)
+    match decoder.take() {
+        Ok(decoded) => (Some(decoded), told),
+        Err(error) => (None, told + &error),
+    }
 }
 
-fn assert_same(one: &super::super::Decoded, other: &super::super::Decoded, seed: u64) {
-    assert_eq!(one.batches, other.batches, "seed {seed}");
-    assert_eq!(one.rejects, other.rejects, "seed {seed}");
-    assert_eq!(one.learned, other.learned, "seed {seed}");
-    let items = |decoded: &super::super::Decoded| {
-        let items = decoded.children.iter();
-        let items =
-            items.map(|(table, items)| (table.clone(), items.batches.clone(), items.rows.clone()));
-        items.collect::<Vec<_>>()
+fn assert_same(
+    one: (Option<super::super::Decoded>, String),
+    other: (Option<super::super::Decoded>, String),
+    seed: u64,
+) {
+    let parts = |decoded: super::super::Decoded| {
+        let items = decoded.children.into_iter();
+        let items = items.map(|(table, items)| (table, items.batches, items.rows));
+        let items: Vec<_> = items.collect();
+        (decoded.batches, decoded.rejects, decoded.learned, items)
     };
-    assert_eq!(items(one), items(other), "seed {seed}");
+    assert_eq!(one.1, other.1, "seed {seed}");
+    assert_eq!(one.0.map(parts), other.0.map(parts), "seed {seed}");
 }
 
 #[test]
 fn rows_come_to_the_same_however_they_are_read() {
-    for seed in 0..3000 {
+    for seed in 0..1000 {
         let mut rng = Rng::with_seed(seed);
         let rules = random_rules(&mut rng);
         let kinds: Vec<usize> = (0..8).map(|_| rng.usize(0..9).min(6)).collect();
         let pages: Vec<Vec<String>> =
             (0..3).map(|_| (0..8).map(|_| row(&mut rng, &kinds)).collect()).collect();
-        let (straight, told) = read(rules.clone(), &pages);
-        let (by_cells, told_by_cells) = read(by_cells(&rules), &pages);
-        assert_eq!(told, told_by_cells, "seed {seed}");
-        assert_same(&straight, &by_cells, seed);
+        assert_same(read(rules.clone(), &pages), read(by_cells(&rules), &pages), seed);
     }
 }
 
 #[test]
 fn of_a_page_that_ends_the_run_nothing_is_taken() {
     let mut rng = Rng::with_seed(7);
-    for seed in 0..200 {
+    for seed in 0..10 {
         let rules = RowRules {
             nested: Nested::Children,
             key: vec!["id".into()],
@@ -162,9 +164,10 @@ fn of_a_page_that_ends_the_run_nothing_is_taken() {
         // More columns than a table may have.
         let fields: Vec<_> = (0..1001).map(|number| format!("\"c{number}\":1")).collect();
         last.push(format!("{{\"id\":1,{}}}", fields.join(",")));
-        let (without, _) = read(rules.clone(), &whole);
+        let without = read(rules.clone(), &whole);
         let (with, told) = read(rules, &[whole, vec![last]].concat());
+        let told = told.strip_prefix(without.1.as_str()).unwrap();
         assert!(told.contains("would be column"), "{told}");
-        assert_same(&with, &without, seed);
+        assert_same((with, without.1.clone()), without, seed);
     }
 }
