@@ -283,7 +283,7 @@ impl Endpoint {
         address: &PageAddress,
         response: &Response,
     ) -> Result<PageScan, Error> {
-        let list = ItemList::of(&self.envelope, response)?;
+        let mut list = ItemList::of(&self.envelope, response)?;
         let (taken, metadata) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
         let PageMetadata { mut info, pointer, .. } = metadata;
         let items = taken.count;

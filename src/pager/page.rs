@@ -1,7 +1,7 @@
 //! One page of a read, whose items are built on demand, on the consumer's thread, or elsewhere if
 //! they are long; and the fetch of a single page outside of any stream.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
+use std::{collections::VecDeque, iter, mem, sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;
 
@@ -267,8 +267,29 @@ impl<T: Send + 'static> OpenPage<T> {
         }
     }
 
+    /// The text of each item that was not returned yet, up to an error.
+    pub(super) fn texts(&self) -> impl Iterator<Item = Result<&str, Error>> {
+        let before = self.taken();
+        let left = self.most.saturating_sub(self.handed_out());
+        let texts = (0..).zip(self.list.texts_of(&self.response));
+        let mut rest = texts.skip(usize::try_from(before).unwrap_or(usize::MAX));
+        let mut is_over = false;
+        iter::from_fn(move || {
+            if is_over {
+                return None;
+            }
+            let (number, text) = rest.next()?;
+            is_over = number - before >= left;
+            let text = match is_over {
+                true => Err(self.endpoint.bounds.passed_by(number + 1)),
+                false => text.map_err(|error| self.effort.attach_to(error)),
+            };
+            Some(text.map_err(|error| error.with_page(self.number)))
+        })
+    }
+
     /// The extent of its items, and the metadata of the page.
-    pub(super) fn survey(&self) -> Result<(Taken, PageInfo), Error> {
+    pub(super) fn survey(&mut self) -> Result<(Taken, PageInfo), Error> {
         let survey = self.list.survey_all(&self.response, &self.endpoint.envelope, None);
         let (taken, metadata) = survey.map_err(|error| self.effort.attach_to(error))?;
         Ok((taken, self.with_headers(metadata.info)))

@@ -227,7 +227,7 @@ impl<T: Send + 'static> Reader<T> {
         self.behind -= repeated;
         let skip = mem::take(&mut self.skip) + repeated;
         self.arrive(address);
-        let page =
+        let mut page =
             OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
         let content = scan.as_ref().map(|scan| scan.content);
         let previous = self.previous.replace((page.list.clone(), content));

@@ -23,7 +23,11 @@ fn builder(url: String) -> PoolBuilder {
 /// The rows of a page and the token after it, which has been through its text.
 fn apart(page: Page<Value>) -> (Vec<Value>, ResumeToken) {
     let token = page.resume_token().to_text().parse().unwrap();
-    (page.map(Result::unwrap).collect(), token)
+    let texts = page.texts().map(|text| serde_json::from_str(text.unwrap()).unwrap());
+    let texts: Vec<Value> = texts.collect();
+    let items: Vec<_> = page.map(Result::unwrap).collect();
+    assert_eq!(texts, items, "the texts are those of the items");
+    (items, token)
 }
 
 /// Reads all pages, and the rest of the set in another pool after each of them.
@@ -109,6 +113,28 @@ async fn a_page_has_the_bytes_that_came_and_the_token_of_one_that_was_begun_is_a
     assert_eq!(rows, [json!({ "id": 1 })]);
     let rest: Vec<_> = soon("the rest", read().resume_from(token).collect()).await;
     assert_eq!(rest.into_iter().next().unwrap().unwrap(), json!({ "id": 2 }));
+}
+
+#[tokio::test]
+async fn the_texts_of_a_page_are_as_they_came_and_end_where_the_read_ends() {
+    let body = r#"{"data":[ 1.0 ,{"a" : "\u00e9"}, 3],"pagination":{"total":3}}"#;
+    let server = RawServer::answering(format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let pool = builder(server.url()).build().unwrap();
+    for (rows, read) in [(3, 3), (2, 2), (0, 0)] {
+        let stream = PaginatedStream::get(&pool, "/rows").paging(Paging::none());
+        let page = soon("a page", stream.max_rows(rows).pages().next()).await.unwrap().unwrap();
+        let texts: Vec<_> = page.texts().collect();
+        let expected = ["1.0", r#"{"a" : "\u00e9"}"#, "3"];
+        let whole: Vec<_> = texts.iter().filter_map(|text| text.as_ref().ok().copied()).collect();
+        assert_eq!(whole, expected[..read]);
+        let failures = texts.iter().filter_map(|text| text.as_ref().err().map(Error::kind));
+        let expected = if read < 3 { vec![ErrorKind::SetTooLarge] } else { Vec::new() };
+        assert_eq!(failures.collect::<Vec<_>>(), expected);
+        assert_eq!(page.count(), texts.len(), "no item was taken");
+    }
 }
 
 #[tokio::test]

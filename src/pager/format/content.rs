@@ -14,10 +14,10 @@ pub(in crate::pager) fn same_items(one: &ItemList, other: &ItemList) -> bool {
     {
         return false;
     }
-    let (mut one, mut other) = (one.items(), other.items());
+    let (mut one, mut other) = (one.texts(), other.texts());
     loop {
         match (one.next(), other.next()) {
-            (Some(Some(one)), Some(Some(other))) if one.get() == other.get() => {}
+            (Some(Ok(one)), Some(Ok(other))) if one == other => {}
             (None, None) => return true,
             _ => return false,
         }

@@ -43,18 +43,27 @@ impl ItemList {
         Ok(format.find(envelope, text.map_err(|source| mismatch(response, source))?))
     }
 
-    /// The extent of its items, without building them, and the metadata of the page.
+    /// The extent of its items, without building them, and the metadata of the page. Where each
+    /// item is is known then.
     ///
     /// # Errors
     /// Those of [`survey`](Self::survey), and if an item is invalid.
     pub(in crate::pager) fn survey_all(
-        &self,
+        &mut self,
         response: &Response,
         envelope: &Envelope,
         pointer: Option<&Path>,
     ) -> Result<(Taken, PageMetadata), Error> {
         let taken = self.pass_over().map_err(|source| mismatch(response, source))?;
         Ok((taken, self.survey(response, envelope, pointer, taken)?))
+    }
+
+    /// The text of each item of the page in `response`. Ends after an error.
+    pub(in crate::pager) fn texts_of(
+        &self,
+        response: &Response,
+    ) -> impl Iterator<Item = Result<&str, Error>> {
+        self.texts().map(|text| text.map_err(|source| mismatch(response, source)))
     }
 
     /// The metadata of the page, and the value at `pointer`, besides its items, which were
@@ -260,7 +269,7 @@ mod tests {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
         let envelope = Envelope::default();
-        let list = ItemList::of(&envelope, &response).unwrap();
+        let mut list = ItemList::of(&envelope, &response).unwrap();
         let (taken, metadata) = list.survey_all(&response, &envelope, None).unwrap();
         let read = read(&envelope, &response).unwrap();
         assert_eq!((taken.count, metadata.info), (read.items.len(), read.info));

@@ -14,11 +14,10 @@ use bytestring::ByteString;
 use foldhash::fast::FixedState;
 use http::HeaderMap;
 use serde::de::{Deserialize, IgnoredAny};
-use serde_json::value::RawValue;
 
 use super::{
     decoder::{ItemDecoder, Typed},
-    text,
+    scan, text,
 };
 use crate::{
     coop::LONG_WORK,
@@ -59,12 +58,6 @@ pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
     /// Adds the place of the next item to a mismatch that is about it.
     fn locate(&self, mismatch: Mismatch, items: &ItemList, taken: Taken) -> Mismatch;
 
-    /// Takes all items at once, if nothing is wrong with them. `None` if they must be checked one
-    /// by one.
-    fn take_all(&self, _: &ItemList) -> Option<Taken> {
-        None
-    }
-
     /// The metadata beside the page's items, which were `taken`, in its text and in header
     /// fields. The next page is named at `pointer`, if anywhere.
     ///
@@ -87,7 +80,9 @@ pub(in crate::pager) struct ItemList {
     pub(in crate::pager) text: ByteString,
     /// Where the first item is, if there is one.
     pub(super) first: Option<usize>,
-    /// The range of each item, if they are not one list.
+    /// Whether the items are one piece of the text.
+    pub(super) is_one_piece: bool,
+    /// The range of each item, if that is known.
     pub(super) places: Option<Arc<[Range<usize>]>>,
     pub(super) format: &'static dyn PageFormat,
 }
@@ -118,8 +113,7 @@ impl ItemList {
         taken: &mut Taken,
         decoder: &D,
     ) -> Option<Result<D::Item, Mismatch>> {
-        self.first?;
-        let (start, end) = match self.format.next(self, *taken)? {
+        let (start, end) = match self.place(*taken)? {
             Ok(place) => place,
             Err(mismatch) => return Some(Err(mismatch)),
         };
@@ -145,32 +139,66 @@ impl ItemList {
         if self.is_empty() || self.text.len().saturating_sub(taken.at) < LONG_WORK {
             return false;
         }
-        let Some(Ok((start, end))) = self.format.next(self, taken) else { return false };
+        let Some(Ok((start, end))) = self.place(taken) else { return false };
         let bytes = self.text.as_bytes().get(start..end.unwrap_or(self.text.len()));
         let Some(beginning) = bytes.and_then(|bytes| bytes.get(..LONG_WORK)) else { return false };
         let mut json = serde_json::Deserializer::from_slice(beginning);
         IgnoredAny::deserialize(&mut json).is_err_and(|error| error.is_eof())
     }
 
-    /// Takes all items without building any.
+    /// Where the next item begins, and where it ends if that is known.
+    fn place(&self, taken: Taken) -> Option<Result<(usize, Option<usize>), Mismatch>> {
+        self.first?;
+        match &self.places {
+            Some(places) => places.get(taken.count).map(|place| Ok((place.start, Some(place.end)))),
+            None => self.format.next(self, taken),
+        }
+    }
+
+    /// Takes the next item without building it, and returns where it is.
+    fn take(&self, taken: &mut Taken) -> Option<Result<Range<usize>, Mismatch>> {
+        let (start, end) = match self.place(*taken)? {
+            Ok(place) => place,
+            Err(mismatch) => return Some(Err(mismatch)),
+        };
+        if let (Some(end), Some(_)) = (end, &self.places) {
+            *taken = Taken { count: taken.count + 1, at: end };
+            return Some(Ok(start..end));
+        }
+        let json = self.text.as_bytes().get(..end.unwrap_or(self.text.len())).unwrap_or_default();
+        if let Some(own) = scan::end_of_value(json, start) {
+            let at = scan::skip_blanks(json, own);
+            if end.is_none_or(|end| end == at) {
+                *taken = Taken { count: taken.count + 1, at };
+                return Some(Ok(scan::skip_blanks(json, start)..own));
+            }
+        }
+        // Too deep, or wrong in a way that the decoder puts into words.
+        let item = self.next(taken, &Typed::<IgnoredAny>::new())?;
+        Some(item.map(|IgnoredAny| {
+            let text = self.text.get(start..taken.at).unwrap_or_default();
+            let start = taken.at - text.trim_start_matches(WHITE_SPACE).len();
+            start..start + text.trim_matches(WHITE_SPACE).len()
+        }))
+    }
+
+    /// Takes all items without building any, and learns where each is.
     ///
     /// # Errors
     /// If one of them is invalid.
-    pub(in crate::pager) fn pass_over(&self) -> Result<Taken, Mismatch> {
-        if let Some(taken) = self.format.take_all(self) {
-            return Ok(taken);
+    pub(in crate::pager) fn pass_over(&mut self) -> Result<Taken, Mismatch> {
+        let (mut taken, mut places) = (self.start(), Vec::new());
+        while let Some(place) = self.take(&mut taken) {
+            places.push(place?);
         }
-        let mut taken = self.start();
-        while let Some(item) = self.next(&mut taken, &Typed::<IgnoredAny>::new()) {
-            item?;
-        }
+        self.places = Some(places.into());
         Ok(taken)
     }
 
     /// The page with the `taken` items cut out, if they are one piece.
     pub(in crate::pager) fn without(&self, taken: Taken) -> Cow<'_, str> {
         match self.first {
-            Some(first) if self.places.is_none() => {
+            Some(first) if self.is_one_piece => {
                 [&self.text[..first], &self.text[taken.at..]].concat().into()
             }
             _ => Cow::Borrowed(&self.text),
@@ -179,10 +207,10 @@ impl ItemList {
 
     /// A hash of the `taken` items.
     pub(in crate::pager) fn content(&self, taken: Taken) -> u64 {
-        let listed = self.first.map(|first| first..taken.at);
+        let piece = self.first.map(|first| first..taken.at);
         let places = match &self.places {
-            Some(places) => &**places,
-            None => listed.as_slice(),
+            Some(places) if !self.is_one_piece => &**places,
+            _ => piece.as_slice(),
         };
         content_of(places.iter().filter_map(|place| self.text.get(place.clone())))
     }
@@ -192,11 +220,17 @@ impl ItemList {
         Some(self.text.get(self.first?..)?.trim_start_matches(WHITE_SPACE))
     }
 
-    /// The text of each item.
-    pub(in crate::pager) fn items(&self) -> impl Iterator<Item = Option<Box<RawValue>>> {
-        let mut taken = self.start();
-        let decoder = Typed::new();
-        iter::from_fn(move || self.next(&mut taken, &decoder).map(Result::ok))
+    /// The text of each item. Ends after one that is invalid.
+    pub(in crate::pager) fn texts(&self) -> impl Iterator<Item = Result<&str, Mismatch>> {
+        let (mut taken, mut has_failed) = (self.start(), false);
+        iter::from_fn(move || {
+            if has_failed {
+                return None;
+            }
+            let place = self.take(&mut taken)?;
+            has_failed = place.is_err();
+            Some(place.map(|place| self.text.get(place).unwrap_or_default()))
+        })
     }
 }
 
@@ -275,10 +309,45 @@ mod tests {
     }
 
     #[test]
+    fn the_texts_are_those_of_the_items_whether_or_not_they_were_passed_over() {
+        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        let expected = ["7", "{\"a\": [1 , 2]}", "\" é]\\\"\"", "null", &deep];
+        let listed = format!("[ {} ]", expected.join(" ,\n"));
+        let spread = format!("{{\"data\":[{{\"rows\":{listed}}},{{\"rows\":[]}}]}}");
+        let lines = expected.join(" \r\n\n\u{feff} ");
+        for (envelope, page) in [
+            (Envelope::default(), &listed),
+            (Envelope::default(), &format!("{{\"data\":{listed},\"x\":1}}")),
+            (Envelope::items_at("data[].rows[]"), &spread),
+            (Envelope::ndjson(), &lines),
+        ] {
+            let mut list = list(&envelope, page);
+            let texts = |list: &ItemList| {
+                let texts = list.texts().map(|text| text.unwrap().to_owned());
+                texts.collect::<Vec<_>>()
+            };
+            assert_eq!(texts(&list), expected, "{envelope:?}");
+            let taken = list.pass_over().unwrap();
+            assert_eq!(
+                (taken.count, texts(&list)),
+                (expected.len(), expected.map(str::to_owned).to_vec())
+            );
+        }
+    }
+
+    #[test]
+    fn texts_end_after_an_item_that_is_none() {
+        let list = list(&Envelope::default(), "[1,2 3]");
+        let are_valid: Vec<_> = list.texts().map(|text| text.is_ok()).collect();
+        assert_eq!(are_valid, [true, true, false]);
+    }
+
+    #[test]
     fn the_content_is_that_of_the_items_alone() {
         let content = |envelope: &Envelope, text: &str| {
-            let list = list(envelope, text);
-            list.content(list.pass_over().unwrap())
+            let mut list = list(envelope, text);
+            let taken = list.pass_over().unwrap();
+            list.content(taken)
         };
         let spread = Envelope::items_at("data[].rows[]");
         for (envelope, before, behind) in

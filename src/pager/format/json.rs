@@ -5,10 +5,10 @@ use std::{ops::Range, sync::Arc};
 
 use bytestring::ByteString;
 use http::HeaderMap;
-use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
+use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::{
-    items::{ItemList, PageFormat, Taken, WHITE_SPACE},
+    items::{ItemList, PageFormat, Taken},
     pagination::{Pagination, take_hint},
     walk::{Found, Lookup, Target, Walk, lookups},
 };
@@ -30,12 +30,12 @@ impl PageFormat for Json {
     fn find(&self, envelope: &Envelope, text: ByteString) -> ItemList {
         if envelope.items.is_plain() {
             let first = first_item(envelope, &text);
-            return ItemList { text, first, places: None, format: &Self };
+            return ItemList { text, first, is_one_piece: true, places: None, format: &Self };
         }
         let items = items_along(envelope, &text).ok().flatten().unwrap_or_default();
         let places: Arc<[_]> = items.into_iter().map(|item| place(&text, item)).collect();
         let first = places.first().map(|place| place.start);
-        ItemList { text, first, places: Some(places), format: &Self }
+        ItemList { text, first, is_one_piece: false, places: Some(places), format: &Self }
     }
 
     fn next(
@@ -43,9 +43,6 @@ impl PageFormat for Json {
         items: &ItemList,
         taken: Taken,
     ) -> Option<Result<(usize, Option<usize>), Mismatch>> {
-        if let Some(places) = &items.places {
-            return places.get(taken.count).map(|place| Ok((place.start, Some(place.end))));
-        }
         if taken.count == 0 {
             return Some(Ok((taken.at, None)));
         }
@@ -58,16 +55,6 @@ impl PageFormat for Json {
 
     fn locate(&self, mismatch: Mismatch, _: &ItemList, taken: Taken) -> Mismatch {
         mismatch.in_item(taken.count)
-    }
-
-    fn take_all(&self, items: &ItemList) -> Option<Taken> {
-        let before = items.text.get(..items.first.filter(|_| items.places.is_none())?)?;
-        let bracket = before.trim_end_matches(WHITE_SPACE).len().checked_sub(1)?;
-        let mut json = serde_json::Deserializer::from_str(items.text.get(bracket..)?);
-        // Takes no memory: ignored values are empty.
-        let count = Vec::<IgnoredAny>::deserialize(&mut json).ok()?.len();
-        let length = json.into_iter::<IgnoredAny>().byte_offset();
-        Some(Taken { count, at: bracket + length.checked_sub(1)? })
     }
 
     fn metadata(

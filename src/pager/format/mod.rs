@@ -1,6 +1,7 @@
 //! [pure] The formats of pages. [`PageFormat`](items::PageFormat) is the trait of a format:
 //! it finds the items in a page and the metadata beside them. `json` and `ndjson` are the
-//! available formats; `decode` builds items from their text, without knowing the format.
+//! available formats; `decode` builds items from their text, without knowing the format, and `scan`
+//! finds their ends without building them.
 
 mod content;
 mod decode;
@@ -9,6 +10,7 @@ mod items;
 mod json;
 mod ndjson;
 mod pagination;
+mod scan;
 mod text;
 mod walk;
 

@@ -40,7 +40,7 @@ impl PageFormat for Ndjson {
 
     fn find(&self, _: &Envelope, text: ByteString) -> ItemList {
         let first = next(&text, 0);
-        ItemList { text, first, places: None, format: &Self }
+        ItemList { text, first, is_one_piece: true, places: None, format: &Self }
     }
 
     fn next(

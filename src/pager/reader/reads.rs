@@ -116,7 +116,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     /// Judges a page that is returned unread.
-    fn part_with(&mut self, page: OpenPage<T>) -> Result<Whole<T>, Error> {
+    fn part_with(&mut self, mut page: OpenPage<T>) -> Result<Whole<T>, Error> {
         (self.held, self.building) = (None, None);
         let bounds = self.endpoint.bounds;
         if !self.is_judged {

@@ -62,6 +62,21 @@ impl<T: Send + 'static> Page<T> {
         self.page.response.body()
     }
 
+    /// The JSON text of each item that was not taken yet, as it came: nothing is built, and no item
+    /// is taken. The iterator ends after an error, that of a page with more items than
+    /// [the stream may read](crate::PaginatedStream::max_rows).
+    ///
+    /// ```no_run
+    /// # fn demo(page: vantage_api_pool::paging::Page<serde_json::Value>) -> Result<(), vantage_api_pool::Error> {
+    /// for row in page.texts() {
+    ///     println!("{}", row?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn texts(&self) -> impl Iterator<Item = Result<&str, Error>> {
+        self.page.texts()
+    }
+
     /// How many items the set has, as the last page so far that said so has it. APIs count while
     /// rows come and go, so it may differ from what is read.
     #[must_use]

@@ -99,7 +99,7 @@ fn unit_of(bind: &[(String, Vec<String>)], row: &RawValue) -> Result<Unit, Strin
         reader.add(path.iter().map(String::as_str));
     }
     let mut cells = Cells::default();
-    reader.read(row, &mut cells).map_err(|_| "fields".to_owned())?;
+    reader.read(row.get(), &mut cells).map_err(|_| "fields".to_owned())?;
     let mut unit = Unit::default();
     for ((to, path), cell) in bind.iter().zip(&cells.values) {
         let text = cell.text().ok_or_else(|| format!("`{}`", path.join(".")))?;

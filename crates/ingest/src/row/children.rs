@@ -22,11 +22,11 @@ const MAX_TABLES: usize = 100;
 /// The column of the place of an item in its list.
 const INDEX: &str = "_index";
 
-/// The items of a list in the rows of a page.
+/// The items of a list in some rows.
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     pub(crate) batches: Vec<RecordBatch>,
-    /// Which row of the stream each item is of: how many were written before it.
+    /// Which of the rows each item is of: how many were written before it.
     pub(crate) rows: Vec<usize>,
 }
 
@@ -200,17 +200,27 @@ impl Children {
         }
     }
 
-    /// The items of a page by their tables, and about how many bytes they have.
-    pub(super) fn take(&mut self) -> Result<(IndexMap<String, Items>, usize), String> {
-        let (mut all, mut bytes) = (IndexMap::new(), 0);
+    /// Another number than before, if more has become known of them.
+    pub(super) fn changes(&self) -> usize {
+        let of_columns = self.tables.iter().map(|table| table.columns.changes());
+        self.tables.len() + of_columns.sum::<usize>()
+    }
+
+    /// About how many bytes the items have that were gathered.
+    pub(super) fn bytes(&self) -> usize {
+        self.tables.iter().map(|table| table.columns.bytes()).sum()
+    }
+
+    /// Takes the items that were gathered, by their tables.
+    pub(super) fn take(&mut self) -> Result<IndexMap<String, Items>, String> {
+        let mut all = IndexMap::new();
         for ChildTable { name, columns, rows, .. } in &mut self.tables {
-            let (batches, own) = columns.take()?;
-            bytes += own;
+            let batches = columns.take()?;
             if !batches.is_empty() {
                 all.insert(name.clone(), Items { batches, rows: mem::take(rows) });
             }
         }
-        Ok((all, bytes))
+        Ok(all)
     }
 }
 
@@ -227,7 +237,7 @@ impl ChildTable {
             let changes = self.columns.changes();
             let mut all = Vec::with_capacity(items.len());
             for &item in &items {
-                self.columns.read_item(item, cells)?;
+                self.columns.read_item(item.get(), cells)?;
                 let mut values = Vec::with_capacity(cells.values.len());
                 self.columns.values(&cells.values, &mut values)?;
                 all.push(values);

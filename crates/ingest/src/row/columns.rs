@@ -8,7 +8,6 @@ use std::{
 
 use arrow_array::RecordBatch;
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
 
 use super::{
     batch::BatchBuilder,
@@ -16,6 +15,7 @@ use super::{
     fault::Fault,
     growth::Growth,
     names::free_name,
+    plain::{Holds, PlainRows},
     reader::{Cells, RowReader},
     value::Value,
 };
@@ -47,7 +47,7 @@ pub(super) struct Columns {
     planned: usize,
     /// The columns that are left out.
     dropped: Vec<String>,
-    /// How often columns were added or got another type.
+    /// How often more became known of columns: others, their types, numbers that a float does not hold.
     changes: usize,
     batch: BatchBuilder,
     /// Batches of the schemas before this one.
@@ -166,7 +166,7 @@ impl Columns {
         &self.discarded
     }
 
-    /// Another number than before, if columns were added or have got other types.
+    /// Another number than before, if more has become known of columns.
     pub(super) fn changes(&self) -> usize {
         self.changes
     }
@@ -180,10 +180,29 @@ impl Columns {
         self.reader.column_at(path.iter().map(String::as_str))
     }
 
+    /// How rows are read straight, `cursor` being the column that says what is new.
+    pub(super) fn plain_rows(&self, cursor: Option<usize>) -> PlainRows {
+        let mut rows = PlainRows::new(self.schema.columns.len(), cursor, self.growth.refuses);
+        for (key, plain) in self.reader.plain_fields() {
+            let holds = match plain.column {
+                None => Holds::Nothing,
+                Some(number) => match self.schema.columns.get(number) {
+                    None => continue,
+                    Some(column) if self.untyped.contains(&column.name) => Holds::Null,
+                    Some(Column { name, kind, .. }) => {
+                        Holds::Column { number, kind: *kind, is_wide: self.wide.contains(name) }
+                    }
+                },
+            };
+            rows.add(key, plain, holds);
+        }
+        rows
+    }
+
     /// The cells of an item, for which columns are added as far as they may.
     pub(super) fn read_item<'a>(
         &mut self,
-        item: &'a RawValue,
+        item: &'a str,
         cells: &mut Cells<'a>,
     ) -> Result<(), Fault> {
         self.reader.read_item(item, cells).map_err(Fault::Row)?;
@@ -218,12 +237,14 @@ impl Columns {
             && let Some(kind) = cell.kind()
             && self.untyped.remove(&column.name)
         {
+            self.changes += 1;
             self.set_kind(number, kind).map_err(Fault::Run)?;
             return Ok(Value::of(cell, kind).unwrap_or(Value::Null));
         }
         if let Some(value) = Value::of(cell, column.kind) {
             if value.is_wide() && !self.wide.contains(&column.name) {
                 self.wide.insert(column.name.clone());
+                self.changes += 1;
             }
             return Ok(value);
         }
@@ -280,6 +301,7 @@ impl Columns {
         }
         if self.is_dropped(path) {
             self.reader.drop_field(keys);
+            self.changes += 1;
             return true;
         }
         let is_free = |number: &usize| {
@@ -290,6 +312,7 @@ impl Columns {
         self.reader.bind(keys.clone(), number);
         self.reader.keep_lists(keys);
         self.paths.insert(name, path.to_vec());
+        self.changes += 1;
         true
     }
 
@@ -365,10 +388,16 @@ impl Columns {
         self.batch.push(row);
     }
 
-    /// The rows that were gathered, and about how many bytes they have.
-    pub(super) fn take(&mut self) -> Result<(Vec<RecordBatch>, usize), String> {
+    /// About how many bytes the rows have that were gathered.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.batch.bytes()
+    }
+
+    /// Takes the rows that were gathered.
+    pub(super) fn take(&mut self) -> Result<Vec<RecordBatch>, String> {
         self.end_batch()?;
-        Ok((mem::take(&mut self.done), mem::take(&mut self.bytes)))
+        self.bytes = 0;
+        Ok(mem::take(&mut self.done))
     }
 
     fn begin_batch(&mut self) {

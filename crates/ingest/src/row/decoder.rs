@@ -1,22 +1,20 @@
-//! [pure] Decodes the rows of a stream by its rules: which rows are written, which are set aside, and
-//! which were written before.
+//! [pure] Decodes the rows of a stream by its rules, page by page: which rows are written, which are set
+//! aside, and which were written before. What came of several pages is taken at once.
 
 use std::{collections::HashMap, mem, slice};
 
-use arrow_array::RecordBatch;
-use indexmap::IndexMap;
-use serde_json::value::RawValue;
-
 use super::{
     checks::Checker,
-    children::{Children, Gathered, Items},
+    children::{Children, Gathered},
     columns::Columns,
+    decoded::{Decoded, DecodedPage, SeenRow},
     fault::Fault,
     growth::Growth,
     hash::RowHash,
     learned::Learned,
     made::Made,
     mark::Mark,
+    plain::PlainRows,
     reader::Cells,
     rules::RowRules,
     value::Value,
@@ -29,6 +27,8 @@ pub(crate) struct RowDecoder {
     rules: RowRules,
     columns: Columns,
     children: Children,
+    /// How most rows are read, unless more is made of them than their values.
+    plain: Option<PlainRows>,
     /// Up to which change of the columns their numbers are known.
     numbered: usize,
     /// The columns that name a row; `None` if one is not known yet.
@@ -36,7 +36,11 @@ pub(crate) struct RowDecoder {
     cursor: Option<usize>,
     /// The columns whose values are not those of the row.
     made: Vec<(usize, Made)>,
+    /// How many rows were gathered since the last were taken.
+    written: usize,
     rejects: Vec<Reject>,
+    /// What the pages that were read to their ends have come to.
+    whole: Whole,
     /// That of the rows of the page.
     mark: Mark,
     checker: Checker,
@@ -45,31 +49,14 @@ pub(crate) struct RowDecoder {
     seen: Vec<SeenRow>,
 }
 
-/// A row by which the next run may know it.
-#[derive(Debug)]
-pub(crate) struct SeenRow {
-    /// The value of its cursor field.
-    pub(crate) cursor: String,
-    pub(crate) hash: RowHash,
-    /// Whether the last run has written it, so that it is left out.
-    pub(crate) is_repeated: bool,
-}
-
-/// What came of the rows of a page.
-#[derive(Debug)]
-pub(crate) struct Decoded {
-    pub(crate) batches: Vec<RecordBatch>,
-    /// The items of their lists, by child tables.
-    pub(crate) children: IndexMap<String, Items>,
-    pub(crate) rejects: Vec<Reject>,
-    /// About how many bytes the rows, the items and the rejects have.
-    pub(crate) bytes: usize,
-    /// The greatest value of the cursor field in these rows.
-    pub(crate) mark: Mark,
-    /// What is known after these rows.
-    pub(crate) learned: Learned,
-    /// The rows with a cursor, if rows that the last run has written are left out.
-    pub(crate) seen: Vec<SeenRow>,
+/// What was gathered up to the end of a page.
+#[derive(Debug, Default)]
+struct Whole {
+    written: usize,
+    rejects: usize,
+    learned: Learned,
+    /// Which change of what is known that was.
+    changes: usize,
 }
 
 /// A row that is read, and its items. Kept from row to row for its memory.
@@ -111,11 +98,14 @@ impl RowDecoder {
             rules,
             columns,
             children: own,
+            plain: None,
             numbered: 0,
             key: None,
             cursor: None,
             made,
+            written: 0,
             rejects: Vec::new(),
+            whole: Whole::default(),
             mark: Mark::default(),
             known: HashMap::new(),
             seen: Vec::new(),
@@ -135,43 +125,78 @@ impl RowDecoder {
         self.columns.discarded().iter().chain(self.children.discarded()).cloned().collect()
     }
 
-    /// Decodes the rows of a page.
+    /// Reads the rows of a page.
     ///
     /// # Errors
     /// For a row that the schema does not allow, if that is not to change, or for which a check does
-    /// not hold, if that fails the run.
-    pub(crate) fn decode(&mut self, rows: &[Box<RawValue>]) -> Result<Decoded, String> {
-        self.number_columns()?;
-        let (mut reading, mut written) = (Reading::default(), 0);
-        for row in rows {
+    /// not hold, if that fails the run. Nothing of the page is taken then, and no page can follow it.
+    pub(crate) fn read_page(&mut self, rows: &[&str]) -> Result<DecodedPage, String> {
+        let (mut reading, rejected, mut repeated) = (Reading::default(), self.rejects.len(), 0);
+        for &row in rows {
             match self.row(row, &mut reading) {
-                Ok(()) => {
-                    self.push(written, &mut reading);
-                    written += 1;
-                }
-                Err(Fault::Repeated) => {}
+                Ok(()) => self.push(&mut reading),
+                Err(Fault::Repeated) => repeated += 1,
                 Err(Fault::Row(reason)) => {
-                    self.rejects.push(Reject { reason, row: row.get().to_owned() });
+                    self.rejects.push(Reject { reason, row: row.to_owned() });
                 }
                 Err(Fault::Run(reason)) => return Err(reason),
             }
         }
         // A row that was set aside may have widened the key.
         self.number_columns()?;
-        let (batches, bytes) = self.columns.take()?;
-        let (children, bytes_of_items) = self.children.take()?;
-        let rejects = mem::take(&mut self.rejects);
-        let bytes_of_rejects: usize =
-            rejects.iter().map(|reject| reject.row.len() + reject.reason.len()).sum();
-        Ok(Decoded {
-            batches,
-            children,
-            rejects,
-            bytes: bytes + bytes_of_items + bytes_of_rejects,
+        self.complete();
+        Ok(DecodedPage {
+            rejected: self.rejects.len() - rejected,
+            repeated,
             mark: mem::take(&mut self.mark),
-            learned: self.learned(),
             seen: mem::take(&mut self.seen),
         })
+    }
+
+    /// The page is read to its end.
+    fn complete(&mut self) {
+        (self.whole.written, self.whole.rejects) = (self.written, self.rejects.len());
+        let changes = self.changes();
+        if mem::replace(&mut self.whole.changes, changes) != changes {
+            self.whole.learned = self.learned();
+        }
+    }
+
+    fn changes(&self) -> usize {
+        self.columns.changes() + self.children.changes()
+    }
+
+    /// How many rows were gathered or set aside since the last were taken.
+    pub(crate) fn rows(&self) -> usize {
+        self.written + self.rejects.len()
+    }
+
+    /// About how many bytes they have.
+    pub(crate) fn bytes(&self) -> usize {
+        let rejects = self.rejects.iter().map(|reject| reject.row.len() + reject.reason.len());
+        self.columns.bytes() + self.children.bytes() + rejects.sum::<usize>()
+    }
+
+    /// Takes what has come of the pages since it was last taken: of those alone that were read to
+    /// their ends.
+    ///
+    /// # Errors
+    /// If the rows make no batch.
+    pub(crate) fn take(&mut self) -> Result<Decoded, String> {
+        let (bytes, rows) = (self.bytes(), self.whole.written);
+        self.rejects.truncate(self.whole.rejects);
+        let mut decoded = Decoded {
+            batches: self.columns.take()?,
+            children: self.children.take()?,
+            rejects: mem::take(&mut self.rejects),
+            bytes,
+            learned: self.whole.learned.clone(),
+        };
+        if self.written > rows {
+            decoded.cut(rows);
+        }
+        (self.written, self.whole.written, self.whole.rejects) = (0, 0, 0);
+        Ok(decoded)
     }
 
     fn learned(&self) -> Learned {
@@ -185,10 +210,19 @@ impl RowDecoder {
     }
 
     /// The values of a row and its items, all of which fit.
-    fn row<'a>(&mut self, row: &'a RawValue, reading: &mut Reading<'a>) -> Result<(), Fault> {
+    fn row<'a>(&mut self, row: &'a str, reading: &mut Reading<'a>) -> Result<(), Fault> {
         let Reading { cells, values, item, gathered } = reading;
-        values.clear();
         gathered.clear();
+        // The row before may have widened columns and been set aside all the same.
+        self.number_columns().map_err(Fault::Run)?;
+        if let Some(plain) = &mut self.plain
+            && let Some(cursor) = plain.read(row, values)
+            && self.has_key(values)
+        {
+            cursor.text().into_iter().for_each(|cursor| self.mark.raise(cursor));
+            return Ok(());
+        }
+        values.clear();
         self.read(row, cells)?;
         let cursor = self.cursor.and_then(|cursor| cells.values.get(cursor)?.text());
         let cursor = cursor.map(ToOwned::to_owned);
@@ -199,7 +233,9 @@ impl RowDecoder {
         }
         self.columns.values(&cells.values, values)?;
         self.number_columns().map_err(Fault::Run)?;
-        self.check_key(values)?;
+        if !self.has_key(values) {
+            return Err(self.no_key());
+        }
         let knows_row = self.rules.knows_rows && cursor.is_some();
         let hash = knows_row.then(|| self.hash(cells));
         let is_repeated = hash.is_some_and(|hash| self.take_known(hash));
@@ -216,7 +252,7 @@ impl RowDecoder {
     }
 
     /// The cells of a row, for which columns and child tables are added as far as they may.
-    fn read<'a>(&mut self, row: &'a RawValue, cells: &mut Cells<'a>) -> Result<(), Fault> {
+    fn read<'a>(&mut self, row: &'a str, cells: &mut Cells<'a>) -> Result<(), Fault> {
         self.columns.reader.read(row, cells).map_err(Fault::Row)?;
         if cells.unknown.is_empty() && cells.unknown_lists.is_empty() {
             return Ok(());
@@ -236,15 +272,16 @@ impl RowDecoder {
         self.columns.reader.read(row, cells).map_err(Fault::Row)
     }
 
-    /// Adds a row and its items, which so many rows were written before.
-    fn push(&mut self, written: usize, reading: &mut Reading<'_>) {
+    /// Adds a row and its items.
+    fn push(&mut self, reading: &mut Reading<'_>) {
         let Reading { values, gathered, .. } = reading;
         if !gathered.is_empty() {
             let key = self.key.iter().flatten().filter_map(|number| values.get(*number).cloned());
             let key: Vec<_> = key.collect();
-            self.children.push(written, &key, gathered.drain(..));
+            self.children.push(self.written, &key, gathered.drain(..));
         }
         self.columns.push(values.drain(..));
+        self.written += 1;
     }
 
     /// The hash of the columns and lists that have a value, whatever others there are by then.
@@ -270,10 +307,10 @@ impl RowDecoder {
     /// Finds the columns that have a meaning, and hands the types of the key on, if columns have
     /// changed.
     fn number_columns(&mut self) -> Result<(), String> {
-        if self.numbered == self.columns.changes() {
+        let changes = self.changes();
+        if mem::replace(&mut self.numbered, changes) == changes {
             return Ok(());
         }
-        self.numbered = self.columns.changes();
         let columns = &self.columns.schema().columns;
         for (number, column) in columns.iter().enumerate() {
             self.checker.add(&column.name, number);
@@ -283,16 +320,20 @@ impl RowDecoder {
         let renamed = field.and_then(|field| self.columns.position_of(slice::from_ref(field)));
         self.cursor = renamed.or(field.and_then(position));
         self.key = self.rules.key.iter().map(position).collect();
+        let is_plain =
+            self.made.is_empty() && self.rules.checks.columns.is_empty() && !self.rules.knows_rows;
+        self.plain = is_plain.then(|| self.columns.plain_rows(self.cursor));
         let key: Vec<_> = self.key.iter().flatten().filter_map(|key| columns.get(*key)).collect();
         self.children.set_key(&key)
     }
 
-    fn check_key(&self, values: &[Value<'_>]) -> Result<(), Fault> {
-        let is_null = |number: usize| values.get(number).is_none_or(|value| *value == Value::Null);
+    /// Whether all columns of the key have a value.
+    fn has_key(&self, values: &[Value<'_>]) -> bool {
+        let is_null =
+            |number: &usize| values.get(*number).is_none_or(|value| *value == Value::Null);
         match &self.key {
-            Some(key) if !key.iter().any(|number| is_null(*number)) => Ok(()),
-            _ if self.rules.key.is_empty() => Ok(()),
-            _ => Err(self.no_key()),
+            Some(key) => !key.iter().any(is_null),
+            None => self.rules.key.is_empty(),
         }
     }
 

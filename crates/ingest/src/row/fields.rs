@@ -1,9 +1,7 @@
-//! [pure] Goes through the fields of a JSON object. The text is that of a `RawValue`, which was parsed
-//! when its page was read, so that only the ends of keys and values are looked for.
+//! [pure] Goes through the fields of a JSON object. The text was checked when its page was read, so that
+//! only the ends of keys and values are looked for.
 
 use std::borrow::Cow;
-
-use memchr::memchr2;
 
 /// The keys of an object and the texts of their values, in the order of the text.
 pub(super) struct Fields<'a> {
@@ -67,13 +65,16 @@ fn unquoted(text: &str) -> Result<Cow<'_, str>, String> {
     serde_json::from_str(text).map(Cow::Owned).map_err(|error| error.to_string())
 }
 
-fn skip_blanks(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count()
+/// Where the white space ends that may be at a place.
+pub(super) fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+        at += 1;
+    }
+    at
 }
 
 /// Where a value ends that begins at a place.
-fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at)? {
         b'"' => end_of_string(bytes, at),
         b'{' | b'[' => end_of_nested(bytes, at),
@@ -86,15 +87,37 @@ fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Where a string ends whose first quote is at a place.
-fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at = quote_or_backslash(bytes, at)?;
         if bytes.get(at) == Some(&b'"') {
             return Some(at + 1);
         }
         at += 2;
     }
+}
+
+/// Where the next quote or backslash is.
+pub(super) fn quote_or_backslash(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(word) = bytes.get(at..)?.first_chunk() {
+        let found = quotes_and_backslashes(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += word.len();
+    }
+    let rest = bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    rest.map(|rest| at + rest)
+}
+
+/// Where the first of them is in a word, by the lowest bit that is set. Zero if there is none.
+fn quotes_and_backslashes(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let zeros_in = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quotes = zeros_in(word ^ (ONES * u64::from(b'"')));
+    let backslashes = zeros_in(word ^ (ONES * u64::from(b'\\')));
+    (quotes | backslashes) & (ONES << 7)
 }
 
 /// Where an object or a list ends whose first bracket is at a place, however deep it is.

@@ -3,11 +3,9 @@
 
 use std::{mem, sync::LazyLock};
 
-use indexmap::IndexMap;
-use serde_json::value::RawValue;
-
 use super::{cell::Cell, fields::Fields};
 use crate::description::Nested;
+use indexmap::IndexMap;
 
 /// Where the columns of a row are in its JSON.
 #[derive(Debug, Default)]
@@ -76,6 +74,15 @@ struct Place<'p> {
     is_dropped: bool,
 }
 
+/// A field whose value is not looked into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    /// The column that holds its value; `None` if it is left out.
+    pub(super) column: Option<usize>,
+    /// Whether the column holds lists as well.
+    pub(super) holds_lists: bool,
+}
+
 /// How deep objects are flattened; deeper ones are JSON. The API chooses the depth.
 const MAX_DEPTH: usize = 16;
 
@@ -134,6 +141,16 @@ impl RowReader {
         self.node(path).lists = Lists::Dropped;
     }
 
+    /// The fields of a row whose values are not looked into, by their keys.
+    pub(super) fn plain_fields(&self) -> impl Iterator<Item = (&str, Plain)> {
+        let own = self.root.fields.iter().filter(|(_, node)| node.fields.is_empty());
+        own.filter_map(|(key, node)| {
+            let is_kept = node.column.is_some() || node.is_dropped;
+            let holds_lists = self.nested != Nested::Children || node.lists == Lists::Column;
+            is_kept.then(|| (key.as_str(), Plain { column: node.column, holds_lists }))
+        })
+    }
+
     /// Leaves out what is at `path` or below, unless it has a column of its own.
     pub(crate) fn drop_field<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
         self.node(path).is_dropped = true;
@@ -153,10 +170,10 @@ impl RowReader {
     ///
     /// # Errors
     /// For JSON that is no object.
-    pub(crate) fn read<'a>(&self, row: &'a RawValue, cells: &mut Cells<'a>) -> Result<(), String> {
+    pub(crate) fn read<'a>(&self, row: &'a str, cells: &mut Cells<'a>) -> Result<(), String> {
         cells.clear(self);
         let place = Place { node: &self.root, within: None, depth: 0, is_dropped: false };
-        self.object(row.get(), place, cells)
+        self.object(row, place, cells)
     }
 
     /// The cells of an item of a list: those of its fields, or one at the empty path if it is no
@@ -164,12 +181,8 @@ impl RowReader {
     ///
     /// # Errors
     /// Those of [`read`](Self::read).
-    pub(crate) fn read_item<'a>(
-        &self,
-        item: &'a RawValue,
-        cells: &mut Cells<'a>,
-    ) -> Result<(), String> {
-        let cell = Cell::of(item.get());
+    pub(crate) fn read_item<'a>(&self, item: &'a str, cells: &mut Cells<'a>) -> Result<(), String> {
+        let cell = Cell::of(item);
         if is_object(&cell) {
             return self.read(item, cells);
         }
@@ -342,7 +355,6 @@ mod tests {
 
     fn read<'a>(reader: &RowReader, row: &'a str) -> Cells<'a> {
         let mut cells = Cells::default();
-        let row: &RawValue = serde_json::from_str(row).unwrap();
         reader.read(row, &mut cells).unwrap();
         cells
     }
@@ -434,16 +446,15 @@ mod tests {
     fn an_item_is_an_object_or_one_value() {
         let mut reader = RowReader::new(Nested::Flatten);
         reader.add_given();
-        let item = |json: &'static str| serde_json::from_str::<&RawValue>(json).unwrap();
         let mut cells = Cells::default();
-        reader.read_item(item("[1]"), &mut cells).unwrap();
+        reader.read_item("[1]", &mut cells).unwrap();
         assert_eq!(cells.unknown, [(Vec::new(), Cell::Json("[1]"))]);
         reader.add([]);
-        reader.read_item(item("7"), &mut cells).unwrap();
+        reader.read_item("7", &mut cells).unwrap();
         assert_eq!((texts(&cells), cells.unknown.len()), (vec![None, Some("7")], 0));
-        reader.read_item(item(r#"{"a": 1}"#), &mut cells).unwrap();
+        reader.read_item(r#"{"a": 1}"#, &mut cells).unwrap();
         assert_eq!((texts(&cells), cells.unknown.len()), (vec![None, None], 1));
-        reader.read_item(item("null"), &mut cells).unwrap();
+        reader.read_item("null", &mut cells).unwrap();
         assert_eq!((texts(&cells), cells.unknown.len()), (vec![None, None], 0));
     }
 
@@ -536,8 +547,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        let row: &RawValue = serde_json::from_str("[1]").unwrap();
-        let refused = RowReader::new(Nested::Json).read(row, &mut Cells::default());
+        let refused = RowReader::new(Nested::Json).read("[1]", &mut Cells::default());
         assert!(refused.unwrap_err().contains("an object"));
     }
 }

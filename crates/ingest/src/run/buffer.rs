@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::{
     begun::Begun,
     now,
-    writer::{Chunk, CommitAt, Order, WriteRules},
+    writer::{Chunk, CommitAt, Order, Progress, WriteRules},
 };
 use crate::{
     row::{Items, Mark, SeenRow},
@@ -78,21 +78,8 @@ impl Buffer {
     pub(super) fn add(&mut self, chunk: Chunk) {
         self.since.get_or_insert_with(Instant::now);
         (self.state.ended, self.state.error) = (None, None);
-        let unit = self.state.units.entry(chunk.unit).or_default();
-        // A unit that goes on after its last page is told no total any more.
-        let declared = chunk.counts.declared.or(unit.counts.declared);
-        unit.counts.add(&chunk.counts);
-        unit.counts.declared = declared;
-        unit.is_done = chunk.is_last;
-        unit.token = chunk.token;
+        chunk.progress.into_iter().for_each(|progress| self.go_on(progress));
         let Some(decoded) = chunk.decoded else { return };
-        if let Some(mark) = &decoded.mark.0 {
-            let mut own = Mark(unit.mark.take());
-            own.raise(mark);
-            unit.mark = own.0;
-            self.mark.raise(mark);
-        }
-        self.see(&decoded.seen);
         for (table, items) in decoded.children {
             let own = self.items.entry(table).or_default();
             own.batches.extend(items.batches);
@@ -103,6 +90,24 @@ impl Buffer {
         self.batches.extend(decoded.batches);
         self.rejects.extend(decoded.rejects);
         decoded.learned.store(&mut self.state);
+    }
+
+    fn go_on(&mut self, progress: Progress) {
+        let unit = self.state.units.entry(progress.unit).or_default();
+        // A unit that goes on after its last page is told no total any more.
+        let declared = progress.counts.declared.or(unit.counts.declared);
+        unit.counts.add(&progress.counts);
+        unit.counts.declared = declared;
+        unit.is_done = progress.is_last;
+        unit.token = progress.token;
+        let Some(page) = progress.page else { return };
+        if let Some(mark) = &page.mark.0 {
+            let mut own = Mark(unit.mark.take());
+            own.raise(mark);
+            unit.mark = own.0;
+            self.mark.raise(mark);
+        }
+        self.see(&page.seen);
     }
 
     /// Keeps the rows that the next run reads again.

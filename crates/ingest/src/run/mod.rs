@@ -5,6 +5,7 @@ use chrono::{SecondsFormat, Utc};
 
 mod begun;
 mod buffer;
+mod gathered;
 mod stream;
 mod unit;
 mod writer;

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, SubsecRound, Utc};
 use futures::{
     Stream, StreamExt,
-    future::{Either, select},
+    future::{Either, poll_immediate, select},
 };
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -23,13 +23,14 @@ use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use super::{
-    unit::{Asked, Since, Unit},
-    writer::{Chunk, WriteRules, Writer},
+    gathered::{Failure, Gathered, Piece},
+    unit::{Asked, Unit},
+    writer::{WriteRules, Writer},
 };
 use crate::{
     error::Error,
     row::{Learned, RowDecoder, RowRules},
-    state::{Counts, StreamState, UnitState},
+    state::{StreamState, UnitState},
 };
 
 /// Makes the table with the rows of a unit.
@@ -84,22 +85,6 @@ impl Ended {
     }
 }
 
-/// A page of a unit, or its end.
-enum Piece {
-    /// With the moment at which it was asked for, at the earliest.
-    Page(Arc<str>, Box<Page<Box<RawValue>>>, DateTime<Utc>),
-    End(Arc<str>),
-    Failed(Arc<str>, Error),
-}
-
-impl Piece {
-    fn unit(&self) -> &str {
-        match self {
-            Self::Page(unit, ..) | Self::End(unit) | Self::Failed(unit, _) => unit,
-        }
-    }
-}
-
 impl StreamPlan {
     /// Runs the stream from its state, with which `writer` was opened. With the units comes what
     /// cannot be read, if there is anything.
@@ -121,7 +106,8 @@ impl StreamPlan {
             run.writer.lacks(what);
         }
         let decoder = RowDecoder::new(self.rules.clone(), Learned::of(state));
-        let mut decoder = decoder.knowing(state.boundary.rows());
+        let decoder = decoder.knowing(state.boundary.rows());
+        let mut gathered = Gathered::new(decoder, &self.write);
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
@@ -131,32 +117,8 @@ impl StreamPlan {
             .map(|(unit, before)| self.clone().pieces(unit, before, key, warnings.clone()).boxed())
             .flatten_unordered(self.units_at_once);
         let mut pieces = pin!(pieces);
-        let mut refused = None;
-        while let Some(piece) = run.next(&mut pieces).await {
-            if run.has_failed(piece.unit()) {
-                // A page after one that failed would leave a gap.
-                continue;
-            }
-            match chunk_of(piece, &mut decoder, self.write.since.as_ref()) {
-                Ok(chunk) => {
-                    if !run.writer.send(chunk).await {
-                        break;
-                    }
-                }
-                Err(Failure::Unit(unit, error)) => {
-                    let end = Chunk { unit: unit.clone(), is_last: true, ..Chunk::default() };
-                    let goes_on = !self.tolerates(&error) || run.writer.send(end).await;
-                    run.failures.push((unit, error));
-                    if !goes_on {
-                        break;
-                    }
-                }
-                Err(Failure::Run(error)) => {
-                    refused = Some(error);
-                    break;
-                }
-            }
-        }
+        let read = self.read(&mut run, &mut gathered, &mut pieces).await;
+        let refused = read.and(run.hand_over(&mut gathered).await.map(drop)).err();
         let is_read = run.failures.iter().all(|(_, error)| self.tolerates(error));
         let is_complete = refused.is_none() && is_read && !run.is_stopped;
         if !is_complete {
@@ -167,7 +129,45 @@ impl StreamPlan {
         let state = run.writer.finish(is_complete, error).await?;
         match refused {
             Some(error) => Err(error),
-            None => Ok(Ended { state, failures: run.failures, discarded: decoder.discarded() }),
+            None => Ok(Ended { state, failures: run.failures, discarded: gathered.discarded() }),
+        }
+    }
+
+    /// Reads the pieces to their end, or until the run is to stop or the writer has failed.
+    ///
+    /// # Errors
+    /// That of a row which ends the run.
+    async fn read(
+        &self,
+        run: &mut Running,
+        gathered: &mut Gathered,
+        pieces: &mut (impl Stream<Item = Piece> + Unpin),
+    ) -> Result<(), Error> {
+        loop {
+            let piece = match poll_immediate(run.next(pieces)).await {
+                Some(piece) => piece,
+                // Nothing waits for a page that is not there yet.
+                None if run.hand_over(gathered).await? => run.next(pieces).await,
+                None => return Ok(()),
+            };
+            let Some(piece) = piece else { return Ok(()) };
+            if run.has_failed(piece.unit()) {
+                // A page after one that failed would leave a gap.
+                continue;
+            }
+            match gathered.add(piece) {
+                Ok(()) => {}
+                Err(Failure::Run(error)) => return Err(error),
+                Err(Failure::Unit(unit, error)) => {
+                    if self.tolerates(&error) {
+                        gathered.end(unit.clone());
+                    }
+                    run.failures.push((unit, error));
+                }
+            }
+            if gathered.are_enough() && !run.hand_over(gathered).await? {
+                return Ok(());
+            }
         }
     }
 
@@ -260,6 +260,17 @@ struct Running {
 }
 
 impl Running {
+    /// Hands what was gathered over to the writer. `false` if that has failed.
+    ///
+    /// # Errors
+    /// If the rows make no batch.
+    async fn hand_over(&self, gathered: &mut Gathered) -> Result<bool, Error> {
+        match gathered.take().map_err(Error::Schema)? {
+            Some(chunk) => Ok(self.writer.send(chunk).await),
+            None => Ok(true),
+        }
+    }
+
     fn has_failed(&self, unit: &str) -> bool {
         self.failures.iter().any(|(failed, _)| failed == unit)
     }
@@ -293,44 +304,5 @@ impl Running {
         }
         self.is_stopped = true;
         None
-    }
-}
-
-enum Failure {
-    Unit(String, Error),
-    Run(Error),
-}
-
-/// Decodes a piece.
-fn chunk_of(
-    piece: Piece,
-    decoder: &mut RowDecoder,
-    since: Option<&Since>,
-) -> Result<Chunk, Failure> {
-    match piece {
-        Piece::Failed(unit, error) => Err(Failure::Unit(unit.to_string(), error)),
-        Piece::End(unit) => Ok(Chunk { unit: unit.to_string(), is_last: true, ..Chunk::default() }),
-        Piece::Page(unit, page, asked) => {
-            let (token, declared) = (Some(page.resume_token().to_text()), page.total());
-            let rows = page.collect::<Result<Vec<_>, _>>();
-            let rows = rows.map_err(|error| Failure::Unit(unit.to_string(), error.into()))?;
-            let mut decoded =
-                decoder.decode(&rows).map_err(|what| Failure::Run(Error::Schema(what)))?;
-            if let Some(since) = since {
-                decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));
-            }
-            let rejected = decoded.rejects.len() as u64;
-            let repeated = decoded.seen.iter().filter(|row| row.is_repeated).count() as u64;
-            let read = rows.len() as u64;
-            let written = read - rejected - repeated;
-            let counts = Counts { pages: 1, read, written, rejected, repeated, declared };
-            Ok(Chunk {
-                unit: unit.to_string(),
-                token,
-                counts,
-                decoded: Some(decoded),
-                is_last: false,
-            })
-        }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     unit::Since,
 };
 use crate::{
-    row::Decoded,
+    row::{Decoded, DecodedPage},
     sink::{Sink, SinkError},
     state::{Counts, StreamState},
 };
@@ -47,16 +47,25 @@ pub(crate) struct WriteRules {
     pub(crate) rows: Option<RangeInclusive<u64>>,
 }
 
-/// What came of a page, or of the end of a unit.
+/// How far some units were read, and the rows of their pages.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
+    /// In the order of reading.
+    pub(crate) progress: Vec<Progress>,
+    /// That of all the pages.
+    pub(crate) decoded: Option<Decoded>,
+}
+
+/// A page that was read, or the end of a unit.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
     pub(crate) unit: String,
     /// Where the unit goes on after it.
     pub(crate) token: Option<String>,
     /// Whether the unit ends with it.
     pub(crate) is_last: bool,
     pub(crate) counts: Counts,
-    pub(crate) decoded: Option<Decoded>,
+    pub(crate) page: Option<DecodedPage>,
 }
 
 pub(super) enum Order {

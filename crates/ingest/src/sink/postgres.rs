@@ -1,5 +1,6 @@
 //! Rows into PostgreSQL.
 
+mod binary;
 mod children;
 mod commit;
 mod connection;

@@ -1,16 +1,17 @@
 use arrow_array::RecordBatch;
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
 
 use super::*;
 use crate::{
     description::{Nested, SchemaPolicy},
     schema::Schema,
+    sink::Reject,
 };
 
 mod children;
 mod columns;
 mod later;
+mod plain;
 mod random;
 mod rows;
 
@@ -29,10 +30,23 @@ fn rules(policy: SchemaPolicy) -> RowRules {
     }
 }
 
+/// What came of a page, whose rows were taken by themselves.
+#[derive(Debug)]
+struct Decoded {
+    batches: Vec<RecordBatch>,
+    children: IndexMap<String, Items>,
+    rejects: Vec<Reject>,
+    bytes: usize,
+    mark: Mark,
+    learned: Learned,
+    seen: Vec<SeenRow>,
+}
+
 fn decode(decoder: &mut RowDecoder, rows: &[&str]) -> Result<Decoded, String> {
-    let rows: Vec<_> =
-        rows.iter().map(|row| RawValue::from_string((*row).into()).unwrap()).collect();
-    decoder.decode(&rows)
+    let DecodedPage { mark, seen, rejected, .. } = decoder.read_page(rows)?;
+    let super::Decoded { batches, children, rejects, bytes, learned } = decoder.take()?;
+    assert_eq!(rejects.len(), rejected);
+    Ok(Decoded { batches, children, rejects, bytes, mark, learned, seen })
 }
 
 /// The columns of a table with their types.

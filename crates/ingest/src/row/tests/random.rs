@@ -89,12 +89,13 @@ fn every_value_is_in_one_place_and_one_only() {
             let rows = (0..5).map(|row| {
                 let mut object = maker.object(0);
                 object.insert("id".to_owned(), json!(5 * page + row));
-                RawValue::from_string(Value::Object(object).to_string()).unwrap()
+                Value::Object(object).to_string()
             });
-            let rows: Vec<_> = rows.collect();
+            let rows: Vec<String> = rows.collect();
+            let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
             // Each page is read after a restart.
             let mut decoder = RowDecoder::new(rules.clone(), learned);
-            let decoded = decoder.decode(&rows).unwrap();
+            let decoded = decode(&mut decoder, &rows).unwrap();
             assert!(decoded.rejects.is_empty(), "seed {seed}: {:?}", decoded.rejects);
             assert_eq!(counts(&decoded).iter().sum::<usize>(), rows.len());
             for batch in &decoded.batches {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::{schema::ColumnType, sink::Reject};
+use crate::schema::ColumnType;
 
 #[test]
 fn a_row_without_its_key_or_with_a_value_of_no_use_is_set_aside() {

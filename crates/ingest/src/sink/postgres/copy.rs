@@ -1,22 +1,16 @@
 //! Sends rows by `COPY` in PostgreSQL's binary format.
 
-use std::{collections::HashMap, pin::pin, sync::Arc};
+use std::{mem, pin::pin, sync::Arc};
 
 use arrow_array::{
     Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array,
 };
-use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::SinkExt;
-use pgpq::{
-    ArrowToPostgresBinaryEncoder,
-    encoders::{EncoderBuilder, StringEncoderBuilder},
-    error::ErrorKind,
-    pg_schema::PostgresType,
-};
 use tokio_postgres::Transaction;
 
 use super::{
+    binary::{END, HEADER, Values, push_row},
     error::{failed, is_of_value},
     refuses::{refuses, refuses_json},
 };
@@ -36,8 +30,8 @@ use crate::{
 /// The column that says which of two rows is the later one.
 pub(super) const POSITION: &str = "_apipool_position";
 
-/// How many rows are encoded at once: their bytes are in memory a second time.
-const ROWS_AT_ONCE: usize = 4096;
+/// After so many bytes the rows so far are sent: they are in memory a second time.
+const BYTES_AT_ONCE: usize = 256 * 1024;
 
 /// Where rows are sent.
 pub(super) struct Copy<'a> {
@@ -64,26 +58,32 @@ impl Copy<'_> {
             Some(place) => failed(format!("{}: {place}", what()))(error),
             None => failed(what())(error),
         };
-        let encoded = |error: ErrorKind| SinkError::lasting(what()).because(error);
-        let fields = self.fields();
-        let mut encoder = encoder(&fields, self.schema).map_err(encoded)?;
-        let columns = list(fields.fields().iter().map(|field| field.name().as_str()));
+        let position = self.has_position.then_some(POSITION);
+        let columns = list(names(self.schema).chain(position));
         let sql = format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", self.into);
         let sink = transaction.copy_in::<_, Bytes>(&sql).await.map_err(failed)?;
         let mut sink = pin!(sink);
-        let mut out = BytesMut::new();
-        encoder.write_header(&mut out).map_err(encoded)?;
-        let mut position = 0;
+        let (mut out, mut position) = (HEADER.to_vec(), 0);
         for batch in batches {
-            let batch = self.conformed(batch, &fields, &mut position)?;
-            for start in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
-                let rows = batch.slice(start, ROWS_AT_ONCE.min(batch.num_rows() - start));
-                encoder.write_batch(&rows, &mut out).map_err(encoded)?;
-                sink.send(out.split().freeze()).await.map_err(failed)?;
+            let arrays = self.conformed(batch)?;
+            let kinds = self.schema.columns.iter().map(|column| column.kind);
+            let columns = arrays.iter().zip(kinds).map(|(array, kind)| Values::of(array, kind));
+            let numbers = self.has_position.then_some(Some(Values::Positions(position)));
+            position += batch.num_rows() as i64;
+            let columns: Option<Vec<_>> = columns.chain(numbers).collect();
+            let columns = columns.ok_or_else(|| SinkError::lasting(what()))?;
+            for row in 0..batch.num_rows() {
+                push_row(&columns, row, &mut out).ok_or_else(|| {
+                    SinkError::lasting(format!("{}: a value does not fit", what()))
+                })?;
+                if out.len() >= BYTES_AT_ONCE {
+                    let next = Vec::with_capacity(out.len());
+                    sink.send(mem::replace(&mut out, next).into()).await.map_err(failed)?;
+                }
             }
         }
-        encoder.write_footer(&mut out).map_err(encoded)?;
-        sink.send(out.freeze()).await.map_err(failed)?;
+        out.extend_from_slice(&END);
+        sink.send(out.into()).await.map_err(failed)?;
         sink.finish().await.map(drop).map_err(failed)
     }
 
@@ -101,20 +101,8 @@ impl Copy<'_> {
         refused.or_else(place)
     }
 
-    fn fields(&self) -> SchemaRef {
-        let position = self.has_position.then(|| Field::new(POSITION, DataType::Int64, false));
-        let columns = self.schema.columns.iter();
-        let columns = columns.map(|column| Field::new(&column.name, column.kind.arrow(), true));
-        Arc::new(arrow_schema::Schema::new(columns.chain(position).collect::<Vec<_>>()))
-    }
-
-    /// The rows of a batch with the columns of the table.
-    fn conformed(
-        &self,
-        batch: &RecordBatch,
-        fields: &SchemaRef,
-        position: &mut i64,
-    ) -> Result<RecordBatch, SinkError> {
+    /// The rows of a batch in the columns of the table.
+    fn conformed(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, SinkError> {
         let unknown = batch.schema_ref().fields().iter().map(|field| field.name());
         if let Some(name) = unknown.clone().find(|name| self.schema.get(name).is_none()) {
             return Err(SinkError::lasting(format!(
@@ -122,15 +110,7 @@ impl Copy<'_> {
             )));
         }
         let columns = self.schema.columns.iter();
-        let columns = columns.map(|column| conform(batch, &column.name, column.kind));
-        let mut columns = columns.collect::<Result<Vec<_>, _>>()?;
-        if self.has_position {
-            let rows = i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
-            columns.push(Arc::new(Int64Array::from_iter_values(*position..*position + rows)));
-            *position += rows;
-        }
-        RecordBatch::try_new(Arc::clone(fields), columns)
-            .map_err(|error: ArrowError| SinkError::lasting("rows for PostgreSQL").because(error))
+        columns.map(|column| conform(batch, &column.name, column.kind)).collect()
     }
 }
 
@@ -164,20 +144,6 @@ fn conform(batch: &RecordBatch, name: &str, to: ColumnType) -> Result<ArrayRef, 
             Cell::Null | Cell::Int(_) | Cell::Float(_) => None,
         }))),
     })
-}
-
-fn encoder(fields: &SchemaRef, schema: &Schema) -> Result<ArrowToPostgresBinaryEncoder, ErrorKind> {
-    let mut builders = HashMap::with_capacity(fields.fields().len());
-    for field in fields.fields() {
-        let builder = match schema.get(field.name()).map(|column| column.kind) {
-            Some(ColumnType::Json) => EncoderBuilder::String(
-                StringEncoderBuilder::new_with_output(Arc::clone(field), PostgresType::Jsonb)?,
-            ),
-            _ => EncoderBuilder::try_new(Arc::clone(field))?,
-        };
-        builders.insert(field.name().clone(), builder);
-    }
-    ArrowToPostgresBinaryEncoder::try_new_with_encoders(fields, &builders)
 }
 
 fn refused(batch: &RecordBatch, name: &str, schema: &Schema) -> Option<&'static str> {

@@ -1,5 +1,7 @@
 //! Writes rows.
 
+use std::ops::Range;
+
 use arrow_array::RecordBatch;
 use rusqlite::{
     CachedStatement, Result, ToSql, Transaction,
@@ -18,6 +20,9 @@ use crate::{
         },
     },
 };
+
+/// How many rows a statement writes. SQLite takes 32,766 values in one, and 2,000 columns.
+const ROWS_AT_ONCE: usize = 16;
 
 /// How rows are written to a table.
 #[derive(Clone, Copy, Debug)]
@@ -43,23 +48,32 @@ impl Insert<'_> {
         batch: &RecordBatch,
     ) -> Result<(), SinkError> {
         let columns = Cells::of_batch(batch, schema)?;
-        let sql = self.sql(table, schema, batch);
-        let written = transaction
-            .prepare_cached(&sql)
-            .and_then(|mut statement| execute(&mut statement, &columns, batch.num_rows()));
-        written.map_err(failed(format!("rows of table `{table}` in SQLite")))
+        let together = batch.num_rows() - batch.num_rows() % ROWS_AT_ONCE;
+        for (rows, at_once) in [(0..together, ROWS_AT_ONCE), (together..batch.num_rows(), 1)] {
+            if rows.is_empty() {
+                continue;
+            }
+            let sql = self.sql(table, schema, batch, at_once);
+            let written = transaction
+                .prepare_cached(&sql)
+                .and_then(|mut statement| execute(&mut statement, &columns, rows, at_once));
+            written.map_err(failed(format!("rows of table `{table}` in SQLite")))?;
+        }
+        Ok(())
     }
 
-    fn sql(self, table: &str, schema: &Schema, batch: &RecordBatch) -> String {
+    /// The statement that writes so many rows.
+    fn sql(self, table: &str, schema: &Schema, batch: &RecordBatch, rows: usize) -> String {
         let fields = batch.schema_ref().fields();
         let names = list(fields.iter().map(|field| field.name().as_str()));
-        let values = vec!["?"; fields.len()].join(", ");
+        let row = format!("({})", vec!["?"; fields.len()].join(", "));
+        let values = vec![row; rows].join(", ");
         let (verb, end) = match self {
             Self::All => ("INSERT", String::new()),
             Self::Merge(key) => ("INSERT", on_conflict(schema, key)),
             Self::New => ("INSERT OR IGNORE", String::new()),
         };
-        format!("{verb} INTO {} ({names}) VALUES ({values}) {end}", quoted(table))
+        format!("{verb} INTO {} ({names}) VALUES {values} {end}", quoted(table))
     }
 }
 
@@ -80,17 +94,27 @@ pub(super) fn delete(
     let sql = format!("DELETE FROM {} WHERE {}", quoted(table), same.join(" AND "));
     let deleted = transaction
         .prepare_cached(&sql)
-        .and_then(|mut statement| execute(&mut statement, &values, batch.num_rows()));
+        .and_then(|mut statement| execute(&mut statement, &values, 0..batch.num_rows(), 1));
     deleted.map_err(failed(format!("rows of table `{table}` in SQLite")))
 }
 
-fn execute(statement: &mut CachedStatement<'_>, columns: &[Cells<'_>], rows: usize) -> Result<()> {
-    let mut scratch = String::new();
-    for row in 0..rows {
-        for (column, number) in columns.iter().zip(1_usize..) {
-            statement.raw_bind_parameter(number, column.get(row, &mut scratch))?;
+/// Executes a statement for rows, of which each time it takes so many `at_once`.
+fn execute(
+    statement: &mut CachedStatement<'_>,
+    columns: &[Cells<'_>],
+    rows: Range<usize>,
+    at_once: usize,
+) -> Result<()> {
+    let (mut scratch, mut bound) = (String::new(), 0);
+    for row in rows {
+        for column in columns {
+            bound += 1;
+            statement.raw_bind_parameter(bound, column.get(row, &mut scratch))?;
         }
-        statement.raw_execute()?;
+        if bound == at_once * columns.len() {
+            statement.raw_execute()?;
+            bound = 0;
+        }
     }
     Ok(())
 }

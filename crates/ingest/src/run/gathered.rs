@@ -1,0 +1,128 @@
+//! Decodes the pages of a stream, and gathers what came of them until it is worth a hand-over.
+
+use std::{mem, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+use vantage_api_pool::paging::Page;
+
+use super::{
+    unit::Since,
+    writer::{Chunk, CommitAt, Progress, WriteRules},
+};
+use crate::{error::Error, row::RowDecoder, state::Counts};
+
+/// The part of a commit that is gathered before it is handed over.
+const PART: usize = 16;
+
+/// A page of a unit, or its end.
+pub(super) enum Piece {
+    /// With the moment at which it was asked for, at the earliest.
+    Page(Arc<str>, Box<Page<Box<RawValue>>>, DateTime<Utc>),
+    End(Arc<str>),
+    Failed(Arc<str>, Error),
+}
+
+impl Piece {
+    pub(super) fn unit(&self) -> &str {
+        match self {
+            Self::Page(unit, ..) | Self::End(unit) | Self::Failed(unit, _) => unit,
+        }
+    }
+}
+
+/// Why a piece is not gathered.
+pub(super) enum Failure {
+    Unit(String, Error),
+    Run(Error),
+}
+
+/// What was read and not handed over yet.
+pub(super) struct Gathered {
+    decoder: RowDecoder,
+    since: Option<Since>,
+    commit: CommitAt,
+    progress: Vec<Progress>,
+    /// Whether there is a page in it.
+    has_page: bool,
+}
+
+impl Gathered {
+    /// Nothing yet.
+    pub(super) fn new(decoder: RowDecoder, write: &WriteRules) -> Self {
+        let (since, commit) = (write.since.clone(), write.commit);
+        Self { decoder, since, commit, progress: Vec::new(), has_page: false }
+    }
+
+    /// The fields that were left out.
+    pub(super) fn discarded(&self) -> Vec<String> {
+        self.decoder.discarded()
+    }
+
+    /// Whether it is worth a hand-over.
+    pub(super) fn are_enough(&self) -> bool {
+        let CommitAt { rows, bytes, .. } = self.commit;
+        self.decoder.rows() >= rows / PART || self.decoder.bytes() >= bytes / PART
+    }
+
+    /// Adds the end of a unit.
+    pub(super) fn end(&mut self, unit: String) {
+        self.progress.push(Progress { unit, is_last: true, ..Progress::default() });
+    }
+
+    /// Decodes a piece.
+    ///
+    /// # Errors
+    /// That of the unit, or of a row that ends the run. What was gathered before stays.
+    pub(super) fn add(&mut self, piece: Piece) -> Result<(), Failure> {
+        match piece {
+            Piece::Failed(unit, error) => Err(Failure::Unit(unit.to_string(), error)),
+            Piece::End(unit) => {
+                self.end(unit.to_string());
+                Ok(())
+            }
+            Piece::Page(unit, page, asked) => self.page(&unit, &page, asked),
+        }
+    }
+
+    fn page(
+        &mut self,
+        unit: &str,
+        page: &Page<Box<RawValue>>,
+        asked: DateTime<Utc>,
+    ) -> Result<(), Failure> {
+        let rows = page.texts().collect::<Result<Vec<_>, _>>();
+        let rows = rows.map_err(|error| Failure::Unit(unit.to_owned(), error.into()))?;
+        let decoded = self.decoder.read_page(&rows);
+        let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;
+        if let Some(since) = &self.since {
+            decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));
+        }
+        let (read, rejected) = (rows.len() as u64, decoded.rejected as u64);
+        let repeated = decoded.repeated as u64;
+        let written = read - rejected - repeated;
+        let declared = page.total();
+        self.progress.push(Progress {
+            unit: unit.to_owned(),
+            token: Some(page.resume_token().to_text()),
+            is_last: false,
+            counts: Counts { pages: 1, read, written, rejected, repeated, declared },
+            page: Some(decoded),
+        });
+        self.has_page = true;
+        Ok(())
+    }
+
+    /// Takes what was gathered, if there is anything.
+    ///
+    /// # Errors
+    /// If the rows make no batch.
+    pub(super) fn take(&mut self) -> Result<Option<Chunk>, String> {
+        let (progress, has_page) = (mem::take(&mut self.progress), mem::take(&mut self.has_page));
+        if progress.is_empty() {
+            return Ok(None);
+        }
+        let decoded = has_page.then(|| self.decoder.take()).transpose()?;
+        Ok(Some(Chunk { progress, decoded }))
+    }
+}
