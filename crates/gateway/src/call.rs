@@ -15,6 +15,7 @@ use crate::{
     auth::Principal,
     body::{BodyBounds, read_body},
     gateway::State,
+    in_flight::Permit,
 };
 
 /// A request past the edges.
@@ -24,6 +25,8 @@ pub(crate) struct Call {
     /// What is left of the body.
     pub(crate) payload: Payload,
     pub(crate) principal: Principal,
+    /// Held until the answer is complete.
+    pub(crate) permit: Permit,
 }
 
 impl Call {

@@ -38,19 +38,39 @@
 //! a [`Problem`]. A parameter, an operator, a column or a member of a body that does not exist is
 //! refused by name; nothing is ignored.
 
+mod answer;
 pub mod auth;
 mod body;
 mod builder;
+mod cache;
 mod call;
+mod compress;
 mod cors;
+mod cursor;
+mod edge;
 mod error;
+mod etag;
 mod exposed;
+mod failed_logins;
 mod gateway;
+mod in_flight;
+mod json;
 #[cfg(feature = "kv")]
 pub mod kv;
 mod limits;
+mod locks;
+mod openapi;
+mod operate;
 mod path;
+mod prefer;
 mod problem;
+mod query;
+mod request_id;
+mod route;
+mod serve;
+mod server;
+mod stats;
+mod tables;
 
 pub use builder::GatewayBuilder;
 pub use cors::Cors;
@@ -59,3 +79,4 @@ pub use exposed::{Exposed, Ops};
 pub use gateway::{Gateway, GatewayHandle};
 pub use limits::Limits;
 pub use problem::Problem;
+pub use stats::{GatewayStats, RouteStats};

@@ -50,6 +50,7 @@ impl Exposed {
             bulk: self.bulk,
             cache: self.cache.or(is_remote.then_some(Duration::ZERO)),
             relations: Vec::new(),
+            transaction: self.transaction,
             scope: self.scope,
             readers: self.readers,
             writers: self.writers,

@@ -55,6 +55,7 @@ pub struct Exposed {
     bulk: usize,
     cache: Option<Duration>,
     relations: Vec<String>,
+    transaction: Option<String>,
     scope: Option<Scope>,
     readers: Vec<String>,
     writers: Vec<String>,
@@ -77,6 +78,7 @@ impl Exposed {
             bulk: 0,
             cache: None,
             relations: Vec::new(),
+            transaction: None,
             scope: None,
             readers: Vec::new(),
             writers: Vec::new(),
@@ -150,6 +152,13 @@ impl Exposed {
     /// gateway too, and is served as that one is, or be contained in the row.
     pub fn relations<C: Into<String>>(mut self, relations: impl IntoIterator<Item = C>) -> Self {
         self.relations = strings(relations);
+        self
+    }
+
+    /// Names the database whose transactions hold this table: a batch that is `atomic` may write to
+    /// tables of one name. By default it may not write to this one.
+    pub fn transaction(mut self, database: impl Into<String>) -> Self {
+        self.transaction = Some(database.into());
         self
     }
 

@@ -18,8 +18,9 @@ use crate::{Problem, auth::Principal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Integer,
-    /// Floats and decimals.
-    Number,
+    Float,
+    /// Numbers that are not rounded.
+    Decimal,
     Text,
     Bool,
     /// Nothing is declared, or something else.
@@ -30,7 +31,8 @@ impl Kind {
     pub(crate) fn of(family: Option<ColumnFamily>) -> Self {
         match family {
             Some(ColumnFamily::Integer) => Self::Integer,
-            Some(ColumnFamily::Float | ColumnFamily::Decimal) => Self::Number,
+            Some(ColumnFamily::Float) => Self::Float,
+            Some(ColumnFamily::Decimal) => Self::Decimal,
             Some(ColumnFamily::Text) => Self::Text,
             Some(ColumnFamily::Bool) => Self::Bool,
             _ => Self::Any,
@@ -41,10 +43,11 @@ impl Kind {
     pub(crate) fn schema_type(self) -> Option<&'static str> {
         match self {
             Self::Integer => Some("integer"),
-            Self::Number => Some("number"),
+            Self::Float => Some("number"),
             Self::Text => Some("string"),
             Self::Bool => Some("boolean"),
-            Self::Any => None,
+            // A decimal may be a number or, so as not to be rounded, a text.
+            Self::Decimal | Self::Any => None,
         }
     }
 }
@@ -91,6 +94,8 @@ pub(crate) struct Table {
     pub(crate) bulk: usize,
     pub(crate) cache: Option<Duration>,
     pub(crate) relations: Vec<Relation>,
+    /// The database whose transactions hold it.
+    pub(crate) transaction: Option<String>,
     pub(crate) scope: Option<Scope>,
     pub(crate) readers: Vec<String>,
     pub(crate) writers: Vec<String>,
