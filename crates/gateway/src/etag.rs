@@ -11,8 +11,8 @@ use twox_hash::XxHash3_128;
 
 use crate::Problem;
 
-/// What the tag of a gzip variant ends with.
-const GZIP: &str = "-gz";
+/// What the tag of a gzip variant ends with: what proxies append when they compress.
+const GZIP: &str = "-gzip";
 
 /// A strong entity tag, without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,7 +195,7 @@ mod tests {
         let tag = Tag("a1".to_owned());
         for (given, expected) in [
             ("\"a1\"", Verdict::NotModified),
-            ("\"a1-gz\"", Verdict::NotModified),
+            ("\"a1-gzip\"", Verdict::NotModified),
             ("W/\"a1\"", Verdict::NotModified),
             ("\"b\", W/\"a1\"", Verdict::NotModified),
             ("*", Verdict::NotModified),
@@ -211,7 +211,7 @@ mod tests {
         let tag = Tag("a1".to_owned());
         let is_met = |fields: &[_], current| conditions(fields).unwrap().write(current).is_ok();
         assert!(is_met(&[(IF_MATCH, "\"a1\"")], Some(&tag)));
-        assert!(is_met(&[(IF_MATCH, "\"x\""), (IF_MATCH, "\"a1-gz\"")], Some(&tag)));
+        assert!(is_met(&[(IF_MATCH, "\"x\""), (IF_MATCH, "\"a1-gzip\"")], Some(&tag)));
         assert!(!is_met(&[(IF_MATCH, "W/\"a1\"")], Some(&tag)));
         assert!(!is_met(&[(IF_MATCH, "*")], None));
         assert!(is_met(&[(IF_NONE_MATCH, "*")], None));

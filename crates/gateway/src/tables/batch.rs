@@ -249,12 +249,15 @@ async fn atomic(call: &Call, operations: Vec<Operation<'_>>) -> Result<Vec<Json>
         let ops = table.ops_of(&call.principal);
         let store = Store::new(&call.state, table, vista, ops).in_transaction();
         let outcome = run(call, &store, operation).await;
-        let outcome = match transaction.unprotected().is_empty() {
-            true => outcome,
-            false => Err(Problem::unprocessable(
+        let outcome = match outcome {
+            _ if !transaction.unprotected().is_empty() => Err(Problem::unprocessable(
                 "not_atomic",
-                "the table has no transactions, so what was written before this stays",
+                "the table has no transactions, so what was written until now stays",
             )),
+            Err(problem) if problem.kind() == "unsupported" => {
+                Err(Problem::unprocessable("not_atomic", "the table has no such transactions"))
+            }
+            outcome => outcome,
         };
         match outcome {
             Ok(result) => results.push(result),

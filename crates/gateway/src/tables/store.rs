@@ -79,7 +79,7 @@ impl<'a> Store<'a> {
             Some(Value::Integer(id)) => Some(i128::from(id).to_string()),
             Some(_) => {
                 return Err(Problem::unprocessable("invalid_row", "the id cannot be one")
-                    .with_error(&self.table.id_column, "it must be a text or an integer"));
+                    .with_error(format!("/{}", self.table.id_column), "it must be a text or an integer"));
             }
         };
         let Some(id) = id else {
@@ -89,7 +89,7 @@ impl<'a> Store<'a> {
         };
         if id.is_empty() || id.chars().any(char::is_control) || id == "." || id == ".." {
             return Err(Problem::unprocessable("invalid_row", "the id cannot be one")
-                .with_error(&self.table.id_column, "it has no address"));
+                .with_error(format!("/{}", self.table.id_column), "it has no address"));
         }
         let _lock = self.lock(&id).await;
         match (record(&self.vista, &id).await?, resolution) {
