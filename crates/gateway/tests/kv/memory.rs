@@ -1,0 +1,72 @@
+//! What a long value costs in memory, in a process of its own.
+
+use std::fs;
+
+use vantage_api_gateway::{Limits, kv::Settings};
+
+use crate::{
+    process::{self, Process, tell},
+    raw::{Connection, request},
+    served::Served,
+};
+
+const SIZE: usize = 8 << 20;
+
+/// A number of the status of this process, in bytes.
+fn status(name: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<usize>().unwrap() << 10
+}
+
+/// How much more memory than before was in use at a time, at most.
+fn peak_of(work: impl FnOnce()) -> usize {
+    // Forgets the last peak.
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = status("VmRSS:");
+    work();
+    status("VmHWM:").saturating_sub(before)
+}
+
+fn put(client: &mut Connection) {
+    client.send(request("PUT", "/kv/largest", &[("Content-Length", &SIZE.to_string())]));
+    let piece = [7; 64 << 10];
+    for _ in 0..SIZE / piece.len() {
+        client.send(piece);
+    }
+    assert!(matches!(client.receive(true).status, 201 | 204));
+}
+
+fn get(client: &mut Connection) {
+    client.send(request("GET", "/kv/largest", &[]));
+    assert_eq!(client.receive_head(), 200);
+    client.skip(SIZE);
+}
+
+#[test]
+fn child() {
+    if process::file().is_none() {
+        return;
+    }
+    let served = Served::with(Settings::default().with_cache(1 << 20), Limits::default());
+    let mut client = served.connect();
+    for _ in 0..3 {
+        put(&mut client);
+        get(&mut client);
+    }
+    let (put, get) = (peak_of(|| put(&mut client)), peak_of(|| get(&mut client)));
+    tell(&format!("{put} {get}"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_value_takes_at_most_three_times_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = Process::start("memory::child", folder.path(), "");
+    let told = process.hears().unwrap();
+    println!("{told}");
+    let (put, get) = told.split_once(' ').unwrap();
+    for peak in [put, get] {
+        assert!(peak.parse::<usize>().unwrap() <= 3 * SIZE, "{told}");
+    }
+}
