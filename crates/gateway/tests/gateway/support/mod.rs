@@ -18,7 +18,7 @@ use vantage_api_gateway::{
 };
 
 pub use http::{Answer, Connection, json};
-pub use shells::{Gate, Watched, transactional};
+pub use shells::{Gate, transactional};
 pub use tables::{cities, cities_mock, city, countries, text};
 
 /// The longest wait of a test.
