@@ -69,6 +69,7 @@ pub(crate) async fn serve(
         principal = tracing::field::Empty,
     );
     let work = answer(&state, &request, payload, route).instrument(span.clone());
+    let work = state.until_ended(work);
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     let mut response = match outcome {
         Ok(Ok(response)) => response,

@@ -12,9 +12,11 @@ use std::{
 
 use actix_web::{HttpRequest, web};
 use indexmap::IndexMap;
+use tokio::sync::watch;
 use vantage_api_pool::{AwwPool, limits::RateLimitPolicyEnforcer};
 
 use crate::{
+    Problem,
     auth::Authenticator,
     builder::GatewayBuilder,
     cache::Cache,
@@ -74,6 +76,7 @@ pub(crate) struct State {
     pub(crate) counts: Counts,
     pub(crate) pools_ready: PoolsReady,
     is_draining: AtomicBool,
+    has_ended: watch::Sender<bool>,
 }
 
 impl State {
@@ -83,6 +86,29 @@ impl State {
 
     pub(crate) fn start_draining(&self) {
         self.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Ends all work that is going on.
+    pub(crate) fn end(&self) {
+        self.has_ended.send_replace(true);
+    }
+
+    /// What `work` answers, unless all work is ended before.
+    ///
+    /// # Errors
+    /// 503 then.
+    pub(crate) async fn until_ended<T>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let mut ended = self.has_ended.subscribe();
+        tokio::select! {
+            biased;
+            answer = work => answer,
+            _ = ended.wait_for(|has_ended| *has_ended) => {
+                Err(Problem::unavailable("shutting_down", "the gateway is ending", 5))
+            }
+        }
     }
 }
 
@@ -129,6 +155,7 @@ impl Gateway {
             counts: Counts::default(),
             pools_ready: PoolsReady::default(),
             is_draining: AtomicBool::new(false),
+            has_ended: watch::Sender::new(false),
             prefix: settings.prefix,
             tables: settings.tables,
             pools: settings.pools,
@@ -198,19 +225,19 @@ impl fmt::Debug for Gateway {
 #[derive(Clone)]
 pub struct GatewayHandle {
     pub(crate) state: Arc<State>,
-    pub(crate) drains: Arc<tokio::sync::watch::Sender<Option<Duration>>>,
-    pub(crate) addresses: Arc<tokio::sync::watch::Sender<Option<SocketAddr>>>,
+    pub(crate) drains: Arc<watch::Sender<Option<Duration>>>,
+    pub(crate) addresses: Arc<watch::Sender<Option<SocketAddr>>>,
 }
 
 impl GatewayHandle {
     fn new(state: Arc<State>) -> Self {
-        let (drains, addresses) = (tokio::sync::watch::Sender::new(None), Default::default());
+        let (drains, addresses) = (watch::Sender::new(None), watch::Sender::new(None));
         Self { state, drains: Arc::new(drains), addresses: Arc::new(addresses) }
     }
 
     /// Begins the end: `/ready` is 503 from now on. A server that [`run`](Gateway::run) started
     /// stops after the notice, and gives what is being worked on until `deadline`, counted from
-    /// then. Of a mounted gateway the application stops the server.
+    /// then; what has not ended by then is answered with 503. Of a mounted gateway the application stops the server.
     pub fn drain(&self, deadline: Duration) {
         self.state.start_draining();
         self.drains.send_replace(Some(deadline));
