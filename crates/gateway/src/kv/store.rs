@@ -23,7 +23,7 @@ use super::{
     Action, Batch, Compacted, Entry, Error, Key, Outcome, Page, Precondition, Put, Settings, Stats,
     Stored, Value,
     budget::{Budget, Share},
-    error::Failure,
+    error::{Failure, guarded},
     file,
     shared::Shared,
     snapshot::{Located, Snapshot},
@@ -179,7 +179,7 @@ impl Kv {
     pub async fn batch(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
         let Settings { largest_value, memory, .. } = self.0.shared.settings;
         batch.validate(largest_value, memory)?;
-        let share = self.reserve(batch.bytes()).await?;
+        let share = self.reserve(batch.weight()).await?;
         self.submit(batch, share).await
     }
 
@@ -216,7 +216,7 @@ impl Kv {
         }
         let snapshot = self.snapshot().await?;
         if limit <= LISTED_AT_ONCE {
-            return snapshot.list(prefix, after, limit).map_err(|failure| self.failed(failure));
+            return self.here(|| snapshot.list(prefix, after, limit));
         }
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
         self.elsewhere(move || snapshot.list(&prefix, after.as_deref(), limit)).await
@@ -290,14 +290,14 @@ impl Kv {
                 .map_err(|_| Error::Busy(shared.settings.wait))?,
         };
         let database = database.as_ref().ok_or(Error::Unavailable(None))?;
-        Snapshot::of(database, shared.store, shared.settings.now())
-            .map_err(|failure| self.failed(failure))
+        let now = shared.settings.now();
+        self.here(|| Snapshot::of(database, shared.store, now))
     }
 
     /// The value of a key, of which no bytes are read yet.
     pub(super) fn find(&self, snapshot: &Snapshot, key: &Key) -> Result<Option<Located>, Error> {
         add(&self.0.shared.counters.reads, 1);
-        snapshot.find(key.as_str()).map_err(|failure| self.failed(failure))
+        self.here(|| snapshot.find(key.as_str()))
     }
 
     /// Some bytes of a value, and the share of the memory that they take up if they are many.
@@ -309,13 +309,17 @@ impl Kv {
     ) -> Result<(Vec<Bytes>, Option<Share>), Error> {
         let bytes = range.end.saturating_sub(range.start);
         if bytes <= READ_AT_ONCE {
-            let parts = snapshot.read(&located, range).map_err(|failure| self.failed(failure))?;
-            return Ok((parts, None));
+            return Ok((self.here(|| snapshot.read(&located, range))?, None));
         }
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         let share = self.0.shared.from_disk.take(bytes).await?;
         let parts = self.elsewhere(move || snapshot.read(&located, range)).await?;
         Ok((parts, Some(share)))
+    }
+
+    /// Reads on this thread.
+    fn here<T>(&self, read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Error> {
+        guarded(read).map_err(|failure| self.failed(failure))
     }
 
     /// Reads on a thread that may wait for the disk.

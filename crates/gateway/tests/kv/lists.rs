@@ -122,6 +122,8 @@ fn a_batch_whose_condition_does_not_hold_changes_nothing() {
     let refused = client.ask(with_body("POST", "/kv", &JSON, batch.to_string()));
     assert_eq!((refused.status, refused.problem().as_str()), (412, "precondition_failed"));
     assert_eq!(refused.json()["errors"][0]["pointer"], "/operations/1/if_match");
+    let head = client.ask(request("HEAD", "/kv/a", &[]));
+    assert_eq!(refused.json()["etag"], head.field("etag").unwrap());
     assert_eq!(client.ask(request("GET", "/kv/a", &[])).status, 200);
     assert_eq!(client.ask(request("GET", "/kv/b", &[])).status, 404);
 }
