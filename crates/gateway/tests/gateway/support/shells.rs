@@ -1,10 +1,7 @@
 //! Tables that are watched: they count their reads, and wait, fail or panic when they are told to.
 //! And one with transactions.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use ciborium::Value;
@@ -17,7 +14,7 @@ use vantage_vista::{
 };
 
 /// What reads of a watched table do.
-pub struct Gate {
+pub(crate) struct Gate {
     started: watch::Sender<usize>,
     dropped: watch::Sender<usize>,
     open: watch::Sender<bool>,
@@ -27,12 +24,12 @@ pub struct Gate {
 
 impl Gate {
     /// Reads are answered at once.
-    pub fn open() -> Arc<Self> {
+    pub(crate) fn open() -> Arc<Self> {
         Self::new(true)
     }
 
     /// Reads wait.
-    pub fn shut() -> Arc<Self> {
+    pub(crate) fn shut() -> Arc<Self> {
         Self::new(false)
     }
 
@@ -47,34 +44,34 @@ impl Gate {
     }
 
     /// `vista`, whose reads pass this gate.
-    pub fn before(self: &Arc<Self>, vista: Vista) -> Vista {
+    pub(crate) fn before(self: &Arc<Self>, vista: Vista) -> Vista {
         let gate = Arc::clone(self);
         vista.map_shell(|inner| Watched { inner, gate })
     }
 
-    pub fn reads(&self) -> usize {
+    pub(crate) fn reads(&self) -> usize {
         *self.started.borrow()
     }
 
-    pub fn set_open(&self, is_open: bool) {
+    pub(crate) fn set_open(&self, is_open: bool) {
         self.open.send_replace(is_open);
     }
 
-    pub fn fail_with(&self, failure: Option<fn() -> VantageError>) {
+    pub(crate) fn fail_with(&self, failure: Option<fn() -> VantageError>) {
         *self.failure.lock().unwrap() = failure;
     }
 
-    pub fn panic(&self) {
+    pub(crate) fn panic(&self) {
         *self.panics.lock().unwrap() = true;
     }
 
     /// Waits until so many reads have begun.
-    pub fn wait_for_reads(&self, reads: usize) {
+    pub(crate) fn wait_for_reads(&self, reads: usize) {
         wait_for(&self.started, reads);
     }
 
     /// Waits until so many reads were given up while they waited.
-    pub fn wait_for_dropped(&self, reads: usize) {
+    pub(crate) fn wait_for_dropped(&self, reads: usize) {
         wait_for(&self.dropped, reads);
     }
 
@@ -121,7 +118,7 @@ fn wait_for(sender: &watch::Sender<usize>, least: usize) {
 
 /// A table behind a gate.
 #[derive(Clone)]
-pub struct Watched {
+pub(crate) struct Watched {
     inner: Box<dyn TableShell>,
     gate: Arc<Gate>,
 }
@@ -156,9 +153,7 @@ forward_table_shell!(Transactional, inner, {
     }
 });
 
-static KEY: std::sync::OnceLock<Arc<()>> = std::sync::OnceLock::new();
-/// How many transactions were rolled back.
-pub static ROLLED_BACK: AtomicUsize = AtomicUsize::new(0);
+static KEY: OnceLock<Arc<()>> = OnceLock::new();
 
 struct Staged {
     rows: MockShell,
@@ -189,13 +184,12 @@ impl TxParticipant for Staged {
     }
 
     async fn rollback(&self) -> Result<()> {
-        ROLLED_BACK.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 }
 
 /// A table with transactions, over rows that `make` makes.
-pub fn transactional(rows: &MockShell, make: fn() -> MockShell) -> Vista {
+pub(crate) fn transactional(rows: &MockShell, make: fn() -> MockShell) -> Vista {
     let inner: Box<dyn TableShell> = Box::new(rows.clone());
     Vista::new("cities", Transactional { inner, rows: rows.clone(), make })
 }
