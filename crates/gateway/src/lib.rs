@@ -71,6 +71,7 @@ mod serve;
 mod server;
 mod stats;
 mod tables;
+mod watch;
 
 pub use builder::GatewayBuilder;
 pub use cors::Cors;

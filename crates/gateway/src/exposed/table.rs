@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -104,6 +104,8 @@ pub(crate) struct Table {
     pub(crate) is_remote: bool,
     /// Counts the writes: what was kept before one is not used after it.
     pub(crate) writes_seen: Arc<AtomicU64>,
+    /// Whether its changes are being followed.
+    pub(crate) is_followed: AtomicBool,
 }
 
 impl Table {

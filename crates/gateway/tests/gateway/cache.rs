@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use vantage_api_gateway::{Exposed, Limits, Ops};
 use vantage_core::error;
-use vantage_vista::{FilterOp, Vista};
+use vantage_vista::{Capability, FilterOp, Vista};
 
 use crate::support::{
-    ADA, BOB, Connection, Gate, Served, cities, cities_mock, closed, open, until,
+    ADA, BOB, Connection, Gate, Served, cities, cities_mock, closed, open, text, until,
 };
 
 const TABLE: &str = "/api/v1/tables/cities";
@@ -165,4 +165,21 @@ fn a_failure_is_not_kept() {
     gate.fail_with(None);
     assert_eq!(served.get(TABLE).status, 200);
     assert_eq!(gate.reads(), 2);
+}
+
+#[test]
+fn a_change_that_the_table_tells_of_is_seen() {
+    let mock = cities_mock();
+    let capabilities =
+        Vista::new("cities", mock.clone()).capabilities().with(Capability::Subscribe);
+    let (gate, vista) =
+        (Gate::open(), Vista::new("cities", mock.clone().with_capabilities(capabilities)));
+    let exposed = Exposed::of(gate.before(vista)).cache(LONG_CACHE);
+    let served = Served::start(open().table("cities", exposed));
+    let name = || served.get(&format!("{TABLE}/1")).json()["name"].as_str().unwrap().to_owned();
+    assert_eq!(name(), "Berlin");
+    mock.set_field("1", "name", text("Changed"));
+    // Somebody listens as soon as something is kept.
+    until(|| gate.change() == 1);
+    until(|| name() == "Changed");
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use ciborium::Value;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use vantage_core::{Result, VantageError, error};
 use vantage_types::Record;
 use vantage_vista::{
-    Page, TableShell, Transaction, TxKey, TxParticipant, Vista, forward_table_shell,
-    mocks::MockShell,
+    Page, TableShell, Transaction, TxKey, TxParticipant, Vista, VistaChange, VistaChangeStream,
+    forward_table_shell, mocks::MockShell,
 };
 
 /// What reads of a watched table do.
@@ -18,6 +18,7 @@ pub(crate) struct Gate {
     started: watch::Sender<usize>,
     dropped: watch::Sender<usize>,
     open: watch::Sender<bool>,
+    changes: broadcast::Sender<()>,
     failure: Mutex<Option<fn() -> VantageError>>,
     panics: Mutex<bool>,
 }
@@ -38,6 +39,7 @@ impl Gate {
             started: watch::Sender::new(0),
             dropped: watch::Sender::new(0),
             open: watch::Sender::new(is_open),
+            changes: broadcast::Sender::new(16),
             failure: Mutex::default(),
             panics: Mutex::default(),
         })
@@ -59,6 +61,11 @@ impl Gate {
 
     pub(crate) fn fail_with(&self, failure: Option<fn() -> VantageError>) {
         *self.failure.lock().unwrap() = failure;
+    }
+
+    /// Tells those who watch that something has changed, and how many they are.
+    pub(crate) fn change(&self) -> usize {
+        self.changes.send(()).unwrap_or(0)
     }
 
     pub(crate) fn panic(&self) {
@@ -132,6 +139,13 @@ forward_table_shell!(Watched, inner, {
     async fn fetch_window(&self, offset: usize, limit: usize) -> Result<Page> {
         self.gate.pass().await?;
         self.inner.fetch_window(offset, limit).await
+    }
+
+    async fn watch(&self) -> Result<VistaChangeStream> {
+        let changes = self.gate.changes.subscribe();
+        Ok(Box::pin(futures::stream::unfold(changes, async |mut changes| {
+            changes.recv().await.ok().map(|()| (Ok(VistaChange::Invalidated), changes))
+        })))
     }
 });
 
