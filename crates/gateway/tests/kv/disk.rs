@@ -12,12 +12,12 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use vantage_api_gateway::kv::{Error, Kv, Precondition, Put, Settings};
+use vantage_api_gateway::kv::{Error, Kv, Precondition, Put};
 
 use crate::{
     clock::PATIENCE,
     process::{self, Process, hear, tell},
-    store::{bytes, key, read, store_with},
+    store::{bytes, key, read, settings, store_with},
 };
 
 /// How many blocks of 512 bytes a file may have: 4 MiB.
@@ -28,7 +28,7 @@ const SIZE: usize = 100_000;
 #[tokio::test]
 async fn child() {
     let Some(file) = process::file() else { return };
-    let kv = Kv::open(file, Settings::default()).unwrap();
+    let kv = Kv::open(file, settings()).unwrap();
     let mut written = 0;
     let error = loop {
         match kv.put(key(&format!("{written}")), Put::new(bytes(SIZE, written))).await {
@@ -73,6 +73,8 @@ async fn child() {
     assert_eq!(hear(), "end");
 }
 
+/// cberner/redb 620: a file whose disk had been full could not be opened again. freenet/freenet-core
+/// 4604: after one error, each later call of the process failed.
 #[test]
 fn a_full_disk_refuses_writes_until_it_has_room() {
     let folder = tempfile::tempdir().unwrap();
@@ -92,7 +94,7 @@ fn a_full_disk_refuses_writes_until_it_has_room() {
     process.tells("end");
     assert_eq!(process.hears(), None);
     drop(process);
-    let kv = Kv::open(&file, Settings::default()).unwrap();
+    let kv = Kv::open(&file, settings()).unwrap();
     assert_eq!(kv.stats().values, written + 1);
 }
 
@@ -107,7 +109,7 @@ async fn a_writer_that_panics_fails_the_call_and_goes_on() {
             SystemTime::now()
         }
     };
-    let (kv, _folder) = store_with(Settings::default().with_clock(clock));
+    let (kv, _folder) = store_with(settings().with_clock(clock));
     kv.put(key("a"), Put::new("x")).await.unwrap();
     is_broken.store(true, Ordering::SeqCst);
     let error = kv.put(key("a"), Put::new("y")).await.unwrap_err();
@@ -121,7 +123,7 @@ async fn a_writer_that_panics_fails_the_call_and_goes_on() {
 
 #[tokio::test]
 async fn a_file_that_is_cut_off_is_an_error_of_every_call() {
-    let (kv, folder) = store_with(Settings::default().with_cache(0));
+    let (kv, folder) = store_with(settings().with_cache(0));
     for n in 0..20 {
         kv.put(key(&format!("{n}")), Put::new(bytes(SIZE, n))).await.unwrap();
     }

@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use vantage_api_gateway::{Limits, kv::Settings};
+use vantage_api_gateway::Limits;
 
 use crate::{
     process::{self, Process, tell},
     raw::{Connection, request, with_body},
     served::Served,
+    store::settings,
 };
 
 const SIZE: usize = 8 << 20;
@@ -39,7 +40,7 @@ fn child() {
     if process::file().is_none() {
         return;
     }
-    let served = Served::with(Settings::default().with_cache(1 << 20), Limits::default());
+    let served = Served::with(settings().with_cache(1 << 20), Limits::default());
     let mut client = served.connect();
     client.ask(with_body("PUT", "/kv/short", &[], "x"));
     client.ask(request("GET", "/kv/short", &[]));
