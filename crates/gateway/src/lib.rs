@@ -71,6 +71,7 @@ mod serve;
 mod server;
 mod stats;
 mod tables;
+mod unread;
 mod watch;
 
 pub use builder::GatewayBuilder;
