@@ -129,7 +129,8 @@ async fn answer(
             return Ok(preflight);
         }
     }
-    let address = request.peer_addr().map(|address| address.ip());
+    let peer = request.peer_addr().map(|address| address.ip());
+    let address = state.proxies.client(peer, request.headers());
     let told = limit_address(state, address)?;
     let principal = authenticate(state, request, address).await?;
     tracing::Span::current().record("principal", principal.id.as_str());

@@ -20,6 +20,7 @@ use crate::{
     auth::Authenticator,
     builder::GatewayBuilder,
     cache::Cache,
+    client_address::Proxies,
     cors::Cors,
     cursor::Cursors,
     edge,
@@ -51,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) drain_notice: Duration,
     pub(crate) drain_deadline: Duration,
     pub(crate) operators: Vec<String>,
+    pub(crate) proxies: Proxies,
     #[cfg(feature = "kv")]
     pub(crate) kv: Option<crate::kv::Kv>,
 }
@@ -66,6 +68,7 @@ pub(crate) struct State {
     pub(crate) limit_addresses: Option<RateLimitPolicyEnforcer>,
     pub(crate) limit_principals: RateLimitPolicyEnforcer,
     pub(crate) operators: Vec<String>,
+    pub(crate) proxies: Proxies,
     #[cfg(feature = "kv")]
     pub(crate) kv: Option<crate::kv::Kv>,
     pub(crate) cache: Cache,
@@ -165,6 +168,7 @@ impl Gateway {
             limit_addresses: settings.limit_addresses,
             limit_principals: settings.limit_principals,
             operators: settings.operators,
+            proxies: settings.proxies,
             #[cfg(feature = "kv")]
             kv: settings.kv,
         });

@@ -44,6 +44,7 @@ mod body;
 mod builder;
 mod cache;
 mod call;
+mod client_address;
 mod compress;
 mod cors;
 mod cursor;
