@@ -1,0 +1,113 @@
+//! An answer that can be given more than once: its bytes, its validator, and its compressed
+//! variant, which is made when it is first wanted.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderValue},
+    },
+    web,
+};
+use bytes::Bytes;
+
+use crate::{
+    Problem,
+    compress::{LEAST, LONG, accepts_gzip, gzip},
+    etag::{Conditions, Tag, Verdict},
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Kept by nobody between, and asked about before it is used again.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
+const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
+
+/// A JSON answer with its validator.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    plain: Bytes,
+    gzip: OnceLock<Option<Bytes>>,
+    tag: Tag,
+    pub(crate) made: Instant,
+    /// How long it may be given again.
+    pub(crate) fresh_for: Duration,
+}
+
+impl Answer {
+    /// An answer of these bytes, whose tag is a hash of them.
+    pub(crate) fn new(plain: Vec<u8>, fresh_for: Duration) -> Self {
+        let tag = Tag::of(&plain);
+        Self::tagged(plain, tag, fresh_for)
+    }
+
+    /// An answer of these bytes, with the tag of what it represents.
+    pub(crate) fn tagged(plain: Vec<u8>, tag: Tag, fresh_for: Duration) -> Self {
+        let (gzip, made) = (OnceLock::new(), Instant::now());
+        Self { plain: plain.into(), gzip, tag, made, fresh_for }
+    }
+
+    /// The bytes it takes while it is kept, variant included.
+    pub(crate) fn weight(&self) -> usize {
+        self.plain.len() + self.plain.len() / 4 + 256
+    }
+
+    /// The answer to a request with these fields: 200, or 304 if the client has it. `age` is in
+    /// seconds.
+    ///
+    /// # Errors
+    /// 412 and 400 by its conditions.
+    pub(crate) async fn respond(
+        &self,
+        headers: &HeaderMap,
+        age: Option<u64>,
+    ) -> Result<HttpResponse, Problem> {
+        let conditions = Conditions::of(headers)?;
+        let zipped = if self.plain.len() >= LEAST && accepts_gzip(headers) {
+            self.gzip().await
+        } else {
+            None
+        };
+        let tag = if zipped.is_some() { self.tag.gzip_header() } else { self.tag.header() };
+        let is_known =
+            !conditions.is_empty() && conditions.read(&self.tag)? == Verdict::NotModified;
+        let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::ETAG, tag));
+        response.insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
+        response.insert_header((header::VARY, VARY));
+        if let Some(age) = age {
+            response.insert_header((header::AGE, age));
+        }
+        if is_known {
+            return Ok(response.finish());
+        }
+        response.insert_header((header::CONTENT_TYPE, JSON));
+        Ok(match zipped {
+            Some(zipped) => {
+                response
+                    .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+                response.body(zipped)
+            }
+            None => response.body(self.plain.clone()),
+        })
+    }
+
+    /// The compressed variant, if it is shorter.
+    async fn gzip(&self) -> Option<Bytes> {
+        if let Some(made) = self.gzip.get() {
+            return made.clone();
+        }
+        let made = if self.plain.len() > LONG {
+            let plain = self.plain.clone();
+            web::block(move || gzip(&plain)).await.ok().flatten()
+        } else {
+            gzip(&self.plain)
+        };
+        self.gzip.get_or_init(|| made).clone()
+    }
+}

@@ -1,0 +1,228 @@
+//! [pure] Validators and conditional requests (RFC 9110 section 13), over whole representations.
+//!
+//! An entity tag is a hash of the bytes. A compressed variant has the tag of the plain one with a
+//! suffix, and counts as it in conditions.
+
+use actix_web::http::{
+    StatusCode,
+    header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH},
+};
+use twox_hash::XxHash3_128;
+
+use crate::Problem;
+
+/// What the tag of a gzip variant ends with: what proxies append when they compress.
+const GZIP: &str = "-gzip";
+
+/// A strong entity tag, without its quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(String);
+
+impl Tag {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(format!("{:032x}", XxHash3_128::oneshot(bytes)))
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        quoted(&self.0)
+    }
+
+    pub(crate) fn gzip_header(&self) -> HeaderValue {
+        quoted(&format!("{}{GZIP}", self.0))
+    }
+}
+
+fn quoted(tag: &str) -> HeaderValue {
+    // Hexadecimal digits are legal in a field.
+    HeaderValue::try_from(format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// The conditions of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Conditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+/// The tags of a condition.
+#[derive(Clone, Debug)]
+enum Tags {
+    Any,
+    /// Whether each is weak, and the tag.
+    Some(Vec<(bool, String)>),
+}
+
+/// What follows from the conditions of a request that reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Go,
+    NotModified,
+}
+
+impl Conditions {
+    /// # Errors
+    /// 400 if a field is not a list of entity tags.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        if !headers.contains_key(IF_MATCH) && !headers.contains_key(IF_NONE_MATCH) {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            if_match: tags(headers, &IF_MATCH)?,
+            if_none_match: tags(headers, &IF_NONE_MATCH)?,
+        })
+    }
+
+    /// Conditions as one text each, as in the operation of a batch.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(crate) fn if_match(text: &str) -> Result<Self, Problem> {
+        Ok(Self { if_match: Some(parse(text, &IF_MATCH)?), if_none_match: None })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none()
+    }
+
+    /// Judges a request that reads what has this tag.
+    ///
+    /// # Errors
+    /// 412 if `If-Match` names other tags.
+    pub(crate) fn read(&self, tag: &Tag) -> Result<Verdict, Problem> {
+        if self.if_match.as_ref().is_some_and(|tags| !tags.has(tag, true)) {
+            return Err(failed(Some(tag)));
+        }
+        match &self.if_none_match {
+            Some(tags) if tags.has(tag, false) => Ok(Verdict::NotModified),
+            _ => Ok(Verdict::Go),
+        }
+    }
+
+    /// Judges a write to what has this tag now, or is not there.
+    ///
+    /// # Errors
+    /// 412 if the condition is not met.
+    pub(crate) fn write(&self, current: Option<&Tag>) -> Result<(), Problem> {
+        let has = |tags: &Tags| current.is_some_and(|tag| tags.has(tag, true));
+        let is_met =
+            self.if_match.as_ref().is_none_or(has) && !self.if_none_match.as_ref().is_some_and(has);
+        if is_met { Ok(()) } else { Err(failed(current)) }
+    }
+}
+
+impl Tags {
+    fn has(&self, tag: &Tag, is_strong: bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Some(tags) => tags.iter().any(|(is_weak, given)| {
+                let given = given.strip_suffix(GZIP).unwrap_or(given);
+                !(is_strong && *is_weak) && given == tag.0
+            }),
+        }
+    }
+}
+
+fn failed(current: Option<&Tag>) -> Problem {
+    let problem = Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "precondition_failed",
+        "the row is not in the state that the request names",
+    );
+    match current {
+        Some(tag) => problem.with_header(actix_web::http::header::ETAG, tag.header()),
+        None => problem,
+    }
+}
+
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    let mut whole: Option<String> = None;
+    for value in headers.get_all(name) {
+        let text = value.to_str().map_err(|_| refused(name))?;
+        match &mut whole {
+            None => whole = Some(text.to_owned()),
+            Some(whole) => {
+                whole.push(',');
+                whole.push_str(text);
+            }
+        }
+    }
+    whole.map(|text| parse(&text, name)).transpose()
+}
+
+fn parse(text: &str, name: &HeaderName) -> Result<Tags, Problem> {
+    let mut rest = text.trim();
+    if rest == "*" {
+        return Ok(Tags::Any);
+    }
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        let (is_weak, tag) = match rest.strip_prefix("W/") {
+            Some(tag) => (true, tag),
+            None => (false, rest),
+        };
+        let inner = tag.strip_prefix('"').ok_or_else(|| refused(name))?;
+        let (tag, after) = inner.split_once('"').ok_or_else(|| refused(name))?;
+        all.push((is_weak, tag.to_owned()));
+        rest = after.trim_start();
+        match rest.strip_prefix(',') {
+            Some(next) => rest = next.trim_start_matches([' ', '\t', ',']),
+            None if rest.is_empty() => {}
+            None => return Err(refused(name)),
+        }
+    }
+    if all.is_empty() { Err(refused(name)) } else { Ok(Tags::Some(all)) }
+}
+
+fn refused(name: &HeaderName) -> Problem {
+    Problem::bad_request("invalid_condition", "a condition cannot be read")
+        .with_error(name.as_str(), "it must be * or entity tags, such as \"a1\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(fields: &[(HeaderName, &'static str)]) -> Result<Conditions, Problem> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.clone(), HeaderValue::from_static(value));
+        }
+        Conditions::of(&headers)
+    }
+
+    #[test]
+    fn a_read_is_judged_by_the_tag_of_any_variant() {
+        let tag = Tag("a1".to_owned());
+        for (given, expected) in [
+            ("\"a1\"", Verdict::NotModified),
+            ("\"a1-gzip\"", Verdict::NotModified),
+            ("W/\"a1\"", Verdict::NotModified),
+            ("\"b\", W/\"a1\"", Verdict::NotModified),
+            ("*", Verdict::NotModified),
+            ("\"b\",\"c\"", Verdict::Go),
+        ] {
+            let conditions = conditions(&[(IF_NONE_MATCH, given)]).unwrap();
+            assert_eq!(conditions.read(&tag).unwrap(), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_write_needs_a_strong_tag_of_the_current_state() {
+        let tag = Tag("a1".to_owned());
+        let is_met = |fields: &[_], current| conditions(fields).unwrap().write(current).is_ok();
+        assert!(is_met(&[(IF_MATCH, "\"a1\"")], Some(&tag)));
+        assert!(is_met(&[(IF_MATCH, "\"x\""), (IF_MATCH, "\"a1-gzip\"")], Some(&tag)));
+        assert!(!is_met(&[(IF_MATCH, "W/\"a1\"")], Some(&tag)));
+        assert!(!is_met(&[(IF_MATCH, "*")], None));
+        assert!(is_met(&[(IF_NONE_MATCH, "*")], None));
+        assert!(!is_met(&[(IF_NONE_MATCH, "*")], Some(&tag)));
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        for text in ["a1", "\"a1", "\"a\" \"b\"", "", "w/\"a\"", ",,"] {
+            let error = conditions(&[(IF_MATCH, text)]).unwrap_err();
+            assert_eq!(error.kind(), "invalid_condition", "{text}");
+        }
+    }
+}

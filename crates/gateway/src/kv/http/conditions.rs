@@ -1,0 +1,58 @@
+//! [pure] The conditions in the head of a request (RFC 9110, section 13.1).
+
+use actix_web::http::header::{
+    HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
+
+use crate::{
+    Problem,
+    kv::{ETag, Precondition, Tags},
+};
+
+/// The conditions of a request that reads.
+///
+/// # Errors
+/// 400 for what is no list of entity tags: passed over, it would be a condition that is not held.
+pub(super) fn of_read(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    Ok(Precondition {
+        if_match: tags(headers, &IF_MATCH)?,
+        if_none_match: tags(headers, &IF_NONE_MATCH)?,
+    })
+}
+
+/// The conditions of a request that writes.
+///
+/// # Errors
+/// 400, also for a condition by time, whose seconds are too coarse to keep writers apart.
+pub(super) fn of_write(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    if headers.contains_key(IF_UNMODIFIED_SINCE) {
+        let title = "If-Unmodified-Since is not a condition of this path";
+        return Err(Problem::bad_request("unsupported_condition", title)
+            .with_detail("use If-Match with the ETag"));
+    }
+    of_read(headers)
+}
+
+/// Whether a range is still of the version that the client has a part of.
+pub(super) fn range_applies(headers: &HeaderMap, current: ETag) -> bool {
+    let mut fields = headers.get_all(IF_RANGE);
+    match (fields.next(), fields.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes() == current.to_string().as_bytes(),
+        _ => false,
+    }
+}
+
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    if !headers.contains_key(name) {
+        return Ok(None);
+    }
+    // Several fields of a name are one list.
+    let texts: Option<Vec<&str>> =
+        headers.get_all(name).map(|field| std::str::from_utf8(field.as_bytes()).ok()).collect();
+    match texts.and_then(|texts| texts.join(",").parse().ok()) {
+        Some(tags) => Ok(Some(tags)),
+        None => Err(Problem::bad_request("invalid_condition", format!("{name} cannot be read"))
+            .with_detail("it is `*` or a list of quoted entity tags, such as \"1-a\", \"1-b\"")),
+    }
+}

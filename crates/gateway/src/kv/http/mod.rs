@@ -1,0 +1,58 @@
+//! The routes of a store. Each value is some client's bytes, served from the origin of an API: see
+//! `value.rs` for what keeps them from being a page of it.
+
+mod batch;
+mod body;
+mod conditions;
+mod failure;
+mod json;
+mod list;
+mod parameters;
+mod range;
+mod ttl;
+mod value;
+
+use actix_web::HttpResponse;
+
+use super::{Error, Key, KeyError, Kv};
+use crate::{
+    Problem,
+    call::Call,
+    path::decode,
+    serve::{no_method, options},
+};
+
+/// Serves `/kv`, and `/kv/{key}` if there is a `raw_key`: what comes after that slash, as it was
+/// sent.
+///
+/// # Errors
+/// The problem that the client is told.
+pub(crate) async fn serve(
+    kv: &Kv,
+    raw_key: Option<&str>,
+    call: Call,
+) -> Result<HttpResponse, Problem> {
+    let Some(raw_key) = raw_key else {
+        return match call.method().as_str() {
+            "GET" | "HEAD" => list::list(kv, &call).await,
+            "POST" => batch::batch(kv, call).await,
+            method => otherwise(method, "GET, HEAD, OPTIONS, POST"),
+        };
+    };
+    match call.method().as_str() {
+        "GET" | "HEAD" => value::get(kv, &call, key(raw_key)?).await,
+        "PUT" => value::put(kv, call, key(raw_key)?).await,
+        "DELETE" => value::delete(kv, &call, key(raw_key)?).await,
+        method => otherwise(method, "DELETE, GET, HEAD, OPTIONS, PUT"),
+    }
+}
+
+/// The key of a path, decoded once.
+fn key(raw: &str) -> Result<Key, Problem> {
+    let key = decode(raw, false).ok_or(KeyError::NotText).and_then(Key::new);
+    Ok(key.map_err(Error::Key)?)
+}
+
+fn otherwise(method: &str, methods: &str) -> Result<HttpResponse, Problem> {
+    if method == "OPTIONS" { Ok(options(methods)) } else { Err(no_method(methods)) }
+}

@@ -1,0 +1,195 @@
+//! Serves a route: by its method, within its time, and only what the principal may see.
+
+use std::{future::Future, time::Duration};
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+
+use crate::{
+    Problem,
+    call::Call,
+    exposed::{Ops, Table},
+    gateway::State,
+    openapi, operate,
+    route::Route,
+    tables::{batch, bulk, index, list, relation, row, write},
+};
+
+/// Answers without credentials: whether it lives, and whether requests should be sent here.
+pub(crate) async fn public(state: &State, route: &Route) -> Result<HttpResponse, Problem> {
+    match route {
+        Route::Ready => operate::ready(state).await,
+        _ => Ok(operate::health()),
+    }
+}
+
+/// Answers a request past the edges.
+pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Problem> {
+    let time = call.limits().handler;
+    match route {
+        Route::Tables => only_get(&call, &route)?.map_or_else(|| Ok(index::tables(&call)), Ok),
+        Route::OpenApi => only_get(&call, &route)?.map_or_else(|| openapi::document(&call), Ok),
+        Route::Stats | Route::Metrics => {
+            let is_stats = route == Route::Stats;
+            match only_get(&call, &route)? {
+                Some(options) => Ok(options),
+                None if is_stats => within(time, operate::stats(&call)).await,
+                None => within(time, operate::metrics(&call)).await,
+            }
+        }
+        Route::Table { table } => of_table(call, &table).await,
+        Route::Query { table } => match method(&call) {
+            "POST" | "QUERY" => list::by_body(call, &table).await,
+            _ => Ok(options("OPTIONS, POST, QUERY")),
+        },
+        Route::Row { table, id } => of_row(call, &table, &id).await,
+        Route::Relation { table, id, relation } => match method(&call) {
+            "GET" | "HEAD" => {
+                let time = call.limits().handler;
+                within(time, relation::related(call, &table, &id, &relation)).await
+            }
+            "OPTIONS" => Ok(options("GET, HEAD, OPTIONS")),
+            _ => Err(no_method("GET, HEAD, OPTIONS")),
+        },
+        Route::Batch => match method(&call) {
+            "POST" => batch::batch(call).await,
+            "OPTIONS" => Ok(options("OPTIONS, POST")),
+            _ => Err(no_method("OPTIONS, POST")),
+        },
+        Route::Kv => kv(call, None).await,
+        Route::KvKey { raw } => kv(call, Some(raw)).await,
+        Route::Health | Route::Ready => public(&call.state, &route).await,
+    }
+}
+
+#[cfg(feature = "kv")]
+async fn kv(call: Call, key: Option<String>) -> Result<HttpResponse, Problem> {
+    let Some(kv) = call.state.kv.clone() else { return Err(Problem::not_found()) };
+    crate::kv::http::serve(&kv, key.as_deref(), call).await
+}
+
+#[cfg(not(feature = "kv"))]
+async fn kv(_: Call, _: Option<String>) -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}
+
+async fn of_table(call: Call, name: &str) -> Result<HttpResponse, Problem> {
+    let state = call.state.clone();
+    let table = seen(&call, &state, name)?;
+    let ops = table.ops_of(&call.principal);
+    let is_bulk = |op: Ops| table.bulk > 0 && ops.has(op);
+    match method(&call) {
+        "GET" | "HEAD" => list::by_url(call, table).await,
+        "POST" if ops.has(Ops::INSERT) => write::insert(call, table).await,
+        "PATCH" if is_bulk(Ops::PATCH) => bulk::patch(call, table).await,
+        "DELETE" if is_bulk(Ops::DELETE) => bulk::delete(call, table).await,
+        method => {
+            let mut allowed = vec!["GET", "HEAD", "OPTIONS"];
+            allowed.extend(ops.has(Ops::INSERT).then_some("POST"));
+            allowed.extend(is_bulk(Ops::PATCH).then_some("PATCH"));
+            allowed.extend(is_bulk(Ops::DELETE).then_some("DELETE"));
+            otherwise(method, table, &allowed.join(", "))
+        }
+    }
+}
+
+async fn of_row(call: Call, name: &str, id: &str) -> Result<HttpResponse, Problem> {
+    let state = call.state.clone();
+    let table = seen(&call, &state, name)?;
+    let ops = table.ops_of(&call.principal);
+    match method(&call) {
+        "GET" | "HEAD" => row::get(call, table, id).await,
+        "PUT" if ops.has(Ops::REPLACE) => write::replace(call, table, id).await,
+        "PATCH" if ops.has(Ops::PATCH) => write::patch(call, table, id).await,
+        "DELETE" if ops.has(Ops::DELETE) => write::delete(call, table, id).await,
+        method => {
+            let mut allowed = vec!["GET", "HEAD", "OPTIONS"];
+            allowed.extend(ops.has(Ops::REPLACE).then_some("PUT"));
+            allowed.extend(ops.has(Ops::PATCH).then_some("PATCH"));
+            allowed.extend(ops.has(Ops::DELETE).then_some("DELETE"));
+            otherwise(method, table, &allowed.join(", "))
+        }
+    }
+}
+
+/// The answer to a method that is not served here: what is.
+fn otherwise(method: &str, table: &Table, allowed: &str) -> Result<HttpResponse, Problem> {
+    match method {
+        "OPTIONS" => Ok(options(allowed)),
+        _ => {
+            Err(no_method(allowed).with_detail(format!("the table {} has: {allowed}", table.name)))
+        }
+    }
+}
+
+fn method(call: &Call) -> &'static str {
+    match call.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "QUERY" => "QUERY",
+        _ => "",
+    }
+}
+
+/// A table that the principal may see. For others it is as if there were none.
+///
+/// # Errors
+/// 404 otherwise.
+pub(crate) fn seen<'a>(call: &Call, state: &'a State, name: &str) -> Result<&'a Table, Problem> {
+    let table = state.tables.get(name).filter(|table| table.is_readable_by(&call.principal));
+    table.ok_or_else(Problem::not_found)
+}
+
+/// The answer to anything but reading a route that is only read.
+fn only_get(call: &Call, route: &Route) -> Result<Option<HttpResponse>, Problem> {
+    match method(call) {
+        "GET" | "HEAD" => Ok(None),
+        "OPTIONS" => Ok(Some(options(route.methods()))),
+        _ => Err(no_method(route.methods())),
+    }
+}
+
+pub(crate) fn options(methods: &str) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((header::ALLOW, methods)).finish()
+}
+
+pub(crate) fn no_method(methods: &str) -> Problem {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let problem = Problem::new(status, "method_not_allowed", "this path has no such method");
+    match HeaderValue::try_from(methods) {
+        Ok(methods) => problem.with_header(header::ALLOW, methods),
+        Err(_) => problem,
+    }
+}
+
+/// What `work` answers within its time.
+///
+/// # Errors
+/// 504 if it takes longer.
+pub(crate) async fn within<T>(
+    time: Duration,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(time, work).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let status = StatusCode::GATEWAY_TIMEOUT;
+            Err(Problem::new(status, "timeout", "the answer was not there in time"))
+        }
+    }
+}
+
+/// Whether a method reads.
+pub(crate) fn is_head(call: &Call) -> bool {
+    *call.method() == Method::HEAD
+}

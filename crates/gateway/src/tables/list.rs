@@ -1,0 +1,162 @@
+//! `GET` and `QUERY` of a list: a page, kept if the table says so, or all rows as a stream.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{ACCEPT, CONTENT_TYPE, HeaderMap},
+    },
+};
+
+use super::{
+    page::envelope,
+    read::{narrowed, window},
+    stream,
+};
+use crate::{
+    Problem,
+    answer::Answer,
+    auth::Principal,
+    call::Call,
+    exposed::Table,
+    gateway::State,
+    json::{self, Shape},
+    query::{ListQuery, pairs},
+    serve::{seen, within},
+    watch,
+};
+
+/// A list as the query of the URL asks for it.
+pub(crate) async fn by_url(call: Call, table: &Table) -> Result<HttpResponse, Problem> {
+    let query = ListQuery::parse(table, &pairs(call.raw_query())?, call.limits())?;
+    answer(call, table, query).await
+}
+
+/// A list as a JSON body asks for it.
+pub(crate) async fn by_body(mut call: Call, name: &str) -> Result<HttpResponse, Problem> {
+    let state = Arc::clone(&call.state);
+    let table = seen(&call, &state, name)?;
+    if !call.raw_query().is_empty() {
+        return Err(Problem::bad_request("unknown_parameter", "the body asks, not the query"));
+    }
+    let body = json_body(&mut call).await?;
+    let query = ListQuery::from_body(table, &body, &state.limits)?;
+    answer(call, table, query).await
+}
+
+/// The JSON body of a request.
+///
+/// # Errors
+/// 415 if it is of another type, and as reading and parsing fail.
+pub(super) async fn json_body(call: &mut Call) -> Result<ciborium::Value, Problem> {
+    need_json(call.headers())?;
+    let most = call.limits().body;
+    let body = call.body(most).await?;
+    json::parse(&body, call.limits().depth)
+}
+
+fn need_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    {
+        return Ok(());
+    }
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(Problem::new(status, "unsupported_type", "the body must be of type application/json"))
+}
+
+/// Whether the client wants lines of JSON.
+fn wants_lines(headers: &HeaderMap) -> bool {
+    let texts = headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).any(|range| {
+        let essence = range.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/x-ndjson")
+            || essence.eq_ignore_ascii_case("application/jsonl")
+    })
+}
+
+async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpResponse, Problem> {
+    if wants_lines(call.headers()) {
+        return stream::lines(call, table, &query);
+    }
+    let Call { state, request, principal, permit, .. } = call;
+    let time = state.limits.handler;
+    let answering = async {
+        match table.cache {
+            None => {
+                let answer = page(&state, table, &principal, &query).await?;
+                answer.respond(request.headers(), None).await
+            }
+            Some(_) => {
+                watch::follow(table);
+                let key = format!(
+                    "l{}\n{}\n{}",
+                    table.generation(),
+                    list_name(table, &principal, &query),
+                    query.key()
+                );
+                let loader = Loader { state: Arc::clone(&state), name: table.name.clone() };
+                let (answer, age) = state.cache.get(key, loader.load(principal, query)).await?;
+                answer.respond(request.headers(), age).await
+            }
+        }
+    };
+    let response = within(time, answering).await;
+    drop(permit);
+    response
+}
+
+/// Loads a page, whoever waits for it.
+struct Loader {
+    state: Arc<State>,
+    name: String,
+}
+
+impl Loader {
+    async fn load(self, principal: Principal, query: ListQuery) -> Result<Answer, Problem> {
+        let table = self.state.tables.get(&self.name).ok_or_else(Problem::not_found)?;
+        let loading = page(&self.state, table, &principal, &query);
+        within(self.state.limits.handler, loading).await
+    }
+}
+
+/// Names a list and who reads it: what is kept for one reader is not given to another, and neither
+/// is a cursor.
+pub(super) fn list_name(table: &Table, principal: &Principal, query: &ListQuery) -> String {
+    let scope = table.scope_key(principal);
+    format!("{}\n{}:{scope}\n{}", table.name, scope.len(), query.what.key())
+}
+
+async fn page(
+    state: &State,
+    table: &Table,
+    principal: &Principal,
+    query: &ListQuery,
+) -> Result<Answer, Problem> {
+    let vista = narrowed(table.vista_for(principal)?, &query.what)?;
+    let body = body(state, table, vista, query, &list_name(table, principal, query)).await?;
+    Ok(Answer::new(body, table.cache.unwrap_or_default()))
+}
+
+/// The body of a page of `vista`.
+pub(super) async fn body(
+    state: &State,
+    table: &Table,
+    vista: vantage_vista::Vista,
+    query: &ListQuery,
+    list: &str,
+) -> Result<Vec<u8>, Problem> {
+    let rows = window(table, &vista, query, &state.cursors, list).await?;
+    let next = match (&query.window, &rows.next) {
+        (crate::query::Window::Cursor { .. }, Some(place)) => {
+            Some(state.cursors.seal(place, list)?)
+        }
+        _ => None,
+    };
+    let shape = Shape::new(table, query.select.as_deref());
+    envelope(&shape, &rows, &query.window, next.as_deref(), state.limits.answer)
+}

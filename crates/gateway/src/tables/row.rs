@@ -1,0 +1,112 @@
+//! `GET` of one row. Its validator is that of the whole row as it may be seen, whatever columns are
+//! selected, so that it is good for a conditional write.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::HttpResponse;
+use vantage_dataset::traits::ReadableValueSet as _;
+use vantage_vista::Vista;
+
+use crate::{
+    Problem,
+    answer::Answer,
+    auth::Principal,
+    call::Call,
+    etag::Tag,
+    exposed::Table,
+    gateway::State,
+    json::Shape,
+    query::{RowQuery, pairs},
+    serve::within,
+    watch,
+};
+
+/// One row.
+pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpResponse, Problem> {
+    let query = RowQuery::parse(table, &pairs(call.raw_query())?)?;
+    let Call { state, request, principal, permit, .. } = call;
+    let answering = async {
+        let Some(_) = table.cache else {
+            let answer = read(table, &principal, id, query).await?;
+            return answer.respond(request.headers(), None).await;
+        };
+        watch::follow(table);
+        let scope = table.scope_key(&principal);
+        let key = format!(
+            "r{}\n{}\n{}:{scope}\n{:?}\n{id}",
+            table.generation(),
+            table.name,
+            scope.len(),
+            query.select
+        );
+        let loading = load(Arc::clone(&state), table.name.clone(), principal, id.to_owned(), query);
+        let (answer, age) = state.cache.get(key, loading).await?;
+        answer.respond(request.headers(), age).await
+    };
+    let response = within(state.limits.handler, answering).await;
+    drop(permit);
+    response
+}
+
+async fn load(
+    state: Arc<State>,
+    name: String,
+    principal: Principal,
+    id: String,
+    query: RowQuery,
+) -> Result<Answer, Problem> {
+    let table = state.tables.get(&name).ok_or_else(Problem::not_found)?;
+    within(state.limits.handler, read(table, &principal, &id, query)).await
+}
+
+async fn read(
+    table: &Table,
+    principal: &Principal,
+    id: &str,
+    query: RowQuery,
+) -> Result<Answer, Problem> {
+    let vista = table.vista_for(principal)?;
+    let fresh_for = table.cache.unwrap_or_default();
+    let record = record(&vista, id).await?.ok_or_else(no_row)?;
+    let (whole, tag) = written(table, id, &record);
+    match query.select {
+        None => Ok(Answer::tagged(whole, tag, fresh_for)),
+        Some(select) => {
+            let mut out = Vec::with_capacity(256);
+            Shape::new(table, Some(&select)).write(&mut out, id, &record);
+            Ok(Answer::tagged(out, tag, fresh_for))
+        }
+    }
+}
+
+type Record = vantage_types::Record<ciborium::Value>;
+
+/// The row of this id, if it is in the set.
+pub(super) async fn record(vista: &Vista, id: &str) -> Result<Option<Record>, Problem> {
+    match vista.get_value(id).await {
+        Ok(record) => Ok(record),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A row as it may be seen, with its validator.
+pub(super) fn written(table: &Table, id: &str, record: &Record) -> (Vec<u8>, Tag) {
+    let mut out = Vec::with_capacity(256);
+    Shape::new(table, None).write(&mut out, id, record);
+    let tag = Tag::of(&out);
+    (out, tag)
+}
+
+/// How a row of these bytes is answered beside what was written.
+pub(super) fn answer(row: Vec<u8>, tag: Tag) -> Answer {
+    Answer::tagged(row, tag, Duration::ZERO)
+}
+
+pub(super) fn no_row() -> Problem {
+    Problem::new(
+        actix_web::http::StatusCode::NOT_FOUND,
+        "not_found",
+        "there is no row of this id that can be seen",
+    )
+}
