@@ -239,7 +239,7 @@ impl<T: Send + 'static> Reader<T> {
         // so it is judged from what was built of it.
         self.is_judged = repeats || !page.has_items() || !is_promised || scan.is_some();
         if self.is_judged {
-            self.judge_unread(&page, scan, repeats)?;
+            self.judge_unread(&mut page, scan, repeats)?;
         }
         self.page = Some(page);
         Ok(())
@@ -260,7 +260,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Judges a page before any of its items is read, by its scan or by a survey.
     fn judge_unread(
         &mut self,
-        page: &OpenPage<T>,
+        page: &mut OpenPage<T>,
         mut scan: Option<Box<PageScan>>,
         repeats: bool,
     ) -> Result<(), Error> {

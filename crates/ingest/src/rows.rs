@@ -11,10 +11,10 @@
 //!     RowColumn::new("people", ColumnType::Int).at(["stats", "population"]),
 //! ];
 //! let mut decoder = RowBatches::of(columns);
-//! let rows: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(
-//!     r#"[{"name": "Bonn", "stats": {"population": 330000}, "unused": [1, 2]}, {"name": "Ulm"}]"#,
-//! )?;
-//! let batches = decoder.decode(&rows)?;
+//! let batches = decoder.decode(&[
+//!     r#"{"name": "Bonn", "stats": {"population": 330000}, "unused": [1, 2]}"#,
+//!     r#"{"name": "Ulm"}"#,
+//! ])?;
 //! assert_eq!((batches[0].num_rows(), batches[0].num_columns()), (2, 2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -22,7 +22,6 @@
 use arrow_array::RecordBatch;
 use ciborium::Value;
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
 use vantage_types::Record;
 
 use crate::{
@@ -98,15 +97,16 @@ impl RowBatches {
         Self { decoder, schema: Schema::default() }
     }
 
-    /// The rows as batches, in their order. Inferred columns may differ from batch to batch.
+    /// Rows, each as its JSON, as batches, in their order. Inferred columns may differ from batch to batch.
     ///
     /// # Errors
     /// For the first row that is no object or has a value that is not of the type of its column;
     /// the error names the row, from 1, and the column.
-    pub fn decode(&mut self, rows: &[Box<RawValue>]) -> Result<Vec<RecordBatch>, String> {
-        let decoded = self.decoder.decode(rows)?;
+    pub fn decode(&mut self, rows: &[&str]) -> Result<Vec<RecordBatch>, String> {
+        self.decoder.read_page(rows)?;
+        let decoded = self.decoder.take()?;
         if let Some(reject) = decoded.rejects.first() {
-            let place = rows.iter().position(|row| row.get() == reject.row);
+            let place = rows.iter().position(|row| *row == reject.row);
             let place = place.map_or_else(String::new, |place| format!("row {}: ", place + 1));
             return Err(format!("{place}{}", reject.reason));
         }

@@ -227,7 +227,8 @@ fn batches_of(
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         return Ok(vec![RecordBatch::try_new_with_options(Arc::clone(schema), vec![], &options)?]);
     }
-    let decoded = decoder.decode(rows).map_err(|error| SqlError::store(what, &error))?;
+    let rows: Vec<_> = rows.iter().map(|row| row.get()).collect();
+    let decoded = decoder.decode(&rows).map_err(|error| SqlError::store(what, &error))?;
     let batches = decoded.into_iter();
     let batches = batches.map(|batch| batch.with_schema(Arc::clone(schema)));
     Ok(batches.collect::<Result<_, _>>()?)

@@ -42,7 +42,7 @@ impl Rows {
     /// The rows of a page, in their order.
     pub(super) fn batches(&mut self, piece: Piece) -> Result<Vec<RecordBatch>> {
         match piece {
-            Piece::Rows(read, page) => self.rows(&read, *page),
+            Piece::Rows(read, page) => self.rows(&read, &page),
             Piece::Count(rows) => {
                 let whole = (0..rows / ROWS_OF_COUNT).map(|_| ROWS_OF_COUNT);
                 let sizes = whole.chain(Some(rows % ROWS_OF_COUNT).filter(|rest| *rest > 0));
@@ -51,10 +51,10 @@ impl Rows {
         }
     }
 
-    fn rows(&mut self, read: &Read, page: Page<Box<RawValue>>) -> Result<Vec<RecordBatch>> {
+    fn rows(&mut self, read: &Read, page: &Page<Box<RawValue>>) -> Result<Vec<RecordBatch>> {
         let number = page.number();
         let failed = |source| SqlError::Page { table: self.table.clone(), source };
-        let rows = page.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let rows = page.texts().collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let of_row = |what: String| SqlError::Row { table: self.table.clone(), page: number, what };
         if self.columns.iter().all(|column| column.is_parameter) {
             let constants =

@@ -30,7 +30,7 @@ pub(super) async fn columns_of(
         return Err(SqlError::table(name, what));
     };
     let number = page.number();
-    let rows = page.collect::<Result<Vec<_>, _>>().map_err(of_page)?;
+    let rows = page.texts().collect::<Result<Vec<_>, _>>().map_err(of_page)?;
     let mut decoder = RowBatches::inferred();
     decoder.decode(&rows).map_err(|what| SqlError::Row {
         table: name.to_owned(),
