@@ -5,7 +5,7 @@ mod outcome;
 mod rules;
 mod units;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use vantage_api_pool::PoolApi;
@@ -14,8 +14,8 @@ use vantage_types::EmptyEntity;
 
 use crate::{
     description::{
-        Description, JobDescription, Nested, Reconcile, SinkDescription, StreamDescription,
-        WriteMode,
+        CommitEvery, Description, JobDescription, Nested, Reconcile, SinkDescription,
+        StreamDescription, WriteMode,
     },
     error::Error,
     row::ColumnPlan,
@@ -56,6 +56,22 @@ pub(crate) enum Destination {
     Described(SinkDescription),
     /// Sinks of the program's own.
     Own(Arc<dyn Fn(Target) -> Box<dyn Sink> + Send + Sync>),
+}
+
+impl Destination {
+    fn is_files(&self) -> bool {
+        matches!(self, Self::Described(sink) if !sink.can_merge())
+    }
+}
+
+/// When to commit. Each commit into files writes one, so they are fewer.
+fn commit_at(every: &CommitEvery, is_files: bool) -> CommitAt {
+    let (rows, age) = if is_files { (50_000, 5) } else { (10_000, 1) };
+    CommitAt {
+        rows: usize::try_from(every.rows.unwrap_or(rows)).unwrap_or(usize::MAX),
+        bytes: usize::try_from(every.bytes).unwrap_or(usize::MAX),
+        age: every.every.unwrap_or(Duration::from_secs(age)),
+    }
 }
 
 impl Stream {
@@ -102,18 +118,13 @@ impl Stream {
             key: key.clone(),
             mode: stream.write,
         };
-        let commit = CommitAt {
-            rows: usize::try_from(stream.commit.rows).unwrap_or(usize::MAX),
-            bytes: usize::try_from(stream.commit.bytes).unwrap_or(usize::MAX),
-            age: stream.commit.every,
-        };
         Self {
             name: stream.name.clone(),
             plan: StreamPlan {
                 table: Arc::new(move |unit: &Unit| table_of(&table, unit)),
                 rules: rules_of(columns, key, stream, destination.refuses()),
                 write: WriteRules {
-                    commit,
+                    commit: commit_at(&stream.commit, destination.is_files()),
                     merge_key: match stream.write {
                         WriteMode::Merge | WriteMode::Sync => target.key.clone(),
                         WriteMode::Append | WriteMode::Replace => Vec::new(),

@@ -344,26 +344,28 @@ impl ForEach {
 ///
 /// | key | value |
 /// |---|---|
-/// | `rows` | after so many rows, with those that were set aside; 50,000 by default |
+/// | `rows` | after so many rows, with those that were set aside; by default 10,000, and 50,000 into files, of which each commit writes one |
 /// | `bytes` | after so many bytes of decoded values, and of rows that were set aside; 16,777,216 (16 MiB) by default |
-/// | `every` | after so long: a number of seconds, or text such as `5s`, the default |
+/// | `every` | after so long: a number of seconds, or text such as `500ms`; by default `1s`, and `5s` into files |
+///
+/// A run that was killed asks again for the pages that were not committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct CommitEvery {
     /// After so many rows, with those that were set aside.
-    #[serde(deserialize_with = "forms::at_least_one")]
-    pub rows: u64,
+    #[serde(deserialize_with = "forms::optional_at_least_one")]
+    pub rows: Option<u64>,
     /// After so many bytes of decoded values, and of rows that were set aside.
     #[serde(deserialize_with = "forms::at_least_one")]
     pub bytes: u64,
     /// After so long.
-    #[serde(deserialize_with = "forms::above_zero")]
-    pub every: Duration,
+    #[serde(deserialize_with = "forms::optional_above_zero")]
+    pub every: Option<Duration>,
 }
 
 impl Default for CommitEvery {
     fn default() -> Self {
-        Self { rows: 50_000, bytes: 16 * 1024 * 1024, every: Duration::from_secs(5) }
+        Self { rows: None, bytes: 16 * 1024 * 1024, every: None }
     }
 }

@@ -133,7 +133,8 @@ fn a_whole_stream_is_what_it_says() {
         ],
     );
     assert_eq!((countries.schema, countries.nested), (SchemaPolicy::Quarantine, Nested::Json));
-    let commit = CommitEvery { rows: 10, bytes: 16_777_216, every: Duration::from_millis(500) };
+    let (rows, every) = (Some(10), Some(Duration::from_millis(500)));
+    let commit = CommitEvery { rows, bytes: 16_777_216, every };
     assert_eq!((countries.commit, countries.reconcile), (commit, Reconcile::Warn));
     assert_eq!((countries.prefetch, towns.prefetch), (32, 8));
     let range = Range::new(Some(Value::from(0)), Some(Value::from(2e9)));
