@@ -126,7 +126,8 @@ impl AwwPool {
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) when there is no such token,
-    /// [`ErrorKind::ShuttingDown`] when the pool or the handle has ended.
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool or the handle has
+    /// ended.
     pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
         let supervisor = self.address().await?;
         if let Some(tenant) = &self.tenant {

@@ -70,7 +70,7 @@ impl Paging {
     /// What a custom strategy requests first.
     ///
     /// # Errors
-    /// [`ErrorKind::Callback`] when it panics.
+    /// [`ErrorKind::Callback`](crate::ErrorKind::Callback) when it panics.
     pub(in crate::pager) fn first_request(&self) -> Result<Option<PageRequest>, Error> {
         let Mode::Custom(custom) = &self.mode else { return Ok(None) };
         custom.first().map(Some)
