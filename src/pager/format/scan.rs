@@ -90,7 +90,12 @@ impl Open {
 }
 
 /// Where the white space ends that may be at `at`.
+#[inline]
 pub(super) fn skip_blanks(json: &[u8], mut at: usize) -> usize {
+    // Most often there is none.
+    if json.get(at).is_none_or(|byte| *byte > b' ') {
+        return at;
+    }
     while let Some(b' ' | b'\t' | b'\n' | b'\r') = json.get(at) {
         at += 1;
     }
@@ -110,13 +115,13 @@ fn end_of_key(json: &[u8], at: usize) -> Option<usize> {
 fn end_of_string(json: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        while let Some(word) = json.get(at..)?.first_chunk() {
+        let (words, _) = json.get(at..)?.as_chunks();
+        for word in words {
             let special = special_in(u64::from_le_bytes(*word));
+            at += special.trailing_zeros() as usize / 8;
             if special != 0 {
-                at += special.trailing_zeros() as usize / 8;
                 break;
             }
-            at += word.len();
         }
         match json.get(at)? {
             b'"' => return Some(at + 1),

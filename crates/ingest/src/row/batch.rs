@@ -1,6 +1,6 @@
 //! [pure] Gathers the values of rows by columns, and makes Arrow batches of them.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use arrow_array::{
     Array, ArrayRef, RecordBatch,
@@ -37,7 +37,7 @@ pub(crate) struct BatchBuilder {
 
 impl BatchBuilder {
     pub(crate) fn new(schema: Schema) -> Self {
-        let columns = schema.columns.iter().map(|column| Values::of(column.kind)).collect();
+        let columns = schema.columns.iter().map(|column| Values::of(column.kind, 0, 0)).collect();
         Self { schema, columns, rows: 0, bytes: 0 }
     }
 
@@ -64,26 +64,46 @@ impl BatchBuilder {
     /// # Errors
     /// If rows were pushed with fewer values than there are columns.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        let columns = self.columns.iter_mut().map(Values::finish).collect();
+        // The next one will have about as many rows.
+        let rows = self.rows + self.rows / 8;
+        let columns = self.columns.iter_mut().zip(&self.schema.columns).map(|(values, column)| {
+            let bytes = values.text_bytes();
+            let next = Values::of(column.kind, rows, bytes + bytes / 8);
+            mem::replace(values, next).finish()
+        });
+        let columns = columns.collect();
         (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new(self.schema.arrow(), columns)
     }
 }
 
 impl Values {
-    fn of(kind: ColumnType) -> Self {
+    /// None yet, with room for so many rows and for the bytes of their texts.
+    fn of(kind: ColumnType, rows: usize, bytes: usize) -> Self {
         match kind {
-            ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
-            ColumnType::Int => Self::Int(Int64Builder::new()),
-            ColumnType::Float => Self::Float(Float64Builder::new()),
+            ColumnType::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            ColumnType::Int => Self::Int(Int64Builder::with_capacity(rows)),
+            ColumnType::Float => Self::Float(Float64Builder::with_capacity(rows)),
             ColumnType::Decimal { .. } => {
-                Self::Decimal(Decimal128Builder::new().with_data_type(kind.arrow()))
+                let values = Decimal128Builder::with_capacity(rows);
+                Self::Decimal(values.with_data_type(kind.arrow()))
             }
-            ColumnType::Date => Self::Date(Date32Builder::new()),
+            ColumnType::Date => Self::Date(Date32Builder::with_capacity(rows)),
             ColumnType::Timestamp => {
-                Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.arrow()))
+                let values = TimestampMicrosecondBuilder::with_capacity(rows);
+                Self::Timestamp(values.with_data_type(kind.arrow()))
             }
-            ColumnType::Text | ColumnType::Json => Self::Text(StringBuilder::new()),
+            ColumnType::Text | ColumnType::Json => {
+                Self::Text(StringBuilder::with_capacity(rows, bytes))
+            }
+        }
+    }
+
+    /// How many bytes its texts have.
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(values) => values.values_slice().len(),
+            _ => 0,
         }
     }
 
@@ -117,15 +137,15 @@ impl Values {
         }
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    fn finish(self) -> ArrayRef {
         match self {
-            Self::Bool(values) => shrunk(values.finish()),
-            Self::Int(values) => shrunk(values.finish()),
-            Self::Float(values) => shrunk(values.finish()),
-            Self::Decimal(values) => shrunk(values.finish()),
-            Self::Date(values) => shrunk(values.finish()),
-            Self::Timestamp(values) => shrunk(values.finish()),
-            Self::Text(values) => shrunk(values.finish()),
+            Self::Bool(mut values) => shrunk(values.finish()),
+            Self::Int(mut values) => shrunk(values.finish()),
+            Self::Float(mut values) => shrunk(values.finish()),
+            Self::Decimal(mut values) => shrunk(values.finish()),
+            Self::Date(mut values) => shrunk(values.finish()),
+            Self::Timestamp(mut values) => shrunk(values.finish()),
+            Self::Text(mut values) => shrunk(values.finish()),
         }
     }
 }

@@ -66,7 +66,12 @@ fn unquoted(text: &str) -> Result<Cow<'_, str>, String> {
 }
 
 /// Where the white space ends that may be at a place.
+#[inline]
 pub(super) fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    // Most often there is none.
+    if bytes.get(at).is_none_or(|byte| *byte > b' ') {
+        return at;
+    }
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
         at += 1;
     }
@@ -100,15 +105,16 @@ pub(super) fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// Where the next quote or backslash is.
 pub(super) fn quote_or_backslash(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(word) = bytes.get(at..)?.first_chunk() {
+    let (words, rest) = bytes.get(at..)?.as_chunks();
+    for word in words {
         let found = quotes_and_backslashes(u64::from_le_bytes(*word));
+        at += found.trailing_zeros() as usize / 8;
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(at);
         }
-        at += word.len();
     }
-    let rest = bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-    rest.map(|rest| at + rest)
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    found.map(|found| at + found)
 }
 
 /// Where the first of them is in a word, by the lowest bit that is set. Zero if there is none.

@@ -43,15 +43,15 @@ pub(super) struct Gathered {
     since: Option<Since>,
     commit: CommitAt,
     progress: Vec<Progress>,
-    /// Whether there is a page in it.
-    has_page: bool,
+    /// The last page of each unit, with its place among them.
+    last: Vec<(usize, Box<Page<Box<RawValue>>>)>,
 }
 
 impl Gathered {
     /// Nothing yet.
     pub(super) fn new(decoder: RowDecoder, write: &WriteRules) -> Self {
         let (since, commit) = (write.since.clone(), write.commit);
-        Self { decoder, since, commit, progress: Vec::new(), has_page: false }
+        Self { decoder, since, commit, progress: Vec::new(), last: Vec::new() }
     }
 
     /// The fields that were left out.
@@ -81,14 +81,14 @@ impl Gathered {
                 self.end(unit.to_string());
                 Ok(())
             }
-            Piece::Page(unit, page, asked) => self.page(&unit, &page, asked),
+            Piece::Page(unit, page, asked) => self.page(&unit, page, asked),
         }
     }
 
     fn page(
         &mut self,
         unit: &str,
-        page: &Page<Box<RawValue>>,
+        page: Box<Page<Box<RawValue>>>,
         asked: DateTime<Utc>,
     ) -> Result<(), Failure> {
         let rows = page.texts().collect::<Result<Vec<_>, _>>();
@@ -104,12 +104,13 @@ impl Gathered {
         let declared = page.total();
         self.progress.push(Progress {
             unit: unit.to_owned(),
-            token: Some(page.resume_token().to_text()),
+            token: None,
             is_last: false,
             counts: Counts { pages: 1, read, written, rejected, repeated, declared },
             page: Some(decoded),
         });
-        self.has_page = true;
+        self.last.retain(|(place, _)| self.progress.get(*place).is_none_or(|own| own.unit != unit));
+        self.last.push((self.progress.len() - 1, page));
         Ok(())
     }
 
@@ -118,10 +119,17 @@ impl Gathered {
     /// # Errors
     /// If the rows make no batch.
     pub(super) fn take(&mut self) -> Result<Option<Chunk>, String> {
-        let (progress, has_page) = (mem::take(&mut self.progress), mem::take(&mut self.has_page));
+        let (mut progress, last) = (mem::take(&mut self.progress), mem::take(&mut self.last));
         if progress.is_empty() {
             return Ok(None);
         }
+        // What counts is where a unit goes on after all of its pages.
+        for (place, page) in &last {
+            if let Some(own) = progress.get_mut(*place) {
+                own.token = Some(page.resume_token().to_text());
+            }
+        }
+        let has_page = !last.is_empty();
         let decoded = has_page.then(|| self.decoder.take()).transpose()?;
         Ok(Some(Chunk { progress, decoded }))
     }

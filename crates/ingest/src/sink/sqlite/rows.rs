@@ -21,8 +21,9 @@ use crate::{
     },
 };
 
-/// How many rows a statement writes. SQLite takes 32,766 values in one, and 2,000 columns.
-const ROWS_AT_ONCE: usize = 16;
+/// How many rows a statement writes. SQLite takes 32,766 values in one and 2,000 columns, and has room
+/// for so many texts beside its other memory, which costs less.
+const ROWS_AT_ONCE: usize = 8;
 
 /// How rows are written to a table.
 #[derive(Clone, Copy, Debug)]
