@@ -36,7 +36,7 @@ api: { item_endpoint: true }
 ---
 name: cities
 columns:
-  id: { type: string, flags: [id] }
+  id: { type: int, flags: [id] }
   name: { type: string, flags: [title] }
   country: { type: string }
   population: { type: int }

@@ -135,9 +135,12 @@ impl Table {
         }
     }
 
-    /// Distinguishes what may be kept for different principals.
-    pub(crate) fn scope_key<'a>(&self, principal: &'a Principal) -> &'a str {
-        if self.scope.is_some() { &principal.id } else { "" }
+    /// Distinguishes what may be kept for different principals: by all that a scope may look at.
+    pub(crate) fn scope_key(&self, principal: &Principal) -> String {
+        match self.scope {
+            None => String::new(),
+            Some(_) => format!("{:?}", (&principal.id, &principal.roles)),
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

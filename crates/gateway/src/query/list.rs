@@ -173,6 +173,9 @@ pub(super) fn columns(table: &Table, text: &str) -> Result<Vec<String>, String> 
 }
 
 pub(super) fn check_columns(table: &Table, names: &[String]) -> Result<(), String> {
+    if names.is_empty() {
+        return Err("it names no column".to_owned());
+    }
     for (nth, name) in names.iter().enumerate() {
         if !table.column(name).is_some_and(|column| column.readable) {
             let seen = table.names(|column| column.readable);

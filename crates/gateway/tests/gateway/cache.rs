@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use vantage_api_gateway::{Exposed, Limits, Ops};
+use vantage_api_gateway::{
+    Exposed, Gateway, Limits, Ops,
+    auth::{Principal, Tokens},
+};
 use vantage_core::error;
 use vantage_vista::{Capability, FilterOp, Vista};
 
@@ -132,6 +135,32 @@ fn a_scope_that_gives_each_tenant_a_table_of_its_own_is_told_apart() {
     let served = Served::start(closed().table("cities", exposed));
     let total = |who| served.send("GET", TABLE, &[who], "").json()["pagination"]["total"].clone();
     assert_eq!((total(ADA), total(BOB), total(ADA)), (10.into(), 0.into(), 10.into()));
+}
+
+#[test]
+fn a_principal_with_other_roles_is_another_one() {
+    let token = |secret: &str, role: &str| {
+        (Tokens::digest_of(secret), Principal::new("ada").with_role(role))
+    };
+    let tokens = Tokens::digests([token("one", "world"), token("two", "nobody")]).unwrap();
+    let exposed =
+        Exposed::of(cities()).cache(LONG_CACHE).scope(|principal, cities| {
+            match principal.roles.iter().any(|role| role == "world") {
+                true => Ok(cities),
+                false => cities.with_condition("country", FilterOp::Eq, "none"),
+            }
+        });
+    let served = Served::start(Gateway::builder().auth(tokens).table("cities", exposed));
+    let get = |key: &str, path: &str| served.send("GET", path, &[("x-api-key", key)], "");
+    let total = |key: &str| get(key, TABLE).json()["pagination"]["total"].clone();
+    assert_eq!((total("one"), total("two"), total("one")), (10.into(), 0.into(), 10.into()));
+    assert_eq!(get("one", &format!("{TABLE}/1")).status, 200);
+    assert_eq!(get("two", &format!("{TABLE}/1")).status, 404);
+    // Nor is a cursor of the one good for the other.
+    let page = get("one", &format!("{TABLE}?cursor=&limit=2")).json();
+    let cursor = page["pagination"]["next_cursor"].as_str().unwrap().to_owned();
+    let next = get("two", &format!("{TABLE}?cursor={cursor}&limit=2"));
+    assert_eq!(next.kind(), "invalid_cursor");
 }
 
 #[test]

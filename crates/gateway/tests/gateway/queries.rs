@@ -145,6 +145,7 @@ fn slips_in_a_body_are_named_by_where_they_are() {
         (r#"{"wehre": {}}"#, 400, "wehre"),
         (r#"{"page": "1"}"#, 400, "page"),
         (r#"{"select": "id"}"#, 400, "select"),
+        (r#"{"select": []}"#, 400, "select"),
         (r#"[]"#, 422, ""),
     ] {
         let answer = served.json("POST", "/api/v1/tables/cities/query", body);

@@ -18,7 +18,7 @@ use vantage_api_gateway::{
 };
 
 pub(crate) use http::{Answer, Connection, json};
-pub(crate) use shells::{Gate, transactional};
+pub(crate) use shells::{Gate, chained, transactional};
 pub(crate) use tables::{cities, cities_mock, city, countries, text};
 
 /// The longest wait of a test.

@@ -9,8 +9,8 @@ use tokio::sync::{broadcast, watch};
 use vantage_core::{Result, VantageError, error};
 use vantage_types::Record;
 use vantage_vista::{
-    Page, TableShell, Transaction, TxKey, TxParticipant, Vista, VistaChange, VistaChangeStream,
-    forward_table_shell, mocks::MockShell,
+    Capability, Page, TableShell, Transaction, TxKey, TxParticipant, Vista, VistaCapabilities,
+    VistaChange, VistaChangeStream, forward_table_shell, mocks::MockShell,
 };
 
 /// What reads of a watched table do.
@@ -206,4 +206,42 @@ impl TxParticipant for Staged {
 pub(crate) fn transactional(rows: &MockShell, make: fn() -> MockShell) -> Vista {
     let inner: Box<dyn TableShell> = Box::new(rows.clone());
     Vista::new("cities", Transactional { inner, rows: rows.clone(), make })
+}
+
+/// A table whose pages name each other, by a token that is nobody's business.
+#[derive(Clone)]
+struct Chained {
+    inner: Box<dyn TableShell>,
+    capabilities: VistaCapabilities,
+}
+
+forward_table_shell!(Chained, inner, {
+    fn capabilities(&self) -> &VistaCapabilities {
+        &self.capabilities
+    }
+
+    async fn fetch_cursor(
+        &self,
+        token: Option<Value>,
+        limit: usize,
+    ) -> Result<(Page, Option<Value>)> {
+        let offset = match token {
+            None => 0,
+            Some(Value::Text(url)) => url.trim_start_matches(NEXT).parse().unwrap(),
+            Some(other) => panic!("{other:?}"),
+        };
+        let page = self.inner.fetch_window(offset, limit).await?;
+        let end = offset + page.rows.len();
+        let is_last = page.total.is_none_or(|total| total <= end as i64);
+        let next = (!is_last).then(|| Value::Text(format!("{NEXT}{end}")));
+        Ok((Page::new(page.rows), next))
+    }
+});
+
+const NEXT: &str = "https://upstream.example/rows?key=canary&after=";
+
+/// A table that is read by cursors alone.
+pub(crate) fn chained(vista: Vista) -> Vista {
+    let capabilities = VistaCapabilities::new().with(Capability::Cursor);
+    vista.map_shell(|inner| Chained { inner, capabilities })
 }
