@@ -23,7 +23,12 @@ use vantage_table::table::Table;
 use vantage_types::Entity;
 
 use super::{Source, infer};
-use crate::{error::SqlError, pushdown::{Request, Wanted}, scan::ApiScanExec, write::ApiSink};
+use crate::{
+    error::SqlError,
+    pushdown::{Request, Wanted},
+    scan::ApiScanExec,
+    write::ApiSink,
+};
 
 /// A table of an API, for [`SessionContext::register_table`](datafusion::prelude::SessionContext::register_table).
 ///
