@@ -112,7 +112,7 @@ async fn an_order_that_the_api_has_is_not_made_again() {
     assert_eq!(asked.len(), 1);
     assert!(asked[0].contains("sort=-id"), "{asked:?}");
     let plan = plan(&session, first).await;
-    assert!(!plan.contains("Sort"), "{plan}");
+    assert!(!plan.contains("SortExec"), "{plan}");
 }
 
 #[tokio::test]
