@@ -130,11 +130,14 @@ mod tests {
     #[test]
     fn an_option_that_means_nothing_is_named() {
         let option = |key: &str| vec![(key.to_owned(), "1".to_owned())];
-        for key in ["pagin.by", "sql.unknown", "api.unknown", "id.x"] {
+        for (key, named) in [
+            ("pagin.by", "`pagin`"),
+            ("sql.unknown", "`unknown`"),
+            ("api.unknown", "`unknown`"),
+            ("id.x", "`id`"),
+        ] {
             let refused = description_of("t", "https://a.b/items", option(key), &[]).unwrap_err();
-            let last = key.rsplit('.').next().unwrap();
-            let text = refused.to_string();
-            assert!(text.contains(last) || text.contains("pagin"), "{key}: {text}");
+            assert!(refused.to_string().contains(named), "{key}: {refused}");
         }
     }
 }

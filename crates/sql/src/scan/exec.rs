@@ -142,8 +142,10 @@ impl ApiScanExec {
         (has_nulls_there && is_comparable).then(|| (column.name.clone(), descends))
     }
 
-    fn trusts_totals(&self) -> bool {
-        self.source.settings.trust_total.is_some()
+    /// Whether only the number of its rows is wanted, which a page tells.
+    fn is_total(&self) -> bool {
+        let is_trusted = self.source.settings.trust_total.is_some();
+        is_trusted && self.columns.is_empty() && self.limit.is_none()
     }
 
     /// The total of its set, and whether that is the number of its rows.
@@ -179,6 +181,9 @@ impl DisplayAs for ApiScanExec {
         }
         if let Some(limit) = self.limit {
             write!(f, ", limit={limit}")?;
+        }
+        if self.is_total() {
+            write!(f, ", rows=told by a page")?;
         }
         for filter in &self.filters {
             write!(f, ", look_up=[{filter}]")?;
@@ -303,10 +308,7 @@ impl ExecutionPlan for ApiScanExec {
             request: self.request.clone(),
             columns: self.of_columns(),
             filters: self.filters.clone(),
-            reading: match self.limit {
-                None if self.columns.is_empty() && self.trusts_totals() => Reading::TrustedCount,
-                limit => Reading::Rows(limit),
-            },
+            reading: if self.is_total() { Reading::Total } else { Reading::Rows(self.limit) },
         };
         let (columns, schema) = (self.of_columns(), self.schema());
         let name = self.source.name.clone();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use futures::{
     Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
@@ -13,6 +13,7 @@ use vantage_api_pool::{
     paging::{Page, ReadMode},
     vantage::PoolTableExt,
 };
+use vantage_core::VantageError;
 
 use super::metrics::PageMetrics;
 use crate::{error::SqlError, pushdown::Read, table::Source};
@@ -24,10 +25,12 @@ const EXACT_PAGES: u64 = 4;
 /// How many rows such pages have if that is not set.
 const USUAL_PAGE: u64 = 100;
 
-/// A page, or what is known without its rows.
+/// What comes of a request.
 pub(super) enum Piece {
-    /// Its rows, and what they were asked for by.
-    Rows(Arc<Read>, Box<Page<Box<RawValue>>>),
+    /// A page, and what it was asked for by.
+    Page(Arc<Read>, Box<Page<Box<RawValue>>>),
+    /// The rows of a page by its place, from 1, after which none is requested yet.
+    Rows(Arc<Read>, u64, Vec<Box<RawValue>>),
     /// How many rows there are.
     Count(u64),
 }
@@ -37,8 +40,8 @@ pub(super) enum Piece {
 pub(super) enum Reading {
     /// Rows, at most so many.
     Rows(Option<usize>),
-    /// The number of rows, which the first page tells; the rows, if it does not.
-    TrustedCount,
+    /// The number of rows alone, which a page tells.
+    Total,
 }
 
 /// The pages of all requests. Those of each one come in order; they do of all, if there is a limit.
@@ -72,35 +75,26 @@ async fn open(
     metrics: PageMetrics,
     is_whole: bool,
 ) -> Result<BoxStream<'static, Result<Piece>>> {
-    let rows = read.table.stream_json().await;
-    let rows = rows.map_err(|error| SqlError::of_vantage(&source.name, &error))?;
+    let refused = |error: VantageError| SqlError::of_vantage(&source.name, &error);
+    if reading == Reading::Total {
+        let total = read.table.get_count().await.map_err(refused)?;
+        let total = u64::try_from(total).unwrap_or_default();
+        if is_whole {
+            source.tell_total(&read.conditions, total);
+        }
+        return Ok(stream::once(async move { Ok(Piece::Count(total)) }).boxed());
+    }
+    let rows = read.table.stream_json().await.map_err(refused)?;
     let rows = rows.prefetch(usize::try_from(source.settings.prefetch).unwrap_or(usize::MAX));
+    let is_exact = matches!(reading, Reading::Rows(Some(limit)) if is_exact(&source, limit));
     let told = Told { source, read, metrics, is_whole };
-    Ok(match reading {
-        Reading::Rows(limit) if is_exact(&told.source, limit) => {
-            told.of(rows.mode(ReadMode::Sequential)).boxed()
-        }
-        Reading::Rows(_) => told.of(rows).boxed(),
-        Reading::TrustedCount => {
-            let mut pages = told.of(rows.mode(ReadMode::Sequential)).boxed();
-            let Some(first) = pages.next().await.transpose()? else {
-                return Ok(stream::empty().boxed());
-            };
-            match &first {
-                Piece::Rows(_, page) => match page.total() {
-                    Some(total) => stream::once(async move { Ok(Piece::Count(total)) }).boxed(),
-                    None => stream::once(async move { Ok(first) }).chain(pages).boxed(),
-                },
-                Piece::Count(_) => pages,
-            }
-        }
-    })
+    Ok(if is_exact { told.one_by_one(rows).boxed() } else { told.ahead(rows).boxed() })
 }
 
 /// Whether a limit is met by so few pages that none is requested too many.
-fn is_exact(source: &Source, limit: Option<usize>) -> bool {
+fn is_exact(source: &Source, limit: usize) -> bool {
     let size = source.page_size.unwrap_or(USUAL_PAGE).max(1);
-    limit.is_some_and(|limit| (limit as u64).div_ceil(size) <= EXACT_PAGES)
+    (limit as u64).div_ceil(size) <= EXACT_PAGES
 }
 
 /// What is told of each page of a request.
@@ -113,15 +107,37 @@ struct Told {
 }
 
 impl Told {
-    fn of(self, rows: PaginatedStream<Box<RawValue>>) -> impl Stream<Item = Result<Piece>> + Send {
+    /// The pages, which are read ahead.
+    fn ahead(
+        self,
+        rows: PaginatedStream<Box<RawValue>>,
+    ) -> impl Stream<Item = Result<Piece>> + Send {
         rows.pages().map(move |page| {
-            let failed = |source| SqlError::Page { table: self.source.name.clone(), source };
-            let page = page.map_err(failed)?;
+            let page = page.map_err(|error| self.failed(error))?;
             self.metrics.page(page.bytes().len());
             if let Some(total) = page.total().filter(|_| self.is_whole) {
                 self.source.tell_total(&self.read.conditions, total);
             }
-            Ok(Piece::Rows(Arc::clone(&self.read), Box::new(page)))
+            Ok(Piece::Page(Arc::clone(&self.read), Box::new(page)))
         })
+    }
+
+    /// The pages, each of which is requested when the rows of the one before it were taken.
+    fn one_by_one(
+        self,
+        rows: PaginatedStream<Box<RawValue>>,
+    ) -> impl Stream<Item = Result<Piece>> + Send {
+        let reading = (rows.mode(ReadMode::Sequential), self, 1);
+        stream::try_unfold(reading, |(mut rows, told, place)| async move {
+            let Some(page) = rows.next_page().await else { return Ok(None) };
+            let page = page.map_err(|error| told.failed(error))?;
+            told.metrics.page(page.iter().map(|row| row.get().len()).sum());
+            let piece = Piece::Rows(Arc::clone(&told.read), place, page);
+            Result::<_, DataFusionError>::Ok(Some((piece, (rows, told, place + 1))))
+        })
+    }
+
+    fn failed(&self, source: vantage_api_pool::Error) -> SqlError {
+        SqlError::Page { table: self.source.name.clone(), source }
     }
 }

@@ -9,9 +9,7 @@ use datafusion::{
     },
     error::Result,
 };
-use serde_json::value::RawValue;
 use vantage_api_ingest::rows::RowBatches;
-use vantage_api_pool::paging::Page;
 
 use super::pages::Piece;
 use crate::{
@@ -42,7 +40,16 @@ impl Rows {
     /// The rows of a page, in their order.
     pub(super) fn batches(&mut self, piece: Piece) -> Result<Vec<RecordBatch>> {
         match piece {
-            Piece::Rows(read, page) => self.rows(&read, &page),
+            Piece::Page(read, page) => {
+                let number = page.number();
+                let failed = |source| SqlError::Page { table: self.table.clone(), source };
+                let rows = page.texts().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+                self.rows(&read, number, &rows)
+            }
+            Piece::Rows(read, number, rows) => {
+                let rows: Vec<_> = rows.iter().map(|row| row.get()).collect();
+                self.rows(&read, number, &rows)
+            }
             Piece::Count(rows) => {
                 let whole = (0..rows / ROWS_OF_COUNT).map(|_| ROWS_OF_COUNT);
                 let sizes = whole.chain(Some(rows % ROWS_OF_COUNT).filter(|rest| *rest > 0));
@@ -51,17 +58,19 @@ impl Rows {
         }
     }
 
-    fn rows(&mut self, read: &Read, page: &Page<Box<RawValue>>) -> Result<Vec<RecordBatch>> {
-        let number = page.number();
-        let failed = |source| SqlError::Page { table: self.table.clone(), source };
-        let rows = page.texts().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    fn rows(
+        &mut self,
+        read: &Read,
+        number: u64,
+        rows: &[&str],
+    ) -> Result<Vec<RecordBatch>> {
         let of_row = |what: String| SqlError::Row { table: self.table.clone(), page: number, what };
         if self.columns.iter().all(|column| column.is_parameter) {
             let constants =
                 self.columns.iter().map(|column| self.constant(read, column, rows.len()));
             return Ok(vec![self.batch(constants.collect::<Result<_>>()?, rows.len())?]);
         }
-        let decoded = self.decoder.decode(&rows).map_err(of_row)?;
+        let decoded = self.decoder.decode(rows).map_err(of_row)?;
         let batches = decoded.into_iter().map(|batch| {
             let mut decoded = batch.columns().iter();
             let columns = self.columns.iter().map(|column| match column.is_parameter {

@@ -1,6 +1,5 @@
 //! Finds the columns of a table that declares none, from its first page.
 
-use futures::StreamExt;
 use vantage_api_ingest::{
     description::{ColumnDescription, TableDescription},
     rows::RowBatches,
@@ -24,17 +23,17 @@ pub(super) async fn columns_of(
         SqlError::table(name, format!("its columns are not declared, and no page tells: {error}"))
     })?;
     let of_page = |source| SqlError::Page { table: name.to_owned(), source };
-    let page = rows.mode(ReadMode::Sequential).pages().next().await.transpose();
-    let Some(page) = page.map_err(of_page)? else {
+    // No page is requested behind it.
+    let page = rows.mode(ReadMode::Sequential).next_page().await.transpose();
+    let Some(rows) = page.map_err(of_page)? else {
         let what = "its columns are not declared, and its first page has no rows that tell them";
         return Err(SqlError::table(name, what));
     };
-    let number = page.number();
-    let rows = page.texts().collect::<Result<Vec<_>, _>>().map_err(of_page)?;
+    let rows: Vec<_> = rows.iter().map(|row| row.get()).collect();
     let mut decoder = RowBatches::inferred();
     decoder.decode(&rows).map_err(|what| SqlError::Row {
         table: name.to_owned(),
-        page: number,
+        page: 1,
         what,
     })?;
     let mut inferred = table.clone();

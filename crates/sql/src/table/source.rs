@@ -16,7 +16,7 @@ use vantage_api_ingest::{
 };
 use vantage_api_pool::{
     PoolApi,
-    vantage::{ApiCondition, Filtering},
+    vantage::{ApiCondition, ApiTable, Filtering, Filters},
 };
 use vantage_table::{
     column::{core::Column, flags::ColumnFlag as Flag},
@@ -186,12 +186,19 @@ impl Source {
 }
 
 /// The settings of a table with which the conditions that the API takes are sent, and nothing is done
-/// on the rows: that is left to the query.
-pub(crate) fn readable(description: &TableDescription) -> vantage_api_pool::vantage::ApiTable {
+/// on the rows: that is left to the query. An API that may know no conditions, or is to be asked for
+/// none, takes those of parameters alone.
+pub(crate) fn readable(description: &TableDescription) -> ApiTable {
     let data = serde_json::to_value(&description.api).unwrap_or_default();
-    let is_asked = says_filters(&data) && data["filtering"] != "local";
-    let filtering = if is_asked { Filtering::Server } else { Filtering::Local };
-    description.settings().filtering(filtering)
+    let settings = description.settings().filtering(Filtering::Server);
+    if says_filters(&data) && data["filtering"] != "local" {
+        return settings;
+    }
+    let own = serde_json::from_value::<Option<Filters>>(data["filters"].clone());
+    let columns = description.columns.iter();
+    let parameters = columns.filter(|(_, column)| column.flags.contains(&ColumnFlag::RequestParam));
+    let filters = own.ok().flatten().unwrap_or_default();
+    settings.filters(filters.only(parameters.map(|(name, _)| name)))
 }
 
 /// Whether the settings of a table say anything of conditions. If not, the API may know none.

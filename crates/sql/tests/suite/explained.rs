@@ -14,7 +14,7 @@ async fn a_plan_shows_the_url_that_a_preview_shows_and_that_is_asked_for() {
     let session = world.session(Pages::Numbered, api, "");
     let sql = "SELECT id FROM items WHERE n > 5";
     let shown = plan(&session, sql).await;
-    let description = described(&world.items, &items_yaml(&Pages::Numbered.yaml(PAGE), api, ""));
+    let description = described(&world.items, &items_yaml(Pages::Numbered, api, ""));
     let pool = description.api.clone().builder().unwrap().build().unwrap();
     let mut table = description.table("items", &description.source(&pool)).unwrap();
     table.add_condition(ApiCondition::gt("n", 5));
@@ -31,7 +31,7 @@ async fn a_plan_shows_fields_and_no_secrets() {
     let world = World::new(Pages::Numbered);
     let yaml = "  - name: items
     columns: { id: int, t: text, api_key: { type: text, flags: [request_param] } }
-    api: { endpoint: \"items?code=canary\", envelope: { items: data } }
+    api: { endpoint: \"items?code=canary\", envelope: { items: data, total: total } }
     sql: { fields: fields }
 ";
     let session = vantage_api_sql::ApiSession::new().unwrap();

@@ -18,7 +18,7 @@ async fn an_external_table_has_the_options_of_a_description() {
     let sql = format!(
         "CREATE EXTERNAL TABLE t (id BIGINT NOT NULL, t VARCHAR, x DOUBLE) STORED AS API \
          LOCATION '{}/items?lang=en' OPTIONS ('paging.by' 'page', 'paging.size_param' 'per_page', \
-         'paging.size' '7', 'envelope.items' 'data', 'filters.style' 'suffixes', 'id' 'id', \
+         'paging.size' '7', 'envelope.items' 'data', 'envelope.total' 'total', 'filters.style' 'suffixes', 'id' 'id', \
          'sorting.style' 'prefixed', 'sorting.param' 'sort')",
         api.url()
     );
@@ -36,7 +36,7 @@ async fn an_external_table_has_the_options_of_a_description() {
 async fn an_external_table_without_columns_finds_them() {
     let (api, session) = api();
     let sql = format!(
-        "CREATE EXTERNAL TABLE t STORED AS API LOCATION '{}/items' OPTIONS ('envelope.items' 'data')",
+        "CREATE EXTERNAL TABLE t STORED AS API LOCATION '{}/items' OPTIONS ('envelope.items' 'data', 'envelope.total' 'total')",
         api.url()
     );
     rows(&session, &sql).await;
@@ -62,7 +62,8 @@ async fn an_external_table_that_is_none_is_refused_by_name() {
 #[tokio::test]
 async fn the_function_reads_a_url_wherever_a_table_may_be() {
     let (api, session) = api();
-    let call = format!("api('{}/items', 'envelope.items', 'data')", api.url());
+    let call =
+        format!("api('{}/items', 'envelope.items', 'data', 'envelope.total', 'total')", api.url());
     assert_eq!(rows(&session, &format!("SELECT count(*) FROM {call}")).await, ["20"]);
     let join = format!("SELECT count(*) FROM {call} a JOIN {call} b ON a.id = b.id WHERE a.n > 5");
     assert_eq!(rows(&session, &join).await.len(), 1);
@@ -79,7 +80,8 @@ async fn the_function_reads_a_url_wherever_a_table_may_be() {
 async fn rows_are_copied_into_files_of_every_kind() {
     let (api, session) = api();
     let folder = tempfile::tempdir().unwrap();
-    let call = format!("api('{}/items', 'envelope.items', 'data')", api.url());
+    let call =
+        format!("api('{}/items', 'envelope.items', 'data', 'envelope.total', 'total')", api.url());
     for kind in ["parquet", "csv", "json"] {
         let file = folder.path().join(format!("items.{kind}"));
         let file = file.display();

@@ -40,7 +40,7 @@ async fn rows_that_do_not_fit_are_errors_that_name_table_page_and_column() {
     api.put("keyless", missing);
     let table = |name: &str| {
         format!(
-            "  - name: {name}\n    id: id\n    columns: {{ id: int, n: int }}\n    api: {{ envelope: {{ items: data }} }}\n"
+            "  - name: {name}\n    id: id\n    columns: {{ id: int, n: int }}\n    api: {{ envelope: {{ items: data, total: total }} }}\n"
         )
     };
     let session = ApiSession::with_config(config()).unwrap();
@@ -57,8 +57,7 @@ async fn rows_that_do_not_fit_are_errors_that_name_table_page_and_column() {
 async fn a_table_that_is_not_there_is_an_error_that_names_it() {
     let world = World::new(Pages::Numbered);
     let session = ApiSession::with_config(config()).unwrap();
-    let yaml =
-        "  - name: absent\n    columns: { id: int }\n    api: { envelope: { items: data } }\n";
+    let yaml = "  - name: absent\n    columns: { id: int }\n    api: { envelope: { items: data, total: total } }\n";
     session.add("public", &described(&world.items, yaml)).unwrap();
     let error = try_rows(&session, "SELECT id FROM absent").await.unwrap_err().to_string();
     assert!(error.contains("`absent`") && error.contains("404"), "{error}");

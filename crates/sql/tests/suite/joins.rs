@@ -62,7 +62,7 @@ async fn keys_that_an_api_may_take_for_the_same_are_not_asked_for_one_by_one() {
     let yaml = "  - name: items
     id: id
     columns: { id: int, t: text }
-    api: { paging: { by: page, size_param: per_page, size: 7 }, envelope: { items: data }, filters: { style: equality } }
+    api: { paging: { by: page, size_param: per_page, size: 7 }, envelope: { items: data, total: total }, filters: { style: equality } }
 ";
     session.add("public", &described(&api, yaml)).unwrap();
     let sql = "SELECT items.id FROM (VALUES ('apple'), ('Apple')) k(t) JOIN items ON items.t = k.t";
@@ -88,10 +88,10 @@ async fn a_table_below_another_is_read_for_the_rows_that_it_is_joined_to() {
     let yaml = "  - name: countries
     id: code
     columns: { code: text, size: int }
-    api: { paging: { by: page }, envelope: { items: data } }
+    api: { paging: { by: page }, envelope: { items: data, total: total } }
   - name: cities
     columns: { name: text }
-    api: { endpoint: \"countries/{country}/cities\", paging: { by: page }, envelope: { items: data } }
+    api: { endpoint: \"countries/{country}/cities\", paging: { by: page }, envelope: { items: data, total: total } }
 ";
     let session = ApiSession::with_config(config()).unwrap();
     session.add("public", &described(&api, yaml)).unwrap();

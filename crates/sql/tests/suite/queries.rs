@@ -4,13 +4,13 @@ use fastrand::Rng;
 
 /// A query, and whether the order of its rows is said.
 #[derive(Clone, Debug)]
-pub struct Query {
-    pub sql: String,
-    pub is_ordered: bool,
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) is_ordered: bool,
 }
 
 /// So many queries over `items` and `groups`.
-pub fn made(count: usize, seed: u64) -> Vec<Query> {
+pub(crate) fn made(count: usize, seed: u64) -> Vec<Query> {
     let mut random = Rng::with_seed(seed);
     (0..count).map(|number| query(&mut random, number)).collect()
 }

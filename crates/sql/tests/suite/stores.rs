@@ -8,7 +8,7 @@ use crate::{
     world::{PAGE, config, items, rows, try_rows},
 };
 
-pub async fn check(sink: &str) {
+pub(crate) async fn check(sink: &str) {
     let api = Api::start(Pages::Numbered, PAGE);
     api.put("items", items(40));
     let yaml = format!(
@@ -17,7 +17,7 @@ tables:
   - name: items
     id: id
     columns: {{ id: int, n: int, x: float, t: text, b: bool, day: date, at: timestamp, unused: json }}
-    api: {{ paging: {{ by: page, size_param: per_page, size: 7 }}, envelope: {{ items: data }} }}
+    api: {{ paging: {{ by: page, size_param: per_page, size: 7 }}, envelope: {{ items: data, total: total }} }}
 jobs:
   copy:
     sink: {sink}

@@ -26,7 +26,7 @@ async fn a_table_of_a_program_is_queried_with_its_conditions() {
     let pool = AwwPool::builder(api.url()).build().unwrap();
     let table = ApiTable::new()
         .paging(Paging::page_number().page_size("per_page", PAGE as u64))
-        .envelope(Envelope::items_at("data"))
+        .envelope(Envelope::items_at("data").total_at("total"))
         .filters(Filters::suffixes())
         .filtering(Filtering::Mixed);
     let source = PoolApi::new(pool).table("items", table);

@@ -20,14 +20,14 @@ use vantage_api_sql::{ApiSession, datafusion};
 
 use crate::support::{Api, Pages};
 
-pub const ITEMS: usize = 53;
-pub const GROUPS: usize = 9;
-pub const PAGE: usize = 7;
+pub(crate) const ITEMS: usize = 53;
+pub(crate) const GROUPS: usize = 9;
+pub(crate) const PAGE: usize = 7;
 
 const WORDS: [&str; 8] = ["apple", "Apple", "banana", "cherry", "a_b", "É", "zoo", "apricot"];
 
 /// The rows of `items`, each of which has an `id`, and most a value in the other columns.
-pub fn items(rows: usize) -> Vec<Value> {
+pub(crate) fn items(rows: usize) -> Vec<Value> {
     let mut random = fastrand::Rng::with_seed(7);
     let rows = (1..=rows).map(|id| {
         let mut some = |value: Value| if random.usize(0..8) == 0 { Value::Null } else { value };
@@ -47,23 +47,23 @@ pub fn items(rows: usize) -> Vec<Value> {
     rows.collect()
 }
 
-pub fn groups() -> Vec<Value> {
+pub(crate) fn groups() -> Vec<Value> {
     let rows = (0..GROUPS).map(|id| json!({ "id": id, "name": WORDS[id % 8], "size": id * 10 }));
     rows.collect()
 }
 
 /// The APIs, `items` by the one and `groups` by the other.
-pub struct World {
-    pub items: Api,
-    pub groups: Api,
+pub(crate) struct World {
+    pub(crate) items: Api,
+    pub(crate) groups: Api,
 }
 
 impl World {
-    pub fn new(pages: Pages) -> Self {
+    pub(crate) fn new(pages: Pages) -> Self {
         Self::of(pages, ITEMS, PAGE)
     }
 
-    pub fn of(pages: Pages, rows: usize, size: usize) -> Self {
+    pub(crate) fn of(pages: Pages, rows: usize, size: usize) -> Self {
         let (one, other) = (Api::start(pages, size), Api::start(Pages::Numbered, size));
         one.put("items", items(rows));
         other.put("groups", groups());
@@ -71,16 +71,16 @@ impl World {
     }
 
     /// A session with both, whose tables have these settings besides.
-    pub fn session(&self, pages: Pages, api: &str, sql: &str) -> ApiSession {
+    pub(crate) fn session(&self, pages: Pages, api: &str, sql: &str) -> ApiSession {
         let session = ApiSession::with_config(config()).unwrap();
-        let paging = pages.yaml(PAGE);
-        session.add("public", &described(&self.items, &items_yaml(&paging, api, sql))).unwrap();
+        let items = items_yaml(pages, api, sql);
+        session.add("public", &described(&self.items, &items)).unwrap();
         let paging = Pages::Numbered.yaml(PAGE);
         let groups = format!(
             "  - name: groups
     id: id
     columns: {{ id: int, name: text, size: int }}
-    api: {{ paging: {paging}, envelope: {{ items: data }}, {api} }}
+    api: {{ paging: {paging}, envelope: {{ items: data, total: total }}, {api} }}
     sql: {{ {sql} }}
 "
         );
@@ -90,29 +90,31 @@ impl World {
 }
 
 /// Few partitions, so that plans are the same on every machine.
-pub fn config() -> SessionConfig {
+pub(crate) fn config() -> SessionConfig {
     SessionConfig::new().with_target_partitions(3)
 }
 
-pub fn items_yaml(paging: &str, api: &str, sql: &str) -> String {
+pub(crate) fn items_yaml(pages: Pages, api: &str, sql: &str) -> String {
+    let paging = pages.yaml(PAGE);
+    let total = if pages.tell_totals() { ", total: total" } else { "" };
     format!(
         "  - name: items
     id: id
     columns: {{ id: int, n: int, x: float, t: text, b: bool, day: date, at: timestamp, grp: int }}
-    api: {{ paging: {paging}, envelope: {{ items: data }}, {api} }}
+    api: {{ paging: {paging}, envelope: {{ items: data{total} }}, {api} }}
     sql: {{ {sql} }}
 "
     )
 }
 
 /// The description of an API with tables.
-pub fn described(api: &Api, tables: &str) -> Description {
+pub(crate) fn described(api: &Api, tables: &str) -> Description {
     let yaml = format!("api: {{ base_url: \"{}\" }}\ntables:\n{tables}", api.url());
     Description::from_yaml(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
 }
 
 /// The same rows in memory, decoded by nobody.
-pub fn local(rows: usize) -> SessionContext {
+pub(crate) fn local(rows: usize) -> SessionContext {
     let context = SessionContext::new_with_config(config());
     let all = items(rows);
     let ints = |key: &str| -> ArrayRef {
@@ -170,7 +172,7 @@ fn put(context: &SessionContext, name: &str, batch: RecordBatch) {
 }
 
 /// The rows of batches as texts, in their order.
-pub fn shown(batches: &[RecordBatch]) -> Vec<String> {
+pub(crate) fn shown(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::default().with_null("-");
     let mut rows = Vec::new();
     for batch in batches {
@@ -188,19 +190,22 @@ pub fn shown(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 /// The rows of a query.
-pub async fn rows(session: &ApiSession, sql: &str) -> Vec<String> {
+pub(crate) async fn rows(session: &ApiSession, sql: &str) -> Vec<String> {
     match try_rows(session, sql).await {
         Ok(rows) => rows,
         Err(error) => panic!("{sql}: {error}"),
     }
 }
 
-pub async fn try_rows(session: &ApiSession, sql: &str) -> datafusion::error::Result<Vec<String>> {
+pub(crate) async fn try_rows(
+    session: &ApiSession,
+    sql: &str,
+) -> datafusion::error::Result<Vec<String>> {
     Ok(shown(&session.sql(sql).await?.collect().await?))
 }
 
 /// The text of a plan.
-pub async fn plan(session: &ApiSession, sql: &str) -> String {
+pub(crate) async fn plan(session: &ApiSession, sql: &str) -> String {
     let rows = rows(session, &format!("EXPLAIN {sql}")).await;
     rows.into_iter().filter(|row| row.starts_with("physical_plan")).collect()
 }

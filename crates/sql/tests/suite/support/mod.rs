@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 /// How the API pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pages {
+pub(crate) enum Pages {
     /// `page` and `per_page`, with a total.
     Numbered,
     /// The same without a total.
@@ -32,7 +32,7 @@ pub enum Pages {
 }
 
 impl Pages {
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Numbered,
         Self::Unnumbered,
         Self::Offset,
@@ -42,8 +42,13 @@ impl Pages {
         Self::None,
     ];
 
+    /// Whether pages tell how many rows there are.
+    pub(crate) fn tell_totals(self) -> bool {
+        matches!(self, Self::Numbered | Self::Offset)
+    }
+
     /// The settings of a table that is paged like this.
-    pub fn yaml(self, size: usize) -> String {
+    pub(crate) fn yaml(self, size: usize) -> String {
         match self {
             Self::Numbered | Self::Unnumbered => {
                 format!("{{ by: page, size_param: per_page, size: {size} }}")
@@ -63,7 +68,7 @@ impl Pages {
 
 /// A running API. Its threads end with the process.
 #[derive(Clone)]
-pub struct Api {
+pub(crate) struct Api {
     address: SocketAddr,
     state: Arc<State>,
 }
@@ -85,12 +90,12 @@ struct State {
 }
 
 impl Api {
-    pub fn start(pages: Pages, size: usize) -> Self {
+    pub(crate) fn start(pages: Pages, size: usize) -> Self {
         Self::with(pages, size, false)
     }
 
     /// An API that takes texts for equal that differ in case.
-    pub fn ignoring_case(pages: Pages, size: usize) -> Self {
+    pub(crate) fn ignoring_case(pages: Pages, size: usize) -> Self {
         Self::with(pages, size, true)
     }
 
@@ -120,40 +125,40 @@ impl Api {
         Self { address, state }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    pub fn put(&self, table: &str, rows: Vec<Value>) {
+    pub(crate) fn put(&self, table: &str, rows: Vec<Value>) {
         self.state.tables.lock().unwrap().insert(table.to_owned(), rows);
     }
 
-    pub fn rows(&self, table: &str) -> Vec<Value> {
+    pub(crate) fn rows(&self, table: &str) -> Vec<Value> {
         self.state.tables.lock().unwrap().get(table).cloned().unwrap_or_default()
     }
 
     /// What was asked since this was last called, in order: methods and targets.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.state.log.lock().unwrap())
     }
 
     /// From now on page `number`, from 1, of a table fails so often.
-    pub fn fail(&self, table: &str, number: usize, times: usize) {
+    pub(crate) fn fail(&self, table: &str, number: usize, times: usize) {
         self.state.faults.lock().unwrap().insert((table.to_owned(), number), times);
     }
 
     /// Requests of a table are not answered until it is released.
-    pub fn hold(&self, table: &str) {
+    pub(crate) fn hold(&self, table: &str) {
         self.state.held.lock().unwrap().push(table.to_owned());
     }
 
-    pub fn release(&self, table: &str) {
+    pub(crate) fn release(&self, table: &str) {
         self.state.held.lock().unwrap().retain(|held| held != table);
         self.state.released.notify_all();
     }
 
     /// Waits until some requests are open, or none.
-    pub async fn wait_until_open(&self, some: bool) {
+    pub(crate) async fn wait_until_open(&self, some: bool) {
         let state = Arc::clone(&self.state);
         let waiting = tokio::task::spawn_blocking(move || {
             let open = state.open.lock().unwrap();
