@@ -43,6 +43,7 @@ pub mod jobs;
 mod plan;
 pub mod report;
 mod row;
+pub mod rows;
 mod run;
 mod rust_type;
 pub mod schedule;

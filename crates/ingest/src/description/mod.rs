@@ -92,6 +92,7 @@ mod job;
 mod moment;
 mod reader;
 mod sink;
+mod sql;
 mod stream;
 mod table;
 #[cfg(test)]
@@ -106,6 +107,7 @@ pub use moment::MomentFormat;
 pub(crate) use moment::{day_of, moment_of};
 pub use reader::Reader;
 pub use sink::SinkDescription;
+pub use sql::{Collation, Nulls, SqlSettings};
 pub use stream::{
     CommitEvery, ForEach, Incremental, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows,
     WriteMode,

@@ -16,7 +16,7 @@ use vantage_table::{
 };
 use vantage_types::EmptyEntity;
 
-use super::{column_type, forms};
+use super::{column_type, forms, sql::SqlSettings};
 use crate::schema::ColumnType;
 
 /// A table of the API.
@@ -29,6 +29,7 @@ use crate::schema::ColumnType;
 /// | `references` | its [relations](ReferenceDescription) to other tables, by name |
 /// | `contained` | the [records](ContainedDescription) in a column, by the name of the relation |
 /// | `api` | how the API has it: an [`ApiTable`] as data |
+/// | `sql` | what queries in SQL may count on: [`SqlSettings`] |
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -50,6 +51,9 @@ pub struct TableDescription {
     /// How the API has it, without the paths of columns: see [`settings`](Self::settings).
     #[serde(default)]
     pub api: ApiTable,
+    /// What queries in SQL may count on.
+    #[serde(default)]
+    pub sql: SqlSettings,
 }
 
 impl TableDescription {
@@ -63,6 +67,7 @@ impl TableDescription {
             references: IndexMap::new(),
             contained: IndexMap::new(),
             api: ApiTable::new(),
+            sql: SqlSettings::default(),
         }
     }
 
@@ -94,7 +99,8 @@ impl TableDescription {
 
     /// The columns whose values name a row, by the flag or the name of a column where `id` does
     /// not say so.
-    pub(super) fn key(&self) -> Vec<String> {
+    #[must_use]
+    pub fn key(&self) -> Vec<String> {
         if !self.id.is_empty() {
             return self.id.clone();
         }

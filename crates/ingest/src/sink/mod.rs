@@ -17,12 +17,15 @@ pub(crate) mod latest;
 mod postgres;
 mod sql;
 mod sqlite;
+mod stored;
 mod vantage;
 
 pub use files::{FileFormat, Files};
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
+pub use stored::{Stored, TakeRows};
 pub use vantage::VantageTable;
+pub(crate) use vantage::rows_of;
 
 /// The sink of a description.
 pub(crate) fn of(sink: &SinkDescription, target: Target) -> Box<dyn Sink> {

@@ -8,6 +8,7 @@ mod error;
 mod objects;
 mod refuses;
 mod state;
+mod stored;
 mod table;
 mod tls;
 mod types;
@@ -18,7 +19,7 @@ use secrecy::SecretString;
 
 use self::connection::{Connection, Limits};
 use super::{
-    Child, Commit, Sink, SinkError, Target,
+    Child, Commit, Sink, SinkError, TakeRows, Target,
     sql::names::{Naming, OWN},
 };
 use crate::{schema::Schema, state::StreamState};
@@ -90,6 +91,13 @@ impl Postgres {
     /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     pub fn new(url: SecretString, target: Target) -> Self {
         Self { url, target, limits: Limits::default(), open: None }
+    }
+
+    /// Hands over the rows of the table with these columns, for as long as a commit may take.
+    pub(super) fn read(&self, columns: &Schema, take: TakeRows<'_>) -> Result<(), SinkError> {
+        let mut connection = Connection::open(&self.url, self.limits)?;
+        let table = &self.target.stream;
+        connection.run(async |client, names| stored::read(client, names, table, columns, take).await)
     }
 
     /// How long a commit may take, 5 minutes if not said: after that it is given up, and tried again

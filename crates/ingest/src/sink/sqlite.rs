@@ -7,6 +7,7 @@ mod error;
 mod objects;
 mod rows;
 mod state;
+mod stored;
 mod table;
 mod types;
 
@@ -15,10 +16,10 @@ use std::{fmt, path::PathBuf};
 use rusqlite::Connection;
 
 use super::{
-    Commit, Sink, SinkError, Target,
+    Commit, Sink, SinkError, TakeRows, Target,
     sql::names::{Naming, OWN},
 };
-use crate::state::StreamState;
+use crate::{schema::Schema, state::StreamState};
 
 /// SQLite takes longer names; a thousand bytes are beyond any that is meant.
 const NAMING: Naming = Naming {
@@ -58,6 +59,14 @@ impl Sqlite {
     /// The table of `target` in the file at `path`.
     pub fn new(path: impl Into<PathBuf>, target: Target) -> Self {
         Self { path: path.into(), target, open: None }
+    }
+
+    /// Hands over the rows of the table with these columns; none if there is no file.
+    pub(super) fn read(&self, columns: &Schema, take: TakeRows<'_>) -> Result<(), SinkError> {
+        match connection::open_existing(&self.path)? {
+            Some(connection) => stored::read(&connection, &self.target.stream, columns, take),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod records;
 
+pub(crate) use records::rows_of;
+
 use std::{
     error::Error as _,
     ffi::OsStr,

@@ -320,6 +320,11 @@ impl Manifest {
         parts.map(|part| (&*part.file, part.promoted(self.next).file))
     }
 
+    /// The files of the stream's table.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// All files in the folder of a table.
     pub(super) fn files(&self, table: &str) -> impl Iterator<Item = &Part> {
         let (parts, pending) = self.lists(table);

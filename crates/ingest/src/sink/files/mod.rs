@@ -115,6 +115,13 @@ impl Files {
         self.place.store(&names::folder(&self.target.stream)?)
     }
 
+    /// The files with the rows of the table as of the last commit, by their paths below the place.
+    pub(super) fn files(&self) -> Result<Vec<String>, SinkError> {
+        let folder = names::folder(&self.target.stream)?;
+        let files = open::files(&mut *self.store()?, &self.target)?;
+        Ok(files.into_iter().map(|file| format!("{folder}/{file}")).collect())
+    }
+
     /// How hard Parquet is compressed, from 1 to 22. Default: 3.
     #[must_use]
     pub fn zstd_level(mut self, level: i32) -> Self {

@@ -22,6 +22,13 @@ pub(super) fn state(store: &mut dyn Store, target: &Target) -> Result<StreamStat
     Ok(read(store, target)?.map(|manifest| manifest.state).unwrap_or_default())
 }
 
+/// The files of the table as of the last commit. Nothing is changed.
+pub(super) fn files(store: &mut dyn Store, target: &Target) -> Result<Vec<String>, SinkError> {
+    let manifest = read(store, target)?;
+    let parts = manifest.iter().flat_map(Manifest::parts);
+    Ok(parts.map(|part| part.file.clone()).collect())
+}
+
 /// Forgets the state, and drops the files if they are to be.
 pub(super) fn reset(
     mut store: Box<dyn Store>,

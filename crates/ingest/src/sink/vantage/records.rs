@@ -23,6 +23,23 @@ pub(super) fn records_of(
     schema: &Schema,
     id: &str,
 ) -> Result<IndexMap<String, Record<Value>>, SinkError> {
+    let mut records = IndexMap::with_capacity(batch.num_rows());
+    for record in rows_of(batch, schema)? {
+        let own = record.get(id).and_then(id_of);
+        let own = own.ok_or_else(|| SinkError::lasting(format!("a row has no id in `{id}`")))?;
+        records.insert(own, record);
+    }
+    Ok(records)
+}
+
+/// The rows of a batch, each with all columns of `schema`.
+///
+/// # Errors
+/// A lasting one, if the columns cannot hold the rows.
+pub(crate) fn rows_of(
+    batch: &RecordBatch,
+    schema: &Schema,
+) -> Result<Vec<Record<Value>>, SinkError> {
     let cells = Cells::of_batch(batch, schema)?;
     let columns: Vec<_> = schema
         .columns
@@ -32,9 +49,8 @@ pub(super) fn records_of(
             (column, place.and_then(|place| cells.get(place)))
         })
         .collect();
-    let mut records = IndexMap::with_capacity(batch.num_rows());
     let mut scratch = String::new();
-    for row in 0..batch.num_rows() {
+    let mut record_of = |row: usize| {
         let mut record = Record::with_capacity(columns.len());
         for (column, cells) in &columns {
             let value = match cells {
@@ -43,11 +59,9 @@ pub(super) fn records_of(
             };
             record.insert(column.name.clone(), value);
         }
-        let own = record.get(id).and_then(id_of);
-        let own = own.ok_or_else(|| SinkError::lasting(format!("a row has no id in `{id}`")))?;
-        records.insert(own, record);
-    }
-    Ok(records)
+        record
+    };
+    Ok((0..batch.num_rows()).map(&mut record_of).collect())
 }
 
 fn value_of(cell: Cell<'_>, kind: ColumnType) -> Value {

@@ -1,0 +1,49 @@
+//! Reads the rows of a table back.
+
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use serde_json::value::RawValue;
+use tokio_postgres::{Client, types::ToSql};
+
+use super::{connection::Names, error::failed};
+use crate::{
+    schema::Schema,
+    sink::{
+        SinkError,
+        sql::names::list,
+        stored::{ROWS_AT_ONCE, TakeRows},
+    },
+};
+
+/// Hands over the rows of a table with these columns.
+///
+/// # Errors
+/// That of the database.
+pub(super) async fn read(
+    client: &mut Client,
+    names: &Names,
+    table: &str,
+    columns: &Schema,
+    take: TakeRows<'_>,
+) -> Result<(), SinkError> {
+    let failed = || failed(format!("table `{table}` in PostgreSQL"));
+    let selected = list(columns.columns.iter().map(|column| column.name.as_str()));
+    let of_table = names.of(table);
+    let sql = format!("SELECT row_to_json(r)::text FROM (SELECT {selected} FROM {of_table}) r");
+    let found = client.query_raw(&sql, Vec::<&(dyn ToSql + Sync)>::new()).await;
+    let mut found = pin!(found.map_err(failed())?);
+    let mut rows = Vec::with_capacity(ROWS_AT_ONCE);
+    while let Some(row) = found.try_next().await.map_err(failed())? {
+        let text: String = row.try_get(0).map_err(failed())?;
+        let row = RawValue::from_string(text);
+        rows.push(row.map_err(|error| SinkError::lasting("a row in PostgreSQL").because(error))?);
+        if rows.len() == ROWS_AT_ONCE && !take(std::mem::take(&mut rows)) {
+            return Ok(());
+        }
+    }
+    if !rows.is_empty() {
+        take(rows);
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! A session of queries over APIs and the stores of their jobs.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use datafusion::{
+    catalog::{SchemaProvider, information_schema::InformationSchemaProvider},
+    error::{DataFusionError, Result},
+    execution::SessionStateBuilder,
+    prelude::{DataFrame, SessionConfig, SessionContext},
+};
+use futures::future::join_all;
+use vantage_api_ingest::description::Description;
+
+use crate::{
+    catalog::ApiSchemaProvider,
+    error::SqlError,
+    external::{ApiFunction, ApiTableFactory},
+    functions::{FUNCTION, calls_in},
+    known::{Apis, KnownCatalogs},
+    pools::Pools,
+    stores::StoreSchemaProvider,
+};
+
+/// The catalog of a session.
+const CATALOG: &str = "apipool";
+/// The schema in which a session finds what has no schema before its name.
+const DEFAULT: &str = "public";
+/// How much an operator reads ahead of rows that an API has ordered.
+const READ_AHEAD: usize = 4 << 20;
+/// The most keys of a join that tables are told.
+const MOST_KEYS: usize = 10_000;
+
+/// A session of queries: a [`SessionContext`] with the tables of APIs, and with
+/// `CREATE EXTERNAL TABLE … STORED AS API`, the table function `api` and `information_schema`.
+///
+/// Cheap to clone; clones share everything.
+///
+/// ```no_run
+/// use vantage_api_sql::ApiSession;
+///
+/// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+/// let session = ApiSession::open("world.yaml")?;
+/// let richest = "SELECT name FROM countries WHERE gdp > 1000 ORDER BY gdp DESC LIMIT 5";
+/// session.sql(richest).await?.show().await?;
+/// session.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ApiSession {
+    context: SessionContext,
+    pools: Arc<Pools>,
+    apis: Arc<Apis>,
+    function: Arc<ApiFunction>,
+}
+
+impl ApiSession {
+    /// A session without APIs. Its catalog is `apipool`, its default schema `public`.
+    ///
+    /// # Errors
+    /// None that depends on the machine or the caller.
+    pub fn new() -> Result<Self> {
+        Self::with_config(SessionConfig::new())
+    }
+
+    /// The same with other settings of DataFusion. The catalog stays `apipool`.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_config(config: SessionConfig) -> Result<Self> {
+        let mut config = config
+            .with_default_catalog_and_schema(CATALOG, DEFAULT)
+            .with_create_default_catalog_and_schema(true)
+            // It has one of its own, which asks no API.
+            .with_information_schema(false);
+        config.options_mut().execution.sort_pushdown_buffer_capacity = READ_AHEAD;
+        // Tables say themselves how many keys they are asked for.
+        config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = MOST_KEYS;
+        let (pools, apis) = (Arc::new(Pools::default()), Arc::new(Apis::default()));
+        let factory = ApiTableFactory::new(Arc::clone(&pools));
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .with_table_factory("API".to_owned(), Arc::new(factory))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        let function = Arc::new(ApiFunction::new(Arc::clone(&pools)));
+        context.register_udtf(FUNCTION, Arc::clone(&function) as _);
+        let session = Self { context, pools, apis, function };
+        let known = KnownCatalogs {
+            catalogs: Arc::clone(session.context.state().catalog_list()),
+            catalog: CATALOG.to_owned(),
+            apis: Arc::clone(&session.apis),
+        };
+        let information = InformationSchemaProvider::new(Arc::new(known));
+        session.register_schema("information_schema", Arc::new(information))?;
+        Ok(session)
+    }
+
+    /// A session with the API of a description in a file, whose tables need no schema before their
+    /// names: see [`add`](Self::add).
+    ///
+    /// # Errors
+    /// If there is no such description, or no pool can be made of it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let description = Description::from_file(path).map_err(SqlError::from)?;
+        let session = Self::new()?;
+        session.add(DEFAULT, &description)?;
+        Ok(session)
+    }
+
+    /// Adds the tables of a description as the schema `name`, and the stores of its jobs: what a job
+    /// has written is a schema with the name of the job, with a table for each of its streams. Jobs
+    /// that write CSV or NDJSON have none.
+    ///
+    /// # Errors
+    /// If no pool can be made of it, or two schemas would have one name.
+    pub fn add(&self, name: &str, description: &Description) -> Result<()> {
+        let pool = self.pools.get(name, format!("schema {name}"), description)?;
+        let stores = StoreSchemaProvider::of(description);
+        for taken in stores.iter().map(|(job, _)| job.as_str()).chain([name]) {
+            let is_other_job = taken != name || stores.iter().any(|(job, _)| job == name);
+            let is_there = taken != DEFAULT && self.has_schema(taken);
+            if is_there || (taken == name && is_other_job) {
+                let what = format!("there would be two schemas `{taken}`");
+                return Err(DataFusionError::Configuration(what));
+            }
+        }
+        let api = Arc::new(ApiSchemaProvider::new(description, &pool));
+        self.register_schema(name, Arc::clone(&api) as _)?;
+        self.apis.add(name, api);
+        for (job, store) in stores {
+            self.register_schema(&job, Arc::new(store))?;
+        }
+        Ok(())
+    }
+
+    /// Plans a query or runs a statement. The table function `api` finds its columns here, for which
+    /// it may read a page.
+    ///
+    /// # Errors
+    /// Those of DataFusion; those of tables of APIs are [`SqlError`]s within them.
+    pub async fn sql(&self, sql: &str) -> Result<DataFrame> {
+        let state = self.context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let statement = state.sql_to_statement(sql, &dialect)?;
+        for call in calls_in(&statement) {
+            self.function.open(call).await?;
+        }
+        let plan = state.statement_to_plan(statement).await?;
+        self.context.execute_logical_plan(plan).await
+    }
+
+    /// The context, to register more tables and functions.
+    #[must_use]
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Ends the pools of all APIs: calls under way may take this long.
+    pub async fn shutdown(&self, drain: Duration) {
+        let pools = self.pools.all();
+        join_all(pools.iter().map(|pool| pool.shutdown(drain))).await;
+    }
+
+    fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<()> {
+        let catalog = self.context.catalog(CATALOG).ok_or_else(|| {
+            DataFusionError::Internal(format!("the session has no catalog `{CATALOG}`"))
+        })?;
+        catalog.register_schema(name, schema).map(|_| ())
+    }
+
+    fn has_schema(&self, name: &str) -> bool {
+        let catalog = self.context.catalog(CATALOG);
+        catalog.is_some_and(|catalog| catalog.schema(name).is_some())
+    }
+}
+
+impl fmt::Debug for ApiSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiSession").field("apis", &self.apis).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,265 @@
+//! A table as queries see it: its columns, what its settings say of conditions and orders, and the
+//! table of Vantage that is read.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ciborium::Value;
+use serde_json::Value as Json;
+use vantage_api_ingest::{
+    description::{ColumnFlag, SqlSettings, TableDescription},
+    rows::type_of_rust,
+    schema::ColumnType,
+};
+use vantage_api_pool::{
+    PoolApi,
+    vantage::{ApiCondition, Filtering},
+};
+use vantage_table::{
+    column::{core::Column, flags::ColumnFlag as Flag},
+    sorting::OrderBy,
+    table::Table,
+    traits::column_like::ColumnLike,
+};
+use vantage_types::{EmptyEntity, Entity};
+
+use super::{Columns, SourceColumn, Totals};
+
+/// Whether rows that are asked for by a condition are checked once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// The API applies the conditions that it takes.
+    Exact,
+    /// It may ignore them.
+    Checked,
+}
+
+/// A table of an API.
+pub(crate) struct Source {
+    /// The name in messages.
+    pub(crate) name: String,
+    table: Table<PoolApi, EmptyEntity>,
+    pub(crate) columns: Columns,
+    pub(crate) settings: SqlSettings,
+    pub(crate) trust: Trust,
+    /// The placeholders of its path that no condition of its own fills.
+    pub(crate) placeholders: Vec<String>,
+    /// How many rows a page has, if that is set.
+    pub(crate) page_size: Option<u64>,
+    totals: Mutex<Totals>,
+}
+
+impl Source {
+    /// A table of a description, with `columns`. `api` has the settings of [`readable`].
+    pub(crate) fn described(
+        description: &TableDescription,
+        columns: &TableDescription,
+        api: &PoolApi,
+    ) -> Self {
+        let data = serde_json::to_value(&description.api).unwrap_or_default();
+        let placeholders = placeholders(path_of(description, &data));
+        let key = description.key();
+        let mut all: Vec<SourceColumn> = columns
+            .columns
+            .iter()
+            .map(|(name, column)| {
+                let has = |flag: ColumnFlag| column.flags.contains(&flag);
+                SourceColumn {
+                    name: name.clone(),
+                    kind: column.kind,
+                    path: api.path_of(&description.name, name),
+                    is_nullable: !has(ColumnFlag::Mandatory)
+                        && !key.contains(name)
+                        && !placeholders.contains(name),
+                    is_parameter: has(ColumnFlag::RequestParam) || placeholders.contains(name),
+                }
+            })
+            .collect();
+        add_placeholders(&mut all, &placeholders);
+        let mut table = columns.table(api);
+        for name in &placeholders {
+            if !columns.columns.contains_key(name) {
+                let column = Column::from_column(Column::<String>::new(name));
+                table.add_column::<Value>(column.with_flag(Flag::RequestParam));
+            }
+        }
+        Self {
+            name: description.name.clone(),
+            table,
+            columns: Columns::new(all),
+            settings: description.sql.clone(),
+            trust: trust_of(&data),
+            placeholders,
+            page_size: data["paging"]["size"].as_u64(),
+            totals: Mutex::default(),
+        }
+    }
+
+    /// A table of a program, whose columns say by their Rust types what rows have.
+    pub(crate) fn typed<E: Entity<Value>>(table: Table<PoolApi, E>, settings: SqlSettings) -> Self {
+        let name = table.table_name().to_owned();
+        let id = table.id_field().map(|column| column.name().to_owned());
+        let placeholders = placeholders(&name);
+        let mut all: Vec<SourceColumn> = table
+            .columns()
+            .iter()
+            .map(|(column, declared)| {
+                let has = |flag| declared.flags().contains(&flag);
+                SourceColumn {
+                    name: column.clone(),
+                    kind: type_of_rust(declared.get_type()).unwrap_or(ColumnType::Text),
+                    path: table.data_source().path_of(&name, column),
+                    is_nullable: !has(Flag::Mandatory)
+                        && id.as_ref() != Some(column)
+                        && !placeholders.contains(column),
+                    is_parameter: has(Flag::RequestParam) || placeholders.contains(column),
+                }
+            })
+            .collect();
+        add_placeholders(&mut all, &placeholders);
+        Self {
+            name,
+            table: table.into_entity(),
+            columns: Columns::new(all),
+            settings,
+            trust: Trust::Exact,
+            placeholders,
+            page_size: None,
+            totals: Mutex::default(),
+        }
+    }
+
+    /// The table with these conditions, orders and parameters beside its own.
+    pub(crate) fn narrowed(
+        &self,
+        conditions: &[ApiCondition],
+        orders: &[(String, bool)],
+        query: Option<&str>,
+    ) -> Table<PoolApi, EmptyEntity> {
+        let mut table = self.table.clone();
+        if let Some(query) = query {
+            let name = table.table_name();
+            let joint = if name.contains('?') { '&' } else { '?' };
+            let name = format!("{name}{joint}{query}");
+            table.set_table_name(name);
+        }
+        conditions.iter().for_each(|condition| table.add_condition(condition.clone()));
+        for (column, is_descending) in orders {
+            let column = ApiCondition::column(column);
+            table.add_order(match is_descending {
+                true => OrderBy::descending(column),
+                false => OrderBy::ascending(column),
+            });
+        }
+        table
+    }
+
+    /// The pool that is asked.
+    pub(crate) fn pool(&self) -> &vantage_api_pool::AwwPool {
+        self.table.data_source().pool()
+    }
+
+    /// The last total of the set of these conditions that a page told, and whether it counts as the
+    /// number of rows.
+    pub(crate) fn total_of(&self, conditions: &[ApiCondition]) -> Option<(u64, bool)> {
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.of(&name_of(conditions), self.trusted(), Instant::now())
+    }
+
+    /// Remembers a total of the set of these conditions.
+    pub(crate) fn tell_total(&self, conditions: &[ApiCondition], total: u64) {
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.tell(&name_of(conditions), total, Instant::now());
+    }
+
+    /// Forgets the totals: rows were written.
+    pub(crate) fn forget_totals(&self) {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).forget();
+    }
+
+    fn trusted(&self) -> Option<Duration> {
+        self.settings.trust_total
+    }
+}
+
+/// The settings of a table with which the conditions that the API takes are sent, and nothing is done
+/// on the rows: that is left to the query.
+pub(crate) fn readable(description: &TableDescription) -> vantage_api_pool::vantage::ApiTable {
+    let data = serde_json::to_value(&description.api).unwrap_or_default();
+    let is_asked = says_filters(&data) && data["filtering"] != "local";
+    let filtering = if is_asked { Filtering::Server } else { Filtering::Local };
+    description.settings().filtering(filtering)
+}
+
+/// Whether the settings of a table say anything of conditions. If not, the API may know none.
+fn says_filters(data: &Json) -> bool {
+    // Forms that are code are no data, and said all the same.
+    data.is_null() || !data["filters"].is_null() || !data["filtering"].is_null()
+}
+
+fn trust_of(data: &Json) -> Trust {
+    if data["filtering"] == "checked" { Trust::Checked } else { Trust::Exact }
+}
+
+fn path_of<'a>(description: &'a TableDescription, data: &'a Json) -> &'a str {
+    data["endpoint"].as_str().unwrap_or(&description.name)
+}
+
+fn placeholders(path: &str) -> Vec<String> {
+    let names = path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    let mut found: Vec<String> = Vec::new();
+    for name in names {
+        if !found.iter().any(|known| known == name) {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
+/// Placeholders that are no columns are columns of text.
+fn add_placeholders(columns: &mut Vec<SourceColumn>, placeholders: &[String]) {
+    for name in placeholders {
+        if !columns.iter().any(|column| column.name == *name) {
+            columns.push(SourceColumn {
+                name: name.clone(),
+                kind: ColumnType::Text,
+                path: Vec::new(),
+                is_nullable: false,
+                is_parameter: true,
+            });
+        }
+    }
+}
+
+/// Conditions as the name of their set.
+fn name_of(conditions: &[ApiCondition]) -> String {
+    let mut texts: Vec<String> = conditions.iter().map(ToString::to_string).collect();
+    texts.sort();
+    texts.join(" AND ")
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_placeholders_of_a_path_are_found_once_each() {
+        assert_eq!(placeholders("a/{b}/c/{d}?e={b}"), ["b", "d"]);
+        assert_eq!(placeholders("a/b"), [""; 0]);
+    }
+
+    #[test]
+    fn conditions_name_the_same_set_in_any_order() {
+        let (a, b) = (ApiCondition::eq("a", 1), ApiCondition::gt("b", 2));
+        assert_eq!(name_of(&[a.clone(), b.clone()]), name_of(&[b, a]));
+    }
+}
