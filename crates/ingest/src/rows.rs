@@ -137,3 +137,55 @@ pub fn records(batch: &RecordBatch, schema: &Schema) -> Result<Vec<Record<Value>
 pub fn type_of_rust(type_name: &str) -> Option<ColumnType> {
     rust_type::kind_of(type_name)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Array, cast::AsArray, types::Int64Type};
+
+    use super::*;
+
+    fn rows(json: &str) -> Vec<Box<RawValue>> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn only_the_columns_are_decoded_whatever_else_rows_have() {
+        let mut decoder = RowBatches::of([RowColumn::new("n", ColumnType::Int)]);
+        let page = r#"[{"n": 1, "x": 1}, {"y": {}, "n": 2}, {"x": "text"}]"#;
+        for _ in 0..2 {
+            let batches = decoder.decode(&rows(page)).unwrap();
+            let numbers: Vec<Option<i64>> = batches
+                .iter()
+                .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().iter())
+                .collect();
+            assert_eq!(numbers, [Some(1), Some(2), None]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_is_named() {
+        let mut decoder = RowBatches::of([RowColumn::new("n", ColumnType::Int)]);
+        let refused = decoder.decode(&rows(r#"[{"n": 1}, {"n": "one"}]"#)).unwrap_err();
+        assert_eq!(refused, "row 2: `n` holds no int");
+        let refused = decoder.decode(&rows(r#"[{"n": 1}, 7]"#)).unwrap_err();
+        assert!(refused.starts_with("row 2: "), "{refused}");
+    }
+
+    #[test]
+    fn a_column_without_a_place_is_null() {
+        let nowhere = RowColumn::new("n", ColumnType::Int).at([""; 0]);
+        let mut decoder = RowBatches::of([nowhere, RowColumn::new("m", ColumnType::Int)]);
+        let batches = decoder.decode(&rows(r#"[{"n": 1, "m": 2}]"#)).unwrap();
+        assert_eq!((batches[0].num_columns(), batches[0].column(0).null_count()), (2, 1));
+    }
+
+    #[test]
+    fn columns_are_inferred_from_rows() {
+        let mut decoder = RowBatches::inferred();
+        decoder.decode(&rows(r#"[{"a": 1, "b": null}, {"a": 0.5, "c": [1]}]"#)).unwrap();
+        let columns = decoder.schema().columns.iter();
+        let columns: Vec<_> = columns.map(|column| (&*column.name, column.kind)).collect();
+        let expected = [("a", ColumnType::Float), ("b", ColumnType::Text), ("c", ColumnType::Json)];
+        assert_eq!(columns, expected);
+    }
+}

@@ -97,7 +97,11 @@ impl SchemaProvider for ApiSchemaProvider {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        Ok(self.table_exist(name).then_some(TableType::Base))
+        if self.tables.contains_key(name) {
+            return Ok(Some(TableType::Base));
+        }
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(made.get(name).map(|table| table.table_type()))
     }
 
     fn register_table(

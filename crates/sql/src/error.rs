@@ -37,7 +37,8 @@ pub enum SqlError {
         /// Why not.
         what: String,
     },
-    /// Some rows were written before this one failed; they stay.
+    /// A row was not written. Those before it were, and stay; some behind it may have been, as
+    /// several are written at a time.
     #[error("table `{table}`: after {written} rows one was not written: {what}")]
     Write {
         /// The table.
@@ -77,7 +78,7 @@ impl SqlError {
         Self::table(table, error.to_string())
     }
 
-    pub(crate) fn store(store: impl Into<String>, what: impl ToString) -> Self {
+    pub(crate) fn store(store: impl Into<String>, what: &impl ToString) -> Self {
         Self::Store { store: store.into(), what: what.to_string() }
     }
 }

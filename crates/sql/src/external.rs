@@ -132,8 +132,11 @@ impl TableFunctionImpl for ApiFunction {
     }
 }
 
-/// A URL, and options by their keys.
-fn parts_of(arguments: &[String]) -> Result<(&str, Vec<(String, String)>), SqlError> {
+/// Settings by their keys.
+type Options = Vec<(String, String)>;
+
+/// A URL, and options.
+fn parts_of(arguments: &[String]) -> Result<(&str, Options), SqlError> {
     match arguments {
         [url, options @ ..] if options.len() % 2 == 0 => {
             let pairs = options.chunks_exact(2).filter_map(|pair| match pair {
@@ -150,7 +153,7 @@ async fn table_of(
     pools: &Pools,
     name: &str,
     url: &str,
-    options: Vec<(String, String)>,
+    options: Options,
     columns: &[Declared],
 ) -> Result<ApiTableProvider, SqlError> {
     let description = description_of(name, url, options.clone(), columns)?;

@@ -24,6 +24,10 @@ impl Apis {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), api);
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     fn get(&self, name: &str) -> Option<Arc<ApiSchemaProvider>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }

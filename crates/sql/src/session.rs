@@ -117,13 +117,16 @@ impl ApiSession {
     pub fn add(&self, name: &str, description: &Description) -> Result<()> {
         let pool = self.pools.get(name, format!("schema {name}"), description)?;
         let stores = StoreSchemaProvider::of(description);
-        for taken in stores.iter().map(|(job, _)| job.as_str()).chain([name]) {
-            let is_other_job = taken != name || stores.iter().any(|(job, _)| job == name);
-            let is_there = taken != DEFAULT && self.has_schema(taken);
-            if is_there || (taken == name && is_other_job) {
-                let what = format!("there would be two schemas `{taken}`");
-                return Err(DataFusionError::Configuration(what));
+        let mut names: Vec<&str> = vec![name];
+        for (job, _) in &stores {
+            let is_taken = names.contains(&job.as_str());
+            names.push(job);
+            if is_taken {
+                return Err(twice(job));
             }
+        }
+        if let Some(taken) = names.iter().find(|name| self.has_schema(name)) {
+            return Err(twice(taken));
         }
         let api = Arc::new(ApiSchemaProvider::new(description, &pool));
         self.register_schema(name, Arc::clone(&api) as _)?;
@@ -169,10 +172,17 @@ impl ApiSession {
         catalog.register_schema(name, schema).map(|_| ())
     }
 
+    /// Whether there is a schema of this name that is in use.
     fn has_schema(&self, name: &str) -> bool {
-        let catalog = self.context.catalog(CATALOG);
-        catalog.is_some_and(|catalog| catalog.schema(name).is_some())
+        let schema = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema(name));
+        let is_empty = || schema.as_ref().is_some_and(|schema| schema.table_names().is_empty());
+        // The default is there from the start.
+        schema.is_some() && (name != DEFAULT || self.apis.has(name) || !is_empty())
     }
+}
+
+fn twice(schema: &str) -> DataFusionError {
+    DataFusionError::Configuration(format!("there would be two schemas `{schema}`"))
 }
 
 impl fmt::Debug for ApiSession {

@@ -76,13 +76,13 @@ impl SchemaProvider for StoreSchemaProvider {
             _ => None,
         };
         let what = format!("the table `{name}` of {}", self.sink.kind());
-        let failed = |error| SqlError::store(what.clone(), error);
+        let failed = |error| SqlError::store(what.clone(), &error);
         let opening = SpawnedTask::spawn_blocking(move || {
             let schema = stored.schema()?;
             let files = place.map(|place| Ok((stored.files()?, place))).transpose()?;
             Ok::<_, vantage_api_ingest::sink::SinkError>((stored, schema, files))
         });
-        let opened = opening.join().await.map_err(|error| SqlError::store(what.clone(), error))?;
+        let opened = opening.join().await.map_err(|error| SqlError::store(what.clone(), &error))?;
         let (stored, schema, files) = opened.map_err(failed)?;
         Ok(Some(match files {
             None => Arc::new(StoreTable { stored, what, schema: schema.arrow(), columns: schema }),
@@ -113,11 +113,11 @@ fn folder_of(place: &str, table: &str) -> Result<PathBuf, SqlError> {
         Some(path) => path,
         None if place.contains("://") => {
             let why = "files in object stores are queried where they are, not by this session";
-            return Err(SqlError::store(what(), why));
+            return Err(SqlError::store(what(), &why));
         }
         None => place,
     };
-    absolute(path).map_err(|error| SqlError::store(what(), error))
+    absolute(path).map_err(|error| SqlError::store(what(), &error))
 }
 
 fn parquet(place: &Path, files: &[String], schema: SchemaRef) -> Result<ListingTable> {
@@ -209,7 +209,7 @@ impl PartitionStream for StoreRows {
                     && found.into_iter().all(|batch| batches.blocking_send(Ok(batch)).is_ok())
             };
             let read = stored.rows(&columns, &mut take);
-            read.map_err(|error| SqlError::store(&what, error))?;
+            read.map_err(|error| SqlError::store(&what, &error))?;
             failure.map_or(Ok(()), Err)
         });
         rows.build()
@@ -227,7 +227,7 @@ fn batches_of(
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         return Ok(vec![RecordBatch::try_new_with_options(Arc::clone(schema), vec![], &options)?]);
     }
-    let decoded = decoder.decode(rows).map_err(|error| SqlError::store(what, error))?;
+    let decoded = decoder.decode(rows).map_err(|error| SqlError::store(what, &error))?;
     let batches = decoded.into_iter();
     let batches = batches.map(|batch| batch.with_schema(Arc::clone(schema)));
     Ok(batches.collect::<Result<_, _>>()?)

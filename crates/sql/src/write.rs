@@ -26,19 +26,22 @@ const WRITES_AT_ONCE: usize = 8;
 #[derive(Debug)]
 pub(crate) struct ApiSink {
     source: Arc<Source>,
+    /// Its columns, any of which the API may fill: rows need not have an id.
+    schema: SchemaRef,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl ApiSink {
     pub(crate) fn new(source: Arc<Source>) -> Self {
-        Self { source, metrics: ExecutionPlanMetricsSet::new() }
+        let schema = source.columns.rows().arrow();
+        Self { source, schema, metrics: ExecutionPlanMetricsSet::new() }
     }
 }
 
 #[async_trait]
 impl DataSink for ApiSink {
     fn schema(&self) -> &SchemaRef {
-        &self.source.columns.schema
+        &self.schema
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

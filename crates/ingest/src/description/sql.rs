@@ -80,3 +80,51 @@ impl Nulls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::description::Reader;
+
+    fn read(sql: &str) -> Result<SqlSettings, String> {
+        let yaml = format!("api: {{ base_url: http://h }}\ntables: [{{ name: t, sql: {sql} }}]");
+        let read = Reader::new().environment([("N", "7")]).read_yaml(&yaml);
+        read.map(|mut read| read.tables.remove(0).sql).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_is_as_by_default_and_what_means_nothing_is_named() {
+        assert_eq!(read("{}"), Ok(SqlSettings::default()));
+        let all = "{ trust_total: 1m, fields: f, max_keys: 7, prefetch: 3, collation: binary, \
+                   nulls: highest }";
+        let expected = SqlSettings {
+            trust_total: Some(Duration::from_secs(60)),
+            fields: Some("f".into()),
+            max_keys: 7,
+            prefetch: 3,
+            collation: Some(Collation::Binary),
+            nulls: Some(Nulls::Highest),
+        };
+        assert_eq!(read(all), Ok(expected));
+        assert_eq!(read("{ max_keys: \"${N}\" }").map(|sql| sql.max_keys), Ok(7));
+        for (wrong, named) in [
+            ("{ trust: 1m }", "trust"),
+            ("{ trust_total: 0 }", "above zero"),
+            ("{ prefetch: 0 }", "above zero"),
+            ("{ collation: german }", "german"),
+            ("{ nulls: middle }", "middle"),
+        ] {
+            let refused = read(wrong).unwrap_err();
+            assert!(refused.contains(named), "{wrong}: {refused}");
+        }
+    }
+
+    #[test]
+    fn nulls_that_are_values_turn_round_with_the_order() {
+        let first = |nulls: Nulls| [false, true].map(|descends| nulls.are_first(descends));
+        assert_eq!(first(Nulls::First), [true, true]);
+        assert_eq!(first(Nulls::Last), [false, false]);
+        assert_eq!(first(Nulls::Lowest), [true, false]);
+        assert_eq!(first(Nulls::Highest), [false, true]);
+    }
+}

@@ -107,3 +107,65 @@ fn distinct(mut keys: Keys) -> Keys {
     keys.values.retain(|value| known.insert(value.clone()));
     keys
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::{
+        arrow::datatypes::{DataType, Field, Schema},
+        physical_expr::expressions::{binary, case, col, in_list, is_null, lit},
+    };
+
+    use super::*;
+
+    fn schema() -> Schema {
+        let field = |name| Field::new(name, DataType::Int64, true);
+        Schema::new(vec![field("a"), field("b")])
+    }
+
+    fn within(column: &str, values: &[i64]) -> Arc<dyn PhysicalExpr> {
+        let list = values.iter().map(|value| lit(*value)).collect();
+        in_list(col(column, &schema()).unwrap(), list, &false, &schema()).unwrap()
+    }
+
+    fn joined(
+        one: Arc<dyn PhysicalExpr>,
+        operator: Operator,
+        other: Arc<dyn PhysicalExpr>,
+    ) -> Arc<dyn PhysicalExpr> {
+        binary(one, operator, other, &schema()).unwrap()
+    }
+
+    fn found(filter: &Arc<dyn PhysicalExpr>) -> Option<(usize, Vec<i64>)> {
+        let Keys { column, values } = keys_of(filter, 4)?;
+        let values = values.into_iter().map(|value| match value {
+            ScalarValue::Int64(Some(value)) => value,
+            other => panic!("{other}"),
+        });
+        Some((column, values.collect()))
+    }
+
+    #[test]
+    fn keys_are_those_that_every_way_through_a_filter_lists() {
+        let least = joined(col("a", &schema()).unwrap(), Operator::GtEq, lit(1_i64));
+        let some = || within("b", &[1, 2]);
+        let bounded = joined(Arc::clone(&least), Operator::And, some());
+        assert_eq!(found(&bounded), Some((1, vec![1, 2])));
+        let either = joined(some(), Operator::Or, within("b", &[2, 3]));
+        assert_eq!(found(&either), Some((1, vec![1, 2, 3])));
+        let parts = vec![(lit(0_u64), some()), (lit(1_u64), lit(false)), (lit(2_u64), bounded)];
+        let partition = Some(lit(0_u64));
+        let routed = case(partition.clone(), parts.clone(), Some(lit(false))).unwrap();
+        assert_eq!(found(&routed), Some((1, vec![1, 2])));
+        let open = case(partition, parts, Some(lit(true))).unwrap();
+        assert_eq!(found(&open), None);
+        let or_null = joined(some(), Operator::Or, is_null(col("b", &schema()).unwrap()).unwrap());
+        assert_eq!(found(&or_null), None);
+        let of_two = joined(some(), Operator::Or, within("a", &[1, 2]));
+        assert_eq!(found(&of_two), None);
+        assert_eq!(found(&within("a", &[1, 2, 3, 4, 5])), None);
+        assert_eq!(found(&least), None);
+        let dynamic = DynamicFilterPhysicalExpr::new(vec![], lit(true));
+        let filter: Arc<dyn PhysicalExpr> = Arc::new(dynamic);
+        assert_eq!(found(&filter), None);
+    }
+}

@@ -48,9 +48,9 @@ impl Read {
 }
 
 impl Source {
-    /// What each filter is asked for by, if it is: those that the API takes together. Behind it,
-    /// whether the rows need not be checked.
-    pub(crate) fn taken(&self, filters: &[&Expr]) -> Vec<Option<(ApiCondition, bool)>> {
+    /// The condition of each filter that the API takes, together with those of the filters before, and
+    /// whether its rows need not be checked.
+    pub(crate) fn taken(&self, filters: &[&Expr]) -> Vec<Option<Wanted>> {
         let mut taken: Vec<ApiCondition> = Vec::new();
         let mut each = Vec::with_capacity(filters.len());
         for filter in filters {
@@ -61,8 +61,8 @@ impl Source {
                     taken.pop();
                     return None;
                 }
-                let is_parameter = self.is_of_parameter(&condition);
-                Some((condition, is_parameter || is_exact && self.trust == Trust::Exact))
+                let is_trusted = self.trust == Trust::Exact || self.is_of_parameter(&condition);
+                Some(Wanted { condition, is_exact: is_exact && is_trusted })
             }));
         }
         each

@@ -22,7 +22,7 @@ pub(super) fn look_up(
 ) -> Option<Vec<Read>> {
     let most = source.settings.max_keys;
     filters.iter().filter_map(|filter| keys_of(filter, most)).find_map(|keys| {
-        let (column, values) = values_of(columns, keys)?;
+        let (column, values) = values_of(columns, &keys)?;
         let reads = in_lists(source, request, column, &values)
             .or_else(|| one_by_one(source, request, column, &values))?;
         (reads.len() <= most && !is_worse(source, request, reads.len())).then_some(reads)
@@ -30,7 +30,10 @@ pub(super) fn look_up(
 }
 
 /// The column and the values that the API is asked for.
-fn values_of(columns: &[SourceColumn], keys: Keys) -> Option<(&SourceColumn, Vec<Value>)> {
+fn values_of<'c>(
+    columns: &'c [SourceColumn],
+    keys: &Keys,
+) -> Option<(&'c SourceColumn, Vec<Value>)> {
     let column = columns.get(keys.column)?;
     let values = keys.values.iter().map(|key| condition_value(key, column.kind));
     Some((column, values.collect::<Option<_>>()?))

@@ -23,7 +23,7 @@ use vantage_table::table::Table;
 use vantage_types::Entity;
 
 use super::{Source, infer};
-use crate::{error::SqlError, pushdown::Request, scan::ApiScanExec, write::ApiSink};
+use crate::{error::SqlError, pushdown::{Request, Wanted}, scan::ApiScanExec, write::ApiSink};
 
 /// A table of an API, for [`SessionContext::register_table`](datafusion::prelude::SessionContext::register_table).
 ///
@@ -89,44 +89,22 @@ impl ApiTableProvider {
         Self { source: Arc::new(Source::described(table, table, api)) }
     }
 
-    /// Refuses a filter of a parameter that says what is asked for, if that is not asked for by any
-    /// value.
-    fn check_parameters(
-        &self,
-        filters: &[&Expr],
-        taken: &[Option<(vantage_api_pool::vantage::ApiCondition, bool)>],
-    ) -> Result<()> {
-        match self.misused(filters, taken).first() {
-            None => Ok(()),
-            Some((_, name)) => Err(SqlError::table(
-                &self.source.name,
-                format!(
-                    "`{name}` is a parameter of requests: compare it with values by `=` or `IN`"
-                ),
-            )
-            .into()),
-        }
-    }
-
-    /// The filters of parameters that are not asked for, with the column of each.
-    fn misused(
-        &self,
-        filters: &[&Expr],
-        taken: &[Option<(vantage_api_pool::vantage::ApiCondition, bool)>],
-    ) -> Vec<(usize, String)> {
-        let asked: Vec<&str> =
-            taken.iter().flatten().filter_map(|(condition, _)| condition.field()).collect();
+    /// The filters of parameters of requests that are asked for by no value: rows do not have them.
+    /// Each with its column.
+    fn misused(&self, filters: &[&Expr], taken: &[Option<Wanted>]) -> Vec<(usize, String)> {
+        let asked = taken.iter().flatten().filter_map(|wanted| wanted.condition.field());
+        let asked: Vec<&str> = asked.collect();
         let is_unasked = |name: &str| {
             let column = self.source.columns.get(name);
             column.is_some_and(|column| column.is_parameter && column.is_nullable)
                 && !asked.contains(&name)
         };
-        let open =
-            filters.iter().enumerate().filter(|(at, _)| taken.get(*at).is_none_or(Option::is_none));
-        open.filter_map(|(at, filter)| {
-            let columns = filter.column_refs();
-            let name = columns.into_iter().find(|column| is_unasked(&column.name))?;
-            Some((at, name.name.clone()))
+        let each = filters.iter().zip(taken).enumerate();
+        let open = each.filter(|(_, (_, taken))| taken.is_none());
+        open.filter_map(|(at, (filter, _))| {
+            let mut columns = filter.column_refs().into_iter();
+            let column = columns.find(|column| is_unasked(&column.name))?;
+            Some((at, column.name.clone()))
         })
         .collect()
     }
@@ -146,8 +124,8 @@ impl TableProvider for ApiTableProvider {
         let taken = self.source.taken(filters);
         let misused = self.misused(filters, &taken);
         let each = taken.iter().enumerate().map(|(at, taken)| match taken {
-            Some((_, true)) => PushDown::Exact,
-            Some((_, false)) => PushDown::Inexact,
+            Some(wanted) if wanted.is_exact => PushDown::Exact,
+            Some(_) => PushDown::Inexact,
             // The scan refuses it.
             None if misused.iter().any(|(misused, _)| *misused == at) => PushDown::Exact,
             None => PushDown::Unsupported,
@@ -178,8 +156,13 @@ impl TableProvider for ApiTableProvider {
         };
         let filters: Vec<&Expr> = filters.iter().collect();
         let taken = source.taken(&filters);
-        self.check_parameters(&filters, &taken)?;
-        let is_exact = taken.iter().all(|taken| matches!(taken, Some((_, true))));
+        if let Some((_, name)) = self.misused(&filters, &taken).first() {
+            let what = format!(
+                "`{name}` is a parameter of requests: compare it with values by `=` or `IN`"
+            );
+            return Err(SqlError::table(&source.name, what).into());
+        }
+        let is_exact = taken.iter().all(|taken| taken.as_ref().is_some_and(|taken| taken.is_exact));
         let open = filters.iter().zip(&taken).filter(|(_, taken)| taken.is_none());
         let open: Vec<Expr> = open.map(|(filter, _)| Expr::clone(filter)).collect();
         let mut columns = wanted.clone();
@@ -192,7 +175,7 @@ impl TableProvider for ApiTableProvider {
         let needed = columns.iter().filter_map(|at| source.columns.all.get(*at));
         let request = Request {
             fields: source.fields_of(needed),
-            conditions: taken.into_iter().flatten().map(|(condition, _)| condition).collect(),
+            conditions: taken.into_iter().flatten().map(|taken| taken.condition).collect(),
             orders: Vec::new(),
         };
         if source.is_empty(&request.conditions) {

@@ -23,8 +23,9 @@ const UNDECLARED: &str = "  - name: items\n    api: { envelope: { items: data } 
 #[tokio::test]
 async fn a_thousand_tables_are_listed_without_a_request() {
     let api = api();
-    let table = |number: usize| {
-        let columns = if number % 2 == 0 { "    columns: { id: int, t: text }\n" } else { "" };
+    let table = |number: u32| {
+        let columns =
+            if number.is_multiple_of(2) { "    columns: { id: int, t: text }\n" } else { "" };
         format!("  - name: endpoint_{number}\n{columns}    api: {{ endpoint: items }}\n")
     };
     let session = session(&api, &(0..1000).map(table).collect::<String>());

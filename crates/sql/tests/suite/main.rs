@@ -1,5 +1,7 @@
 //! SQL over APIs: what is asked for, and whether the rows are those of the same query over local rows.
 
+#![cfg(test)]
+
 mod cancelled;
 mod catalogs;
 mod equal;

@@ -1,5 +1,7 @@
 //! What an API is asked for, request by request.
 
+use vantage_api_sql::datafusion::arrow::array::RecordBatch;
+
 use crate::{
     support::Pages,
     world::{ITEMS, PAGE, World, plan, rows},
@@ -184,7 +186,7 @@ async fn a_query_that_runs_twice_reads_twice() {
     let query = session.sql("SELECT id FROM items").await.unwrap();
     for _ in 0..2 {
         let batches = query.clone().collect().await.unwrap();
-        let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(rows, ITEMS);
     }
     assert_eq!(world.items.asked().len(), 2 * pages(ITEMS));

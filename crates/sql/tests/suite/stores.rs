@@ -8,7 +8,7 @@ use crate::{
     world::{PAGE, config, items, rows, try_rows},
 };
 
-async fn check(sink: &str) {
+pub async fn check(sink: &str) {
     let api = Api::start(Pages::Numbered, PAGE);
     api.put("items", items(40));
     let yaml = format!(

@@ -34,8 +34,10 @@ async fn rows_of_a_query_are_inserted_one_by_one() {
     let stored = api.rows("notes");
     assert_eq!(stored[1], json!({ "id": 2, "name": "second", "size": 0.5 }));
     assert_eq!(stored[2], json!({ "id": 3, "name": "third" }));
+    rows(&session, "INSERT INTO notes (name) VALUES ('numbered by the API')").await;
+    assert_eq!(api.rows("notes")[3], json!({ "id": 4, "name": "numbered by the API" }));
     // The total that was told is that of before.
-    assert_eq!(rows(&session, "SELECT count(*) FROM notes").await, ["3"]);
+    assert_eq!(rows(&session, "SELECT count(*) FROM notes").await, ["4"]);
 }
 
 #[tokio::test]
