@@ -32,6 +32,14 @@ pub(crate) enum Command {
     Status(File),
     /// Forgets where a job, or one of its streams, stands: the next run begins anew.
     Reset(Reset),
+    /// Runs SQL over the tables of the API, and what jobs have written.
+    ///
+    /// Several statements are separated by `;`, and the first that fails is the last that is run.
+    /// Without any they are read from the standard input; on a terminal there is a prompt, in which
+    /// `\?` tells what else it takes. Tables of the API are known by their names, and what a job has
+    /// written as JOB.STREAM.
+    #[cfg(feature = "sql")]
+    Sql(Sql),
 }
 
 /// A description, and the values of its variables.
@@ -79,7 +87,7 @@ pub(crate) struct Read {
     pub(crate) format: Format,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Table,
     Json,
@@ -118,6 +126,28 @@ pub(crate) struct Reset {
     /// Deletes the tables in the sink as well.
     #[arg(long)]
     pub(crate) drop: bool,
+}
+
+#[cfg(feature = "sql")]
+#[derive(Args)]
+pub(crate) struct Sql {
+    #[command(flatten)]
+    pub(crate) file: File,
+    /// The statements.
+    #[arg(conflicts_with = "query_file")]
+    pub(crate) query: Option<String>,
+    /// A file with the statements.
+    #[arg(long = "file", value_name = "FILE.sql")]
+    pub(crate) query_file: Option<PathBuf>,
+    /// How rows are printed.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+    /// Tells how long each statement took.
+    #[arg(long)]
+    pub(crate) timing: bool,
+    /// The most rows that a query gives.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_rows: Option<usize>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -112,14 +112,19 @@ impl From<Error> for Failure {
 
 impl From<vantage_api_pool::Error> for Failure {
     fn from(error: vantage_api_pool::Error) -> Self {
-        let advice = match error.kind() {
-            ErrorKind::Unauthorized | ErrorKind::Token => "see whether `auth` is right",
-            ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Proxy | ErrorKind::Tls => {
-                "see whether `base_url` is right, and can be reached from here"
-            }
-            _ => return Self::run(error),
-        };
-        Self::run(error).advising(advice)
+        let advice = advice_on(&error).map(str::to_owned);
+        Self::run(error).with_advice(advice)
+    }
+}
+
+/// What to do about an error of the pool, if that is known.
+pub(crate) fn advice_on(error: &vantage_api_pool::Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Unauthorized | ErrorKind::Token => Some("see whether `auth` is right"),
+        ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Proxy | ErrorKind::Tls => {
+            Some("see whether `base_url` is right, and can be reached from here")
+        }
+        _ => None,
     }
 }
 

@@ -20,6 +20,12 @@ impl Interrupts {
         Self { interrupt: of(SignalKind::interrupt()), terminate: of(SignalKind::terminate()) }
     }
 
+    /// Those of Ctrl-C alone.
+    #[cfg(feature = "sql")]
+    pub(crate) fn of_keyboard() -> Self {
+        Self { interrupt: signal(SignalKind::interrupt()).ok(), terminate: None }
+    }
+
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             () = next_of(&mut self.interrupt) => {}
@@ -42,6 +48,11 @@ async fn next_of(signals: &mut Option<Signal>) {
 impl Interrupts {
     pub(crate) fn new() -> Self {
         Self {}
+    }
+
+    #[cfg(feature = "sql")]
+    pub(crate) fn of_keyboard() -> Self {
+        Self::new()
     }
 
     pub(crate) async fn next(&mut self) {

@@ -9,6 +9,8 @@ mod html;
 mod interrupts;
 mod output;
 mod pace;
+#[cfg(feature = "sql")]
+mod sql;
 mod terminal;
 mod watch;
 
@@ -33,6 +35,8 @@ async fn main() -> ExitCode {
         Command::Run(run) => commands::run::run(&run).await,
         Command::Status(status) => commands::status::run(&status).await,
         Command::Reset(reset) => commands::reset::run(&reset).await,
+        #[cfg(feature = "sql")]
+        Command::Sql(sql) => commands::sql::run(&sql).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

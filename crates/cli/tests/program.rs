@@ -289,6 +289,24 @@ jobs:
     assert!(notes.ends_with("no stream `row`\n  -> there is `rows`\n"), "{notes}");
 }
 
+#[cfg(not(feature = "sql"))]
+#[test]
+fn a_build_without_sql_says_so_where_a_stream_is_a_query() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("large.sql"), "SELECT 1").unwrap();
+    let yaml = "api: { base_url: http://localhost:1 }
+jobs: { copy: { sink: { sqlite: copy.db }, streams: [{ sql: large.sql }] } }
+";
+    for command in ["check", "run"] {
+        let mut program = apipool(folder.path(), yaml);
+        let (code, text, notes) = printed(&program.args([command, "world.yaml"]).output().unwrap());
+        assert_eq!((code, text.as_str()), (Some(2), ""), "{notes}");
+        let said =
+            "the stream `large` is a query, large.sql, and this build has no SQL\n  -> build";
+        assert!(notes.contains(said), "{notes}");
+    }
+}
+
 #[test]
 fn a_preview_shows_what_the_file_says_and_no_variable() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use vantage_core::VantageError;
 
-use crate::{description::DescriptionError, sink::SinkError};
+use crate::{description::DescriptionError, query::QueryError, sink::SinkError};
 
 /// Why a job, or a stream of it, cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum Error {
     /// The table cannot be read like this.
     #[error("{0}")]
     Table(VantageError),
+    /// A query gives no rows, or no more.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// The rows do not fit the table, which is not to change, or not what must hold for them.
     #[error("{0}")]
     Schema(String),
@@ -58,6 +61,7 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Api(error) => error.is_retryable(),
+            Self::Query(error) => error.may_pass(),
             Self::Sink(error) => !error.is_lasting(),
             _ => false,
         }

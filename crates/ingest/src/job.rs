@@ -12,7 +12,7 @@ use vantage_api_pool::AwwPool;
 use crate::{
     description::{Description, OnError},
     error::Error,
-    plan::Stream,
+    plan::{Reads, Stream},
     report::{Outcome, Report, StreamReport},
     run::{Begun, Control, Ended, OnCommit, Warnings, Writer},
     state::{Counts, StreamState},
@@ -228,7 +228,9 @@ impl Job {
                     return Ok(self.ended_unheard(stream, begun, state));
                 }
                 let now = state.counts();
-                if mem::replace(&mut committed, now) != now {
+                // A query begins anew each time.
+                let goes_on = matches!(stream.reads, Reads::Table(_));
+                if mem::replace(&mut committed, now) != now && goes_on {
                     restarts = 0;
                 }
             }
@@ -251,15 +253,20 @@ impl Job {
         begun: &mut Option<Begun>,
         warnings: &Warnings,
     ) -> Result<Ended, Error> {
-        let (sink, rules) = (stream.sink(), stream.plan.write.clone());
+        let (sink, rules) = (stream.sink(), stream.write().clone());
         let (writer, state) = Writer::open(sink, rules, *begun, self.on_commit(stream)).await?;
         let own = *begun.insert(writer.begun);
         if state.is_finished {
             let state = writer.finish(false, None).await?;
             return Ok(self.ended_unheard(stream, own, state));
         }
-        let (units, control) = (stream.units(&state), self.control.subscribe());
-        stream.plan.run(writer, &state, units, control, warnings).await
+        let control = self.control.subscribe();
+        match &stream.reads {
+            Reads::Table(plan) => {
+                plan.run(writer, &state, stream.units(&state), control, warnings).await
+            }
+            Reads::Query(plan) => plan.run(writer, &state, control).await,
+        }
     }
 
     /// Tells of each commit whoever listens.

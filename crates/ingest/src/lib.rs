@@ -41,6 +41,7 @@ mod error;
 mod job;
 pub mod jobs;
 mod plan;
+pub mod query;
 pub mod report;
 mod row;
 pub mod rows;

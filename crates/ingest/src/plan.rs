@@ -1,5 +1,5 @@
-//! What a stream comes down to, be it one of a description or of a program: the table it reads, the
-//! units of a run, the rules of its rows and the sink it writes.
+//! What a stream comes down to, be it one of a description or of a program: the table or the query it
+//! reads, the units of a run, the rules of its rows and the sink it writes.
 
 mod outcome;
 mod rules;
@@ -14,12 +14,12 @@ use vantage_types::EmptyEntity;
 
 use crate::{
     description::{
-        CommitEvery, Description, JobDescription, Nested, Reconcile, SinkDescription,
-        StreamDescription, WriteMode,
+        CommitEvery, Description, JobDescription, Nested, QueryFile, Reconcile, SchemaPolicy,
+        SinkDescription, StreamDescription, WriteMode,
     },
     error::Error,
     row::ColumnPlan,
-    run::{CommitAt, Since, StreamPlan, TimeWindows, Unit, WriteRules},
+    run::{CommitAt, QueryPlan, Since, StreamPlan, TimeWindows, Unit, WriteRules},
     sink::{self, Sink, SinkError, Target},
     state::StreamState,
 };
@@ -32,7 +32,7 @@ const UNITS_AT_ONCE: usize = 4;
 /// A stream of a job.
 pub(crate) struct Stream {
     pub(crate) name: String,
-    pub(crate) plan: StreamPlan,
+    pub(crate) reads: Reads,
     since: Option<Since>,
     windows: Option<TimeWindows>,
     parents: Option<Parents>,
@@ -41,7 +41,13 @@ pub(crate) struct Stream {
     reconcile: Reconcile,
 }
 
-/// What a stream reads.
+/// What a stream reads, and how.
+pub(crate) enum Reads {
+    Table(StreamPlan),
+    Query(QueryPlan),
+}
+
+/// The rows of a table that a stream reads.
 pub(crate) struct Rows {
     /// The table, with the stream's conditions.
     pub(crate) table: Table<PoolApi, EmptyEntity>,
@@ -84,6 +90,9 @@ impl Stream {
         stream: &StreamDescription,
         source: &PoolApi,
     ) -> Result<Self, Error> {
+        if let Some(query) = &stream.sql {
+            return Ok(Self::of_query(description, job, sink, stream, query));
+        }
         let named = |name: &str| {
             description.table_named(name).ok_or_else(|| Error::NoTable(name.to_owned()))
         };
@@ -99,9 +108,44 @@ impl Stream {
         if let Some(each) = &stream.for_each {
             let parent = named(&each.table)?;
             let bind = each.bind.iter().map(|(to, from)| (to.clone(), path_of(parent, from)));
-            made.parents = Some(Parents { table: parent.table(source), bind: bind.collect() });
+            made.parents = Some(Parents {
+                table: parent.table(source),
+                bind: bind.collect(),
+                prefetch: prefetch_of(stream),
+            });
         }
         Ok(made)
+    }
+
+    /// A stream of the rows of a query.
+    fn of_query(
+        description: &Description,
+        job: &str,
+        sink: &SinkDescription,
+        stream: &StreamDescription,
+        query: &QueryFile,
+    ) -> Self {
+        let destination = Destination::Described(sink.clone());
+        let target = target_of(job, stream, stream.id.clone());
+        let mut write = write_rules_of(stream, &target, destination.is_files());
+        write.begins_anew = true;
+        let is_at_once = stream.write == WriteMode::Append;
+        let at_once = is_at_once.then_some(write.commit.bytes);
+        if is_at_once {
+            let (rows, bytes) = (usize::MAX, usize::MAX);
+            write.commit = CommitAt { rows, bytes, age: Duration::MAX };
+        }
+        let plan = QueryPlan {
+            sql: query.text.clone(),
+            file: query.path.clone(),
+            engine: description.queries.clone(),
+            key: stream.id.clone(),
+            may_grow: stream.schema == SchemaPolicy::Evolve,
+            at_once,
+            refuses: destination.refuses(),
+            write,
+        };
+        Self::made(stream, Reads::Query(plan), target, destination)
     }
 
     /// A stream of these rows, which does not read them for each row of another table.
@@ -112,38 +156,49 @@ impl Stream {
         destination: Destination,
     ) -> Self {
         let Rows { table, columns, key } = rows;
-        let target = Target {
-            job: job.to_owned(),
-            stream: stream.name.clone(),
-            key: key.clone(),
-            mode: stream.write,
+        let target = target_of(job, stream, key.clone());
+        let plan = StreamPlan {
+            table: Arc::new(move |unit: &Unit| table_of(&table, unit)),
+            rules: rules_of(columns, key, stream, destination.refuses()),
+            write: write_rules_of(stream, &target, destination.is_files()),
+            units_at_once: UNITS_AT_ONCE,
+            prefetch: prefetch_of(stream),
+            may_miss_rows: stream.reconcile == Reconcile::Warn,
         };
+        Self::made(stream, Reads::Table(plan), target, destination)
+    }
+
+    fn made(
+        stream: &StreamDescription,
+        reads: Reads,
+        target: Target,
+        destination: Destination,
+    ) -> Self {
         Self {
             name: stream.name.clone(),
-            plan: StreamPlan {
-                table: Arc::new(move |unit: &Unit| table_of(&table, unit)),
-                rules: rules_of(columns, key, stream, destination.refuses()),
-                write: WriteRules {
-                    commit: commit_at(&stream.commit, destination.is_files()),
-                    merge_key: match stream.write {
-                        WriteMode::Merge | WriteMode::Sync => target.key.clone(),
-                        WriteMode::Append | WriteMode::Replace => Vec::new(),
-                    },
-                    since: since_of(stream),
-                    knows_rows: knows_rows(stream),
-                    has_children: stream.nested == Nested::Children,
-                    rows: stream.checks.rows.clone(),
-                },
-                units_at_once: UNITS_AT_ONCE,
-                prefetch: usize::try_from(stream.prefetch).unwrap_or(usize::MAX),
-                may_miss_rows: stream.reconcile == Reconcile::Warn,
-            },
+            reads,
             since: since_of(stream),
             windows: windows_of(stream),
             parents: None,
             target,
             destination,
             reconcile: stream.reconcile,
+        }
+    }
+
+    /// How it is written.
+    pub(crate) fn write(&self) -> &WriteRules {
+        match &self.reads {
+            Reads::Table(plan) => &plan.write,
+            Reads::Query(plan) => &plan.write,
+        }
+    }
+
+    /// The field that says what is new.
+    fn cursor(&self) -> Option<&str> {
+        match &self.reads {
+            Reads::Table(plan) => plan.rules.cursor.as_deref(),
+            Reads::Query(_) => None,
         }
     }
 
@@ -160,6 +215,29 @@ impl Stream {
     /// Makes its sink forget where it stands.
     pub(crate) async fn reset(&self, drop_rows: bool) -> Result<(), SinkError> {
         sink::on_thread(self.sink(), move |sink| sink.reset(drop_rows)).await
+    }
+}
+
+fn target_of(job: &str, stream: &StreamDescription, key: Vec<String>) -> Target {
+    Target { job: job.to_owned(), stream: stream.name.clone(), key, mode: stream.write }
+}
+
+fn prefetch_of(stream: &StreamDescription) -> usize {
+    usize::try_from(stream.prefetch).unwrap_or(usize::MAX)
+}
+
+fn write_rules_of(stream: &StreamDescription, target: &Target, is_files: bool) -> WriteRules {
+    WriteRules {
+        commit: commit_at(&stream.commit, is_files),
+        merge_key: match stream.write {
+            WriteMode::Merge | WriteMode::Sync => target.key.clone(),
+            WriteMode::Append | WriteMode::Replace => Vec::new(),
+        },
+        since: since_of(stream),
+        knows_rows: knows_rows(stream),
+        has_children: stream.nested == Nested::Children,
+        begins_anew: false,
+        rows: stream.checks.rows.clone(),
     }
 }
 

@@ -134,7 +134,12 @@ impl fmt::Display for StreamReport {
             Outcome::Stopped => write!(f, "stopped")?,
             Outcome::Failed(error) => write!(f, "FAILED: {error}")?,
         }
-        write!(f, "; {} read from {pages} pages, {written} written, in {took}", rows(read))?;
+        write!(f, "; {} read", rows(read))?;
+        // The rows of a query come from none of the stream's own.
+        if pages > 0 || read == 0 {
+            write!(f, " from {pages} pages")?;
+        }
+        write!(f, ", {written} written, in {took}")?;
         self.remarks.iter().try_for_each(|remark| write!(f, "; {remark}"))
     }
 }

@@ -101,6 +101,17 @@ impl StreamState {
         self.units.clear();
     }
 
+    /// Gives up the run that is under way, unless all that it has read is committed: the next one
+    /// begins anew.
+    pub(crate) fn give_up_run(&mut self) {
+        let is_read = !self.units.is_empty() && self.units.values().all(|unit| unit.is_done);
+        if self.run > 0 && !self.is_finished && !is_read {
+            // It has no end, by which it would be taken for one that has ended after all.
+            (self.is_finished, self.ended) = (true, None);
+            self.units.clear();
+        }
+    }
+
     /// Ends the run: all its units are done.
     pub fn end_run(&mut self) {
         self.last = self.counts();

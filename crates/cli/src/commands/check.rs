@@ -2,12 +2,13 @@
 
 use vantage_api_ingest::Job;
 
-use super::{describe, pool};
+use super::{describe, pool, with_queries};
 use crate::{arguments::File, failure::Failure, output};
 
 pub(crate) fn run(file: &File) -> Result<(), Failure> {
     let description = describe(file)?;
     let pool = pool(&description)?;
+    let description = with_queries(description, &pool)?;
     for name in description.jobs.keys() {
         Job::over(&description, name, pool.clone())?;
     }

@@ -6,6 +6,8 @@ pub(crate) mod preview;
 pub(crate) mod read;
 pub(crate) mod reset;
 pub(crate) mod run;
+#[cfg(feature = "sql")]
+pub(crate) mod sql;
 pub(crate) mod status;
 
 use vantage_api_ingest::description::{Description, Reader};
@@ -19,6 +21,26 @@ fn describe(file: &File) -> Result<Description, Failure> {
     let reader =
         variables.fold(Reader::new(), |reader, (name, value)| reader.variable(name, value));
     Ok(reader.read_file(&file.file)?)
+}
+
+/// A description with what runs the queries of its streams.
+#[cfg(feature = "sql")]
+fn with_queries(description: Description, pool: &AwwPool) -> Result<Description, Failure> {
+    crate::sql::with_queries(description, pool)
+}
+
+/// A description, unless its streams have queries.
+#[cfg(not(feature = "sql"))]
+fn with_queries(description: Description, _: &AwwPool) -> Result<Description, Failure> {
+    let mut streams = description.jobs.values().flat_map(|job| &job.streams);
+    match streams.find_map(|stream| Some((stream, stream.sql.as_ref()?))) {
+        None => Ok(description),
+        Some((stream, query)) => {
+            let (name, file) = (&stream.name, query.path.display());
+            let what = format!("the stream `{name}` is a query, {file}, and this build has no SQL");
+            Err(Failure::Usage(what).advising("build apipool with `--features sql`"))
+        }
+    }
 }
 
 /// The pool of a description.

@@ -6,7 +6,7 @@ use chrono::Utc;
 use vantage_api_ingest::{Job, Jobs, JobsHandle, description::Description, schedule::Schedule};
 use vantage_api_pool::AwwPool;
 
-use super::{describe, pool};
+use super::{describe, pool, with_queries};
 use crate::{
     arguments::Run,
     failure::{Failure, unknown},
@@ -17,8 +17,10 @@ use crate::{
 };
 
 pub(crate) async fn run(run: &Run) -> Result<(), Failure> {
-    let description = wanted(describe(&run.file)?, run)?;
+    let description = describe(&run.file)?;
     let pool = pool(&description)?;
+    // A query may read what other jobs have written.
+    let description = wanted(with_queries(description, &pool)?, run)?;
     if run.full_refresh {
         forget(&description, &pool).await?;
     }

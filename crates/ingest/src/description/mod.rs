@@ -72,7 +72,7 @@
 //! read as that, but not within `paging`. The value of a variable is a secret: it is in no error
 //! and in no `Debug` output.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, de::IgnoredAny};
@@ -80,16 +80,20 @@ use vantage_api_pool::{AwwPool, PoolApi, PoolConfig};
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
+use crate::query::QueryEngine;
+
 mod check;
 mod checks;
 mod column_type;
 mod columns;
+mod commit;
 mod condition;
 mod error;
 mod file;
 mod forms;
 mod job;
 mod moment;
+mod query;
 mod reader;
 mod sink;
 mod sql;
@@ -100,17 +104,18 @@ mod tests;
 
 pub use checks::{Check, ChecksDescription, OnFail, Range};
 pub use columns::{ColumnChange, ColumnRule, Hash, Mask};
+pub use commit::CommitEvery;
 pub use condition::{Condition, ConditionOperator};
 pub use error::DescriptionError;
 pub use job::{JobDescription, OnError};
 pub use moment::MomentFormat;
 pub(crate) use moment::{day_of, moment_of};
+pub use query::QueryFile;
 pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use sql::{Collation, Nulls, SqlSettings};
 pub use stream::{
-    CommitEvery, ForEach, Incremental, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows,
-    WriteMode,
+    ForEach, Incremental, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode,
 };
 pub use table::{
     ColumnDescription, ColumnFlag, ContainedDescription, ContainedKind, ReferenceDescription,
@@ -129,6 +134,8 @@ pub struct Description {
     pub tables: Vec<TableDescription>,
     /// The jobs, by their names.
     pub jobs: IndexMap<String, JobDescription>,
+    /// What runs the queries of streams.
+    pub(crate) queries: Option<Arc<dyn QueryEngine>>,
 }
 
 /// The keys of a file. `vars` are taken out before.
@@ -147,7 +154,7 @@ struct Data {
 impl From<Data> for Description {
     fn from(data: Data) -> Self {
         let Data { api, tables, jobs, .. } = data;
-        Self { api, tables, jobs }
+        Self { api, tables, jobs, queries: None }
     }
 }
 
@@ -155,7 +162,7 @@ impl Description {
     /// An API without tables and jobs.
     #[must_use]
     pub fn new(api: PoolConfig) -> Self {
-        Self { api, tables: Vec::new(), jobs: IndexMap::new() }
+        Self { api, tables: Vec::new(), jobs: IndexMap::new(), queries: None }
     }
 
     /// Reads a file in YAML or JSON, with the variables of the environment.
@@ -172,6 +179,12 @@ impl Description {
     /// If it is no description.
     pub fn from_yaml(text: &str) -> Result<Self, DescriptionError> {
         Reader::new().read_yaml(text)
+    }
+
+    /// The same with what runs the queries of streams that have one instead of a table.
+    #[must_use]
+    pub fn with_queries(self, engine: impl QueryEngine + 'static) -> Self {
+        Self { queries: Some(Arc::new(engine)), ..self }
     }
 
     /// The description of a table.

@@ -6,6 +6,7 @@ use super::{
     Data, Description, check,
     error::DescriptionError,
     file::{self, Failure, Surroundings},
+    query,
 };
 
 /// Reads descriptions, with variables that the program gives:
@@ -60,23 +61,26 @@ impl Reader {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| DescriptionError::unreadable(path, error))?;
-        let read = self.read(&text);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let read = self.read(&text, folder);
         read.map_err(|failure| DescriptionError::new(failure, &text, Some(path)))
     }
 
-    /// Reads a text in YAML or JSON.
+    /// Reads a text in YAML or JSON. Files that it names are looked for in the working directory.
     ///
     /// # Errors
     /// If it is no description.
     pub fn read_yaml(&self, text: &str) -> Result<Description, DescriptionError> {
-        self.read(text).map_err(|failure| DescriptionError::new(failure, text, None))
+        self.read(text, Path::new("")).map_err(|failure| DescriptionError::new(failure, text, None))
     }
 
-    fn read(&self, text: &str) -> Result<Description, Failure> {
+    /// Reads a text whose files are in `folder`.
+    fn read(&self, text: &str, folder: &Path) -> Result<Description, Failure> {
         let (data, root) = file::read::<Data>(text, &self.surroundings)?;
         let mut description = Description::from(data);
         check::complete(&mut description, &root);
         check::check(&description, &root)?;
+        query::read(&mut description, folder, &root)?;
         Ok(description)
     }
 }

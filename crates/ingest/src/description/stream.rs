@@ -8,9 +8,11 @@ use serde::Deserialize;
 use super::{
     checks::ChecksDescription,
     columns::ColumnChange,
+    commit::CommitEvery,
     condition::{self, Condition},
     forms,
     moment::MomentFormat,
+    query::QueryFile,
 };
 
 /// A stream: a table of the API, and how its rows become those of a table in the sink.
@@ -18,8 +20,10 @@ use super::{
 /// | key | value |
 /// |---|---|
 /// | `table` | the table of the API |
-/// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table |
-/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append` |
+/// | `sql` | instead of a table, a file with a [query](#queries) whose rows are copied: its path, relative to the folder of the description |
+/// | `id` | with `sql`, the column whose values name a row, or a list of columns |
+/// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table, or of the file without its ending |
+/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append`; with `sql`, `merge` if there is an `id` and the sink can, and otherwise `replace` |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
 /// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
 /// | `for_each` | that it is read once for each row of another table: [`ForEach`] |
@@ -32,12 +36,31 @@ use super::{
 /// | `prefetch` | how many pages are requested ahead: at most so many of each part that is read by itself, such as a window or the rows of one parent, are in flight or in memory; by default 8. Four parts are read at a time. Requests beyond the connections of the pool wait for one |
 /// | `sample` | `true` says that the table's `max_rows` or `max_pages` may cut the copy short, which is refused otherwise; by default `false` |
 /// | `commit` | how much is committed at once: [`CommitEvery`] |
+///
+/// # Queries
+///
+/// A query is run by the program's [`QueryEngine`](crate::query::QueryEngine), and its rows are written
+/// as those of a table are, in all modes. Besides `id`, `name` and `write` its stream has `commit`, the
+/// `rows` of `checks`, and a `schema` that is `evolve` or `freeze`; whatever else becomes of rows, the
+/// query says. A run that is interrupted begins anew: with `replace`, `merge` and `sync` nothing
+/// doubles, and with `append` the rows of a run are committed all at once, so that they may have at most
+/// the `bytes` of `commit`. A key that comes twice is the row that comes last.
+///
+/// The streams of a job run side by side. A query that reads what another stream writes finds what was
+/// committed when it begins, so it belongs in a job that runs later.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StreamDescription {
-    /// The table of the API.
+    /// The table of the API; empty if it is a query.
+    #[serde(default)]
     pub table: String,
+    /// The query whose rows are copied, instead of those of a table.
+    #[serde(default)]
+    pub sql: Option<QueryFile>,
+    /// The columns of the query whose values name a row; empty if there are none, and for a table.
+    #[serde(default, deserialize_with = "forms::one_or_many")]
+    pub id: Vec<String>,
     /// The table in the sink, and the name of the stream in the job.
     #[serde(default)]
     pub name: String,
@@ -94,6 +117,8 @@ impl StreamDescription {
         Self {
             name: table.clone(),
             table,
+            sql: None,
+            id: Vec::new(),
             write: WriteMode::default(),
             incremental: None,
             windows: None,
@@ -109,12 +134,20 @@ impl StreamDescription {
             commit: CommitEvery::default(),
         }
     }
+
+    /// A stream that replaces the rows of the table `name` by those of a query.
+    #[must_use]
+    pub fn of_query(name: impl Into<String>, sql: QueryFile) -> Self {
+        let (name, write) = (name.into(), WriteMode::Replace);
+        Self { name, write, sql: Some(sql), ..Self::new("") }
+    }
 }
 
 impl fmt::Debug for StreamDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamDescription")
             .field("table", &self.table)
+            .field("sql", &self.sql)
             .field("name", &self.name)
             .field("write", &self.write)
             .field("incremental", &self.incremental)
@@ -337,35 +370,5 @@ impl ForEach {
     #[must_use]
     pub fn new(table: impl Into<String>, to: impl Into<String>, from: impl Into<String>) -> Self {
         Self { table: table.into(), bind: IndexMap::from([(to.into(), from.into())]) }
-    }
-}
-
-/// How much is committed at once: whatever of these comes first.
-///
-/// | key | value |
-/// |---|---|
-/// | `rows` | after so many rows, with those that were set aside; by default 10,000, and 50,000 into files, of which each commit writes one |
-/// | `bytes` | after so many bytes of decoded values, and of rows that were set aside; 16,777,216 (16 MiB) by default |
-/// | `every` | after so long: a number of seconds, or text such as `500ms`; by default `1s`, and `5s` into files |
-///
-/// A run that was killed asks again for the pages that were not committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct CommitEvery {
-    /// After so many rows, with those that were set aside.
-    #[serde(deserialize_with = "forms::optional_at_least_one")]
-    pub rows: Option<u64>,
-    /// After so many bytes of decoded values, and of rows that were set aside.
-    #[serde(deserialize_with = "forms::at_least_one")]
-    pub bytes: u64,
-    /// After so long.
-    #[serde(deserialize_with = "forms::optional_above_zero")]
-    pub every: Option<Duration>,
-}
-
-impl Default for CommitEvery {
-    fn default() -> Self {
-        Self { rows: None, bytes: 16 * 1024 * 1024, every: None }
     }
 }

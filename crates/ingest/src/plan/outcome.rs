@@ -54,7 +54,7 @@ impl Stream {
         if state.is_finished && unbalanced(&counts).is_none() {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
         }
-        remarks.extend(unmarked(&state, self.plan.rules.cursor.as_deref()));
+        remarks.extend(unmarked(&state, self.cursor()));
         if state.boundary.is_cut() {
             remarks.push(CUT_BOUNDARY.to_owned());
         }
@@ -64,7 +64,7 @@ impl Stream {
     /// What is wrong with the counts of a run that has ended.
     fn shortcoming(&self, counts: &Counts) -> Option<String> {
         let unbalanced = unbalanced(counts).filter(|_| self.reconcile == Reconcile::Fail);
-        let rows = self.plan.write.rows.as_ref();
+        let rows = self.write().rows.as_ref();
         unbalanced.or_else(|| unexpected(counts, rows?))
     }
 }

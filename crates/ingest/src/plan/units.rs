@@ -26,6 +26,8 @@ pub(super) struct Parents {
     pub(super) table: Table<PoolApi, EmptyEntity>,
     /// What is bound, and where it is in a row of the parent.
     pub(super) bind: Vec<(String, Vec<String>)>,
+    /// How many of its pages are in flight.
+    pub(super) prefetch: usize,
 }
 
 impl Stream {
@@ -40,7 +42,7 @@ impl Stream {
     ) -> Result<(Vec<Unit>, Option<String>), Error> {
         let (mut units, mut keyless) = (vec![Unit::default()], None);
         if let Some(parents) = &self.parents {
-            (units, keyless) = self.units_of_parents(parents).await?;
+            (units, keyless) = parents.units().await?;
         }
         let deletes = matches!(self.target.mode, WriteMode::Replace | WriteMode::Sync);
         if let Some(what) = keyless.take_if(|_| deletes || units.is_empty()) {
@@ -61,17 +63,17 @@ impl Stream {
         }
         Ok((units, keyless))
     }
+}
 
-    async fn units_of_parents(
-        &self,
-        parents: &Parents,
-    ) -> Result<(Vec<Unit>, Option<String>), Error> {
-        let rows = parents.table.stream_json().await?;
+impl Parents {
+    /// A unit for each row, and what rows lack that have none.
+    async fn units(&self) -> Result<(Vec<Unit>, Option<String>), Error> {
+        let rows = self.table.stream_json().await?;
         let mut units: IndexMap<String, Unit> = IndexMap::new();
         let mut lacking: IndexMap<String, u64> = IndexMap::new();
-        let mut rows = rows.prefetch(self.plan.prefetch).map_err(Error::from);
+        let mut rows = rows.prefetch(self.prefetch).map_err(Error::from);
         while let Some(row) = rows.next().await {
-            match unit_of(&parents.bind, &row?) {
+            match unit_of(&self.bind, &row?) {
                 Ok(unit) => {
                     units.insert(unit.key.clone(), unit);
                 }

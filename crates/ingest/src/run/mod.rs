@@ -5,13 +5,17 @@ use chrono::{SecondsFormat, Utc};
 
 mod begun;
 mod buffer;
+mod control;
 mod gathered;
+mod query;
 mod stream;
 mod unit;
 mod writer;
 
 pub(crate) use begun::Begun;
-pub(crate) use stream::{Control, Ended, StreamPlan, Warnings};
+pub(crate) use control::Control;
+pub(crate) use query::QueryPlan;
+pub(crate) use stream::{Ended, StreamPlan, Warnings};
 pub(crate) use unit::{Since, TimeWindows, Unit};
 pub(crate) use writer::{CommitAt, OnCommit, WriteRules, Writer};
 

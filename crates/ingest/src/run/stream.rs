@@ -8,10 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, SubsecRound, Utc};
-use futures::{
-    Stream, StreamExt,
-    future::{Either, poll_immediate, select},
-};
+use futures::{Stream, StreamExt, future::poll_immediate};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use vantage_api_pool::{
@@ -23,6 +20,7 @@ use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use super::{
+    control::{Control, heeding},
     gathered::{Failure, Gathered, Piece},
     unit::{Asked, Unit},
     writer::{WriteRules, Writer},
@@ -49,17 +47,6 @@ pub(crate) struct StreamPlan {
     pub(crate) prefetch: usize,
     /// Whether a unit may end with fewer rows than the API says, which the report says then.
     pub(crate) may_miss_rows: bool,
-}
-
-/// What a run is told while it runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Control {
-    #[default]
-    Run,
-    /// No page is taken until it runs again.
-    Pause,
-    /// What was read is committed, and the run ends for now.
-    Stop,
 }
 
 /// How a run ended.
@@ -281,28 +268,9 @@ impl Running {
     }
 
     /// What comes of `work`, which goes on while the run may; `None` when it is to stop.
-    async fn heeding<T>(&mut self, mut work: impl Future<Output = T> + Unpin) -> Option<T> {
-        loop {
-            let control = *self.control.borrow_and_update();
-            match control {
-                Control::Stop => break,
-                Control::Pause => {
-                    if self.control.changed().await.is_err() {
-                        break;
-                    }
-                }
-                Control::Run => {
-                    let changed = pin!(self.control.changed());
-                    match select(&mut work, changed).await {
-                        Either::Left((done, _)) => return Some(done),
-                        Either::Right((Ok(()), _)) => {}
-                        // A control without a sender will never change.
-                        Either::Right((Err(_), work)) => return Some(work.await),
-                    }
-                }
-            }
-        }
-        self.is_stopped = true;
-        None
+    async fn heeding<T>(&mut self, work: impl Future<Output = T> + Unpin) -> Option<T> {
+        let done = heeding(&mut self.control, work).await;
+        self.is_stopped |= done.is_none();
+        done
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct WriteRules {
     pub(crate) knows_rows: bool,
     /// Whether the lists of rows are child tables. Those of before stay as they are if not.
     pub(crate) has_children: bool,
+    /// Whether a run that was interrupted begins anew, since it cannot go on.
+    pub(crate) begins_anew: bool,
     /// How many rows a run may write. With others it does not take the place of what is there.
     pub(crate) rows: Option<RangeInclusive<u64>>,
 }
@@ -185,6 +187,9 @@ impl Thread {
         let room = Arc::clone(&self.room);
         match self.sink.open() {
             Ok(mut state) => {
+                if self.rules.begins_anew {
+                    state.give_up_run();
+                }
                 let begun = Begun::of(&mut state, earlier, &now());
                 let _ = opened.send(Ok((begun, state.clone())));
                 let result = self.write(Buffer::new(state, begun, self.rules.clone()));

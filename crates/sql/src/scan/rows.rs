@@ -58,12 +58,7 @@ impl Rows {
         }
     }
 
-    fn rows(
-        &mut self,
-        read: &Read,
-        number: u64,
-        rows: &[&str],
-    ) -> Result<Vec<RecordBatch>> {
+    fn rows(&mut self, read: &Read, number: u64, rows: &[&str]) -> Result<Vec<RecordBatch>> {
         let of_row = |what: String| SqlError::Row { table: self.table.clone(), page: number, what };
         if self.columns.iter().all(|column| column.is_parameter) {
             let constants =

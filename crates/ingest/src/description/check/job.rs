@@ -19,7 +19,8 @@ impl Checks<'_> {
             let others = job.streams.iter().take(index);
             if others.clone().any(|other| other.name == stream.name) {
                 let has_name = self.root.find(&keys.to("name")).is_some();
-                let keys = keys.to(if has_name { "name" } else { "table" });
+                let of = if stream.sql.is_some() { "sql" } else { "table" };
+                let keys = keys.to(if has_name { "name" } else { of });
                 let message = format!("there is another stream `{}` in this job", stream.name);
                 return Err(self.fault(&keys, message));
             }

@@ -2,12 +2,13 @@
 //! keys that contradict each other. A failure has the place in the file.
 
 mod job;
+mod query;
 mod stream;
 
 use vantage_api_pool::PoolBuilder;
 
 use super::{
-    Description, JobDescription, MomentFormat, TableDescription,
+    Description, JobDescription, MomentFormat, QueryFile, TableDescription,
     file::{Failure, KeyPath, Node, unexpanded},
     stream::{StreamDescription, WriteMode},
 };
@@ -21,10 +22,13 @@ pub(super) fn complete(description: &mut Description, root: &Node) {
     for (name, JobDescription { sink, streams, .. }) in jobs {
         for (index, stream) in streams.iter_mut().enumerate() {
             let table = tables.iter().find(|table| table.name == stream.table);
-            let has_key = table.is_some_and(|table| !table.id.is_empty());
+            let has_key = table.is_some_and(|table| !table.id.is_empty()) || !stream.id.is_empty();
             if root.find(&stream_keys(name, index).to("write")).is_none() {
-                let merges = has_key && sink.can_merge();
-                stream.write = if merges { WriteMode::Merge } else { WriteMode::Append };
+                stream.write = match (has_key && sink.can_merge(), &stream.sql) {
+                    (true, _) => WriteMode::Merge,
+                    (false, None) => WriteMode::Append,
+                    (false, Some(_)) => WriteMode::Replace,
+                };
             }
             let format = stream_keys(name, index).to("windows").to("format");
             complete_stream(stream, root.find(&format).is_some());
@@ -33,9 +37,9 @@ pub(super) fn complete(description: &mut Description, root: &Node) {
 }
 
 fn complete_stream(stream: &mut StreamDescription, windows_have_format: bool) {
-    let StreamDescription { name, table, incremental, windows, .. } = stream;
+    let StreamDescription { name, table, sql, incremental, windows, .. } = stream;
     if name.is_empty() {
-        name.clone_from(table);
+        *name = sql.as_ref().map_or_else(|| table.clone(), QueryFile::name);
     }
     let Some(incremental) = incremental else { return };
     if incremental.param.is_empty() {
@@ -51,7 +55,7 @@ fn complete_stream(stream: &mut StreamDescription, windows_have_format: bool) {
 }
 
 /// The way to a stream.
-fn stream_keys(job: &str, index: usize) -> KeyPath {
+pub(super) fn stream_keys(job: &str, index: usize) -> KeyPath {
     job_keys(job).to("streams").to(index)
 }
 

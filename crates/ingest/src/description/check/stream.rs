@@ -25,6 +25,20 @@ impl Checks<'_> {
         job: &JobDescription,
         stream: &StreamDescription,
     ) -> Result<(), Failure> {
+        match (stream.table.is_empty(), &stream.sql) {
+            (true, Some(query)) => return self.query(keys, job, stream, query),
+            (true, None) if self.root.find(&keys.to("table")).is_none() => {
+                return Err(self.fault(keys, "the key `table` is missing, or `sql`"));
+            }
+            (false, Some(_)) => {
+                return Err(self.fault(&keys.to("sql"), "a stream has `table` or `sql`, not both"));
+            }
+            _ => {}
+        }
+        if !stream.id.is_empty() {
+            let message = "is that of the table: a stream has one of its own with `sql` only";
+            return Err(self.fault(&keys.to("id"), message));
+        }
         let index = self.table_index(&keys.to("table"), &stream.table)?;
         let table = self.description.tables.get(index);
         let has_key = table.is_some_and(|table| !table.id.is_empty());
@@ -51,7 +65,7 @@ impl Checks<'_> {
         index.ok_or_else(|| self.fault(keys, format!("there is no table `{name}`")))
     }
 
-    fn write(
+    pub(super) fn write(
         &self,
         keys: &KeyPath,
         job: &JobDescription,
@@ -71,6 +85,10 @@ impl Checks<'_> {
     }
 
     fn no_key(&self, keys: &KeyPath, stream: &StreamDescription) -> Failure {
+        if stream.sql.is_some() {
+            let message = "needs the `id` of the stream: the columns whose values name a row";
+            return self.fault(keys, message);
+        }
         let message = format!("needs the `id` of the table `{}`, which has none", stream.table);
         self.fault(keys, message)
     }
