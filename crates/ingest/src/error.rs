@@ -32,6 +32,14 @@ pub enum Error {
     /// The table cannot be read like this.
     #[error("{0}")]
     Table(VantageError),
+    /// A job has not written a table yet.
+    #[error("job `{job}` has not written the table `{table}` yet")]
+    NotWritten {
+        /// The job.
+        job: String,
+        /// The table.
+        table: String,
+    },
     /// The rows do not fit the table, which is not to change, or not what must hold for them.
     #[error("{0}")]
     Schema(String),
