@@ -73,7 +73,8 @@ impl Answer {
             None
         };
         let tag = if zipped.is_some() { self.tag.gzip_header() } else { self.tag.header() };
-        let is_known = !conditions.is_empty() && conditions.read(&self.tag)? == Verdict::NotModified;
+        let is_known =
+            !conditions.is_empty() && conditions.read(&self.tag)? == Verdict::NotModified;
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let mut response = HttpResponse::build(status);
         response.insert_header((header::ETAG, tag));
@@ -88,7 +89,8 @@ impl Answer {
         response.insert_header((header::CONTENT_TYPE, JSON));
         Ok(match zipped {
             Some(zipped) => {
-                response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+                response
+                    .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
                 response.body(zipped)
             }
             None => response.body(self.plain.clone()),

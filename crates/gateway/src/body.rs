@@ -45,7 +45,8 @@ pub(crate) async fn read_body(
     bounds: BodyBounds,
 ) -> Result<Bytes, Problem> {
     refuse_coding(headers)?;
-    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > bounds.bytes as u64) {
         return Err(too_large(bounds.bytes));
     }

@@ -109,8 +109,7 @@ fn is_origin(text: &str) -> bool {
     let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
         return false;
     };
-    let is_legal = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte)
-    };
+    let is_legal =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
     !host.is_empty() && host.bytes().all(is_legal)
 }

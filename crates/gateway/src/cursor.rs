@@ -53,11 +53,13 @@ impl Cursors {
     /// # Errors
     /// 502 if the source's token is too long.
     pub(crate) fn seal(&self, place: &Place, list: &str) -> Result<String, Problem> {
-        let failed = |_| Problem::new(
-            actix_web::http::StatusCode::BAD_GATEWAY,
-            "upstream_failed",
-            "the table's source names a next page that cannot be passed on",
-        );
+        let failed = |_| {
+            Problem::new(
+                actix_web::http::StatusCode::BAD_GATEWAY,
+                "upstream_failed",
+                "the table's source names a next page that cannot be passed on",
+            )
+        };
         let value = match place {
             Place::Offset(offset) => Value::from(u64::try_from(*offset).unwrap_or(u64::MAX)),
             Place::Token(token) => Value::Array(vec![token.clone()]),

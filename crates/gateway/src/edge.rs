@@ -113,10 +113,13 @@ async fn answer(
         };
     }
     let mut permit = state.in_flight.enter().ok_or_else(full)?;
-    if let (Some(cors), Method::OPTIONS) = (&state.cors, request.method()) {
-        let methods = route.as_ref().map_or("", |route| {
-            route.as_ref().map_or("GET, HEAD, OPTIONS", Route::methods)
-        });
+    if let Some(cors) = &state.cors
+        && *request.method() == Method::OPTIONS
+    {
+        let methods = match &route {
+            Ok(Some(route)) => route.methods(),
+            _ => "GET, HEAD, OPTIONS",
+        };
         if let Some(preflight) = cors.preflight(request.headers(), methods) {
             return Ok(preflight);
         }
@@ -159,7 +162,8 @@ async fn routed(
     permit: Permit,
 ) -> Result<HttpResponse, Problem> {
     let Some(route) = route else { return Err(Problem::not_found()) };
-    let call = Call { state: Arc::clone(state), request: request.clone(), payload, principal, permit };
+    let call =
+        Call { state: Arc::clone(state), request: request.clone(), payload, principal, permit };
     serve::route(call, route).await
 }
 
@@ -201,15 +205,12 @@ async fn authenticate(
         return Err(unauthorized("credentials are needed"));
     };
     let deciding = authenticator.authenticate(&credentials);
-    let known = match tokio::time::timeout(state.limits.handler, deciding).await {
-        Ok(Ok(known)) => known,
-        Ok(Err(_)) | Err(_) => {
-            return Err(Problem::unavailable(
-                "authentication_unavailable",
-                "who makes the request cannot be known now",
-                FULL,
-            ));
-        }
+    let Ok(Ok(known)) = tokio::time::timeout(state.limits.handler, deciding).await else {
+        return Err(Problem::unavailable(
+            "authentication_unavailable",
+            "who makes the request cannot be known now",
+            FULL,
+        ));
     };
     known.ok_or_else(|| {
         state.failed_logins.note(network, Instant::now());
@@ -218,10 +219,8 @@ async fn authenticate(
 }
 
 fn unauthorized(title: &'static str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title).with_header(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Bearer realm=\"gateway\""),
-    )
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gateway\""))
 }
 
 fn refused(decision: &RateLimitDecision) -> Problem {

@@ -7,7 +7,9 @@ use std::{io, net::SocketAddr};
 #[non_exhaustive]
 pub enum Error {
     /// Neither an authenticator nor its absence was chosen.
-    #[error("auth: set an authenticator, or without_auth for a gateway that only this host reaches")]
+    #[error(
+        "auth: set an authenticator, or without_auth for a gateway that only this host reaches"
+    )]
     NoAuthenticator,
     /// Without authentication, and on an address that others may reach.
     #[error("auth: without authentication the gateway binds to loopback only, not to {0}")]

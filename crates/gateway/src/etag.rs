@@ -104,8 +104,8 @@ impl Conditions {
     /// 412 if the condition is not met.
     pub(crate) fn write(&self, current: Option<&Tag>) -> Result<(), Problem> {
         let has = |tags: &Tags| current.is_some_and(|tag| tags.has(tag, true));
-        let is_met = self.if_match.as_ref().is_none_or(has)
-            && !self.if_none_match.as_ref().is_some_and(has);
+        let is_met =
+            self.if_match.as_ref().is_none_or(has) && !self.if_none_match.as_ref().is_some_and(has);
         if is_met { Ok(()) } else { Err(failed(current)) }
     }
 }

@@ -61,9 +61,8 @@ impl PoolsReady {
         match *known {
             Some((asked, is_ready)) if asked.elapsed() < Duration::from_secs(1) => is_ready,
             _ => {
-                let can_be_used = |stats: &Stats| {
-                    stats.breaker != BreakerState::Open && stats.serving > 0
-                };
+                let can_be_used =
+                    |stats: &Stats| stats.breaker != BreakerState::Open && stats.serving > 0;
                 let pools = pools_of(state).await;
                 let is_ready =
                     pools.iter().all(|(_, stats)| stats.as_ref().is_some_and(can_be_used));
@@ -134,9 +133,8 @@ fn of_gateway(text: &mut String, stats: &GatewayStats) {
     family(text, "gateway_request_seconds", "histogram", "How long answers took.");
     for route in &stats.routes {
         let (name, mut sum) = (route.route, 0);
-        let bounds = BUCKETS.iter().map(|micros| {
-            Duration::from_micros(*micros).as_secs_f64().to_string()
-        });
+        let bounds =
+            BUCKETS.iter().map(|micros| Duration::from_micros(*micros).as_secs_f64().to_string());
         for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(route.durations) {
             sum += count;
             let _ = writeln!(
@@ -171,10 +169,8 @@ fn of_pools(text: &mut String, pools: &[(&str, Option<Stats>)]) {
         ("gateway_pool_rate_limited_total", "Refusals by the API.", |stats| stats.rate_limited),
         ("gateway_pool_worker_restarts_total", "Workers replaced.", |stats| stats.worker_restarts),
     ];
-    let known: Vec<(String, &Stats)> = pools
-        .iter()
-        .filter_map(|(name, stats)| Some((label(name), stats.as_ref()?)))
-        .collect();
+    let known: Vec<(String, &Stats)> =
+        pools.iter().filter_map(|(name, stats)| Some((label(name), stats.as_ref()?))).collect();
     if known.is_empty() {
         return;
     }

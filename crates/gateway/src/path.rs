@@ -20,7 +20,8 @@ pub(crate) fn below_prefix<'a>(raw: &'a str, unmatched: &str) -> Option<&'a str>
 /// 400 if it is empty or a dot segment, if a `%` does not begin two hexadecimal digits, and if what
 /// it encodes is not UTF-8 or has control characters.
 pub(crate) fn segment(raw: &str) -> Result<String, Problem> {
-    let text = decode(raw, false).ok_or_else(|| refused("a segment is not percent-encoded UTF-8"))?;
+    let text =
+        decode(raw, false).ok_or_else(|| refused("a segment is not percent-encoded UTF-8"))?;
     if text.is_empty() || text == "." || text == ".." {
         return Err(refused("a segment is empty or a dot segment"));
     }

@@ -12,8 +12,7 @@ impl RequestId {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(&Self::NAME).and_then(|id| id.to_str().ok());
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let is_harmless =
-            |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(is_legal);
+        let is_harmless = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(is_legal);
         match given.filter(is_harmless) {
             Some(id) => Self(id.to_owned()),
             None => Self(format!("{:032x}", fastrand::u128(..))),

@@ -13,14 +13,27 @@ pub(crate) enum Route {
     Metrics,
     OpenApi,
     Tables,
-    Table { table: String },
-    Query { table: String },
-    Row { table: String, id: String },
-    Relation { table: String, id: String, relation: String },
+    Table {
+        table: String,
+    },
+    Query {
+        table: String,
+    },
+    Row {
+        table: String,
+        id: String,
+    },
+    Relation {
+        table: String,
+        id: String,
+        relation: String,
+    },
     Batch,
     Kv,
     /// The key as it was sent: it may have slashes.
-    KvKey { raw: String },
+    KvKey {
+        raw: String,
+    },
 }
 
 /// The patterns of the routes, by [`Route::number`].
@@ -52,9 +65,8 @@ impl Route {
             return Ok((!raw.is_empty()).then(|| Self::KvKey { raw: raw.to_owned() }));
         }
         let segments: Vec<&str> = path.split('/').collect();
-        let is_query = |last: &str| {
-            last == "query" && (*method == Method::POST || method.as_str() == "QUERY")
-        };
+        let is_query =
+            |last: &str| last == "query" && (*method == Method::POST || method.as_str() == "QUERY");
         Ok(Some(match segments.as_slice() {
             ["health"] => Self::Health,
             ["ready"] => Self::Ready,

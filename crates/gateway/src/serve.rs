@@ -32,13 +32,11 @@ pub(crate) async fn public(state: &State, route: &Route) -> Result<HttpResponse,
 pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Problem> {
     let time = call.limits().handler;
     match route {
-        Route::Tables => {
-            only_get(&call, route)?.map_or_else(|| Ok(index::tables(&call)), Ok)
-        }
-        Route::OpenApi => only_get(&call, route)?.map_or_else(|| openapi::document(&call), Ok),
+        Route::Tables => only_get(&call, &route)?.map_or_else(|| Ok(index::tables(&call)), Ok),
+        Route::OpenApi => only_get(&call, &route)?.map_or_else(|| openapi::document(&call), Ok),
         Route::Stats | Route::Metrics => {
             let is_stats = route == Route::Stats;
-            match only_get(&call, route)? {
+            match only_get(&call, &route)? {
                 Some(options) => Ok(options),
                 None if is_stats => within(time, operate::stats(&call)).await,
                 None => within(time, operate::metrics(&call)).await,
@@ -123,8 +121,9 @@ async fn of_row(call: Call, name: &str, id: &str) -> Result<HttpResponse, Proble
 fn otherwise(method: &str, table: &Table, allowed: &str) -> Result<HttpResponse, Problem> {
     match method {
         "OPTIONS" => Ok(options(allowed)),
-        _ => Err(no_method(allowed)
-            .with_detail(format!("the table {} has: {allowed}", table.name))),
+        _ => {
+            Err(no_method(allowed).with_detail(format!("the table {} has: {allowed}", table.name)))
+        }
     }
 }
 
@@ -152,7 +151,7 @@ pub(crate) fn seen<'a>(call: &Call, state: &'a State, name: &str) -> Result<&'a 
 }
 
 /// The answer to anything but reading a route that is only read.
-fn only_get(call: &Call, route: Route) -> Result<Option<HttpResponse>, Problem> {
+fn only_get(call: &Call, route: &Route) -> Result<Option<HttpResponse>, Problem> {
     match method(call) {
         "GET" | "HEAD" => Ok(None),
         "OPTIONS" => Ok(Some(options(route.methods()))),

@@ -44,9 +44,7 @@ impl Gateway {
         let (gateway, limits) = (self.clone(), &self.state.limits);
         let stall = limits.write_stall;
         let mut server = HttpServer::new(move || {
-            App::new()
-                .configure(|app| gateway.configure(app))
-                .default_service(web::to(not_found))
+            App::new().configure(|app| gateway.configure(app)).default_service(web::to(not_found))
         })
         .keep_alive(limits.keep_alive)
         .client_request_timeout(limits.head)

@@ -181,8 +181,7 @@ impl Exposed {
 /// The uses of a column that is shown.
 fn shown_column(declared: Option<&Column>, is_id: bool) -> TableColumn {
     let has = |flag: ColumnFlag| declared.is_some_and(|column| column.has_flag(flag));
-    let is_computed =
-        declared.is_some_and(Column::is_computed) || has(ColumnFlag::Calculated);
+    let is_computed = declared.is_some_and(Column::is_computed) || has(ColumnFlag::Calculated);
     let kind = match Kind::of(declared.and_then(Column::family)) {
         // Ids are texts at this boundary.
         Kind::Any if is_id => Kind::Text,

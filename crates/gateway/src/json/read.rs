@@ -17,7 +17,10 @@ const FEW: usize = 16;
 /// 400 if it is not JSON, and 422 if something would be lost.
 pub(crate) fn parse(text: &[u8], depth: usize) -> Result<Value, Problem> {
     if text.is_empty() {
-        return Err(Problem::bad_request("invalid_json", "a JSON body is needed, and there is none"));
+        return Err(Problem::bad_request(
+            "invalid_json",
+            "a JSON body is needed, and there is none",
+        ));
     }
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Nested(depth)
@@ -37,11 +40,12 @@ pub(crate) fn parse(text: &[u8], depth: usize) -> Result<Value, Problem> {
             }
         })?;
     match long_integer(text) {
-        Some(at) => Err(Problem::unprocessable(
-            "invalid_json",
-            "the JSON body cannot be taken as it is",
-        )
-        .with_detail(format!("the integer at byte {at} does not fit 64 bits; send it as a text"))),
+        Some(at) => {
+            Err(Problem::unprocessable("invalid_json", "the JSON body cannot be taken as it is")
+                .with_detail(format!(
+                    "the integer at byte {at} does not fit 64 bits; send it as a text"
+                )))
+        }
         None => Ok(value),
     }
 }
@@ -55,8 +59,7 @@ fn long_integer(text: &[u8]) -> Option<usize> {
             b'"' => is_in_string = !is_in_string,
             b'0'..=b'9' | b'-' if !is_in_string => {
                 let is_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
-                let number: Vec<u8> =
-                    text.iter().skip(at).take_while(is_number).copied().collect();
+                let number: Vec<u8> = text.iter().skip(at).take_while(is_number).copied().collect();
                 let is_integer = !number.iter().any(|byte| b".eE".contains(byte));
                 if is_integer && number.len() > 18 {
                     let number = std::str::from_utf8(&number).unwrap_or_default();
@@ -145,7 +148,9 @@ impl<'de> Visitor<'de> for Nested {
                 all.iter().any(|(other, _)| other.as_text() == Some(name.as_str()))
             } else {
                 if seen.is_empty() {
-                    seen.extend(all.iter().filter_map(|(name, _)| name.as_text()).map(str::to_owned));
+                    seen.extend(
+                        all.iter().filter_map(|(name, _)| name.as_text()).map(str::to_owned),
+                    );
                 }
                 !seen.insert(name.clone())
             };

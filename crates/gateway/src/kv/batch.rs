@@ -27,8 +27,8 @@ pub struct Put {
 }
 
 impl Put {
-    /// The longest time to live: 100 years.
-    pub const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 86_400);
+    /// The longest time to live: 100 years of 365.25 days.
+    pub const LONGEST_TTL: Duration = Duration::from_secs(100 * 31_557_600);
 
     /// These bytes, of type `application/octet-stream`, for ever.
     #[must_use]

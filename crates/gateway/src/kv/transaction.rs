@@ -64,7 +64,9 @@ impl<'a> Transaction<'a> {
         for ((key, action), before) in batch.operations.iter().zip(before) {
             outcomes.push(match (action, before) {
                 (Action::Get, Before::Read(value)) => Outcome::Got(value),
-                (Action::Put(put), Before::Row(row)) => Outcome::Put(self.put(key, put, row)?),
+                (Action::Put(put), Before::Row(row)) => {
+                    Outcome::Put(self.put(key, put, row.as_ref())?)
+                }
                 (Action::Delete(_), Before::Row(Some(row))) => {
                     self.remove(key.as_str(), &row)?;
                     Outcome::Deleted(row.is_alive(self.now))
@@ -118,8 +120,8 @@ impl<'a> Transaction<'a> {
         Ok(Value { entry: found.row.entry(self.state.store), parts })
     }
 
-    fn put(&mut self, key: &Key, put: &Put, before: Option<Row>) -> Result<Stored, Failure> {
-        let replaced = before.as_ref().filter(|row| row.is_alive(self.now));
+    fn put(&mut self, key: &Key, put: &Put, before: Option<&Row>) -> Result<Stored, Failure> {
+        let replaced = before.filter(|row| row.is_alive(self.now));
         self.state.version += 1;
         let row = Row {
             version: self.state.version,
@@ -130,7 +132,7 @@ impl<'a> Transaction<'a> {
             content_type: put.content_type.clone(),
         };
         let is_new = replaced.is_none();
-        if let Some(before) = &before {
+        if let Some(before) = before {
             self.remove_parts(key.as_str(), before)?;
         }
         self.entries.insert(key.as_str(), row.encode(&put.value).as_slice())?;

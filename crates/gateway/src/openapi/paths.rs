@@ -205,7 +205,13 @@ fn of_row(table: &Table, ops: Ops) -> Value {
             "responses": responses(own),
         })
     };
-    let get = operation("get", &[("200", json_of("The row", &json!({ "type": "object" }))), ("304", plain("Not modified"))]);
+    let get = operation(
+        "get",
+        &[
+            ("200", json_of("The row", &json!({ "type": "object" }))),
+            ("304", plain("Not modified")),
+        ],
+    );
     let mut all = json!({ "parameters": [id_parameter()], "get": get });
     all["get"]["parameters"] = json!([select_parameter(table)]);
     if ops.has(Ops::REPLACE) {
@@ -330,7 +336,8 @@ pub(super) fn of_kv(paths: &mut Paths) {
         "schema": { "type": "string", "minLength": 1, "maxLength": 1024 },
     });
     let text = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
-    let limit = json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1 } });
+    let limit =
+        json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1 } });
     paths.insert(
         "/kv".to_owned(),
         json!({

@@ -165,10 +165,7 @@ fn quoted(text: &str) -> Option<String> {
 /// The values of `(a,"b,c",d)`.
 fn items(text: &str) -> Result<Vec<Item>, String> {
     let wrong = || "a list is written (a,b,\"c,d\")".to_owned();
-    let inner = text
-        .strip_prefix('(')
-        .and_then(|rest| rest.strip_suffix(')'))
-        .ok_or_else(wrong)?;
+    let inner = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(wrong)?;
     if inner.is_empty() {
         return Ok(Vec::new());
     }

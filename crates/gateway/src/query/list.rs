@@ -146,7 +146,9 @@ impl RowQuery {
             return Ok(Self { select });
         }
         let problem = Problem::bad_request("invalid_query", "the query is not one of this row");
-        Err(errors.into_iter().fold(problem, |problem, (name, what)| problem.with_error(name, what)))
+        Err(errors
+            .into_iter()
+            .fold(problem, |problem, (name, what)| problem.with_error(name, what)))
     }
 }
 
@@ -199,10 +201,6 @@ impl<'a> Reading<'a> {
             conditions: Vec::new(),
             errors: Vec::new(),
         }
-    }
-
-    pub(super) fn table(&self) -> &'a Table {
-        self.table
     }
 
     pub(super) fn limits(&self) -> &'a Limits {

@@ -10,6 +10,6 @@ mod tests;
 mod window;
 
 pub(crate) use filter::OPERATORS;
-pub(crate) use list::{Count, ListQuery, PARAMETERS, RowQuery, operator_name};
+pub(crate) use list::{Count, ListQuery, RowQuery, operator_name};
 pub(crate) use pairs::pairs;
 pub(crate) use window::Window;

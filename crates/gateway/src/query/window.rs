@@ -50,7 +50,10 @@ impl Given {
             Some(_) => Err((name, format!("it must be 1 to {}", table.max_page_size))),
         };
         let apart = |name: &'static str| {
-            Err((name, "use page and per_page, or offset and limit, or cursor and limit".to_owned()))
+            Err((
+                name,
+                "use page and per_page, or offset and limit, or cursor and limit".to_owned(),
+            ))
         };
         if let Some(cursor) = cursor {
             return match (page, per_page, offset) {

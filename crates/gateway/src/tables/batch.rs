@@ -53,8 +53,11 @@ pub(crate) async fn batch(mut call: Call) -> Result<HttpResponse, Problem> {
     let body = json_body(&mut call).await?;
     let (operations, is_atomic) = members(body, call.limits().batch)?;
     let state = call.state.clone();
-    let checked: Vec<Result<Operation<'_>, Problem>> =
-        operations.into_iter().enumerate().map(|(nth, one)| check(&call, &state, nth, one)).collect();
+    let checked: Vec<Result<Operation<'_>, Problem>> = operations
+        .into_iter()
+        .enumerate()
+        .map(|(nth, one)| check(&call, &state, nth, one))
+        .collect();
     let time = call.limits().handler;
     let results = if is_atomic {
         let operations: Result<Vec<_>, Problem> = checked.into_iter().collect();
@@ -93,7 +96,9 @@ fn members(body: Value, most: usize) -> Result<(Vec<Value>, bool), Problem> {
         match (name.as_text().unwrap_or_default(), value) {
             ("operations", Value::Array(all)) => operations = Some(all),
             ("atomic", Value::Bool(value)) => is_atomic = value,
-            ("operations", _) => return Err(wrong("/operations", "it must be an array".to_owned())),
+            ("operations", _) => {
+                return Err(wrong("/operations", "it must be an array".to_owned()));
+            }
             ("atomic", _) => return Err(wrong("/atomic", "it must be true or false".to_owned())),
             (name, _) => {
                 let what = "there is no such member; there are: operations and atomic".to_owned();

@@ -59,7 +59,9 @@ pub(super) async fn json_body(call: &mut Call) -> Result<ciborium::Value, Proble
 fn need_json(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+    if essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    {
         return Ok(());
     }
     let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -78,7 +80,7 @@ fn wants_lines(headers: &HeaderMap) -> bool {
 
 async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpResponse, Problem> {
     if wants_lines(call.headers()) {
-        return stream::lines(call, table, query);
+        return stream::lines(call, table, &query);
     }
     let Call { state, request, principal, permit, .. } = call;
     let time = state.limits.handler;

@@ -42,7 +42,8 @@ pub(crate) async fn related(
     let vista = table.vista.get_ref(&relation.name, Some(&parent))?;
     let vista = target.scoped(vista, &call.principal)?;
     if relation.is_many {
-        many(&call, &state, target, vista, &pairs, &format!("{name}\n{id}\n{}", relation.name)).await
+        many(&call, &state, target, vista, &pairs, &format!("{name}\n{id}\n{}", relation.name))
+            .await
     } else {
         one(&call, target, vista, &pairs).await
     }

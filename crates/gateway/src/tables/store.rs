@@ -79,7 +79,10 @@ impl<'a> Store<'a> {
             Some(Value::Integer(id)) => Some(i128::from(id).to_string()),
             Some(_) => {
                 return Err(Problem::unprocessable("invalid_row", "the id cannot be one")
-                    .with_error(format!("/{}", self.table.id_column), "it must be a text or an integer"));
+                    .with_error(
+                        format!("/{}", self.table.id_column),
+                        "it must be a text or an integer",
+                    ));
             }
         };
         let Some(id) = id else {
@@ -93,12 +96,12 @@ impl<'a> Store<'a> {
         }
         let _lock = self.lock(&id).await;
         match (record(&self.vista, &id).await?, resolution) {
-            (Some(_), Resolution::Refuse) => Err(Problem::new(
-                StatusCode::CONFLICT,
-                "conflict",
-                "there is a row with this id",
-            )
-            .with_detail("Prefer: resolution=merge-duplicates or ignore-duplicates says otherwise")),
+            (Some(_), Resolution::Refuse) => {
+                Err(Problem::new(StatusCode::CONFLICT, "conflict", "there is a row with this id")
+                    .with_detail(
+                        "Prefer: resolution=merge-duplicates or ignore-duplicates says otherwise",
+                    ))
+            }
             (Some(current), Resolution::Ignore) => Ok(self.stored(id, &current, false)),
             (Some(current), Resolution::Merge) => self.put(id, row, Some(current)).await,
             (None, _) => {
@@ -120,7 +123,8 @@ impl<'a> Store<'a> {
         conditions: &Conditions,
     ) -> Result<Stored, Problem> {
         let _seen = Seen(self.table);
-        self.check_id(id, row.shift_remove(&self.table.id_column))?;
+        let given = row.shift_remove(&self.table.id_column);
+        self.check_id(id, given.as_ref())?;
         let _lock = self.lock(id).await;
         let current = record(&self.vista, id).await?;
         self.judge(id, current.as_ref(), conditions)?;
@@ -165,7 +169,8 @@ impl<'a> Store<'a> {
         conditions: &Conditions,
     ) -> Result<Stored, Problem> {
         let _seen = Seen(self.table);
-        self.check_id(id, row.shift_remove(&self.table.id_column))?;
+        let given = row.shift_remove(&self.table.id_column);
+        self.check_id(id, given.as_ref())?;
         let _lock = self.lock(id).await;
         let current = record(&self.vista, id).await?;
         self.judge(id, current.as_ref(), conditions)?;
@@ -212,8 +217,8 @@ impl<'a> Store<'a> {
     }
 
     /// The id in a body must be that of the path.
-    fn check_id(&self, id: &str, given: Option<Value>) -> Result<(), Problem> {
-        let is_same = match &given {
+    fn check_id(&self, id: &str, given: Option<&Value>) -> Result<(), Problem> {
+        let is_same = match given {
             None => true,
             Some(Value::Text(given)) => given == id,
             Some(Value::Integer(given)) => i128::from(*given).to_string() == id,

@@ -32,7 +32,7 @@ const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 ///
 /// # Errors
 /// 400 if a part of the list is asked for, or the table cannot be read to its end.
-pub(super) fn lines(call: Call, table: &Table, query: ListQuery) -> Result<HttpResponse, Problem> {
+pub(super) fn lines(call: Call, table: &Table, query: &ListQuery) -> Result<HttpResponse, Problem> {
     if query.has_window {
         return Err(Problem::bad_request("invalid_query", "a stream has all rows")
             .with_detail("leave out page, per_page, offset, limit and cursor"));

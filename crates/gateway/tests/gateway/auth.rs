@@ -17,7 +17,9 @@ const TABLE: &str = "/api/v1/tables/cities";
 #[test]
 fn credentials_are_needed_and_tokens_in_headers_alone_are_credentials() {
     let served = Served::start(closed().table("cities", Exposed::of(cities())));
-    for fields in [ADA, BOB, ("authorization", "bearer token-of-bob"), ("x-api-key", "token-of-ada")] {
+    for fields in
+        [ADA, BOB, ("authorization", "bearer token-of-bob"), ("x-api-key", "token-of-ada")]
+    {
         assert_eq!(served.send("GET", TABLE, &[fields], "").status, 200, "{fields:?}");
     }
     for fields in [
@@ -50,8 +52,19 @@ fn nothing_but_whether_it_lives_is_told_without_credentials() {
         assert_eq!(served.get(&format!("/api/v1{path}")).status, 200, "{path}");
     }
     for path in [
-        "/stats", "/metrics", "/openapi.json", "/tables", "/tables/cities", "/tables/none",
-        "/tables/cities/1", "/batch", "/kv", "/kv/x", "/nothing", "", "/tables/%",
+        "/stats",
+        "/metrics",
+        "/openapi.json",
+        "/tables",
+        "/tables/cities",
+        "/tables/none",
+        "/tables/cities/1",
+        "/batch",
+        "/kv",
+        "/kv/x",
+        "/nothing",
+        "",
+        "/tables/%",
     ] {
         assert_eq!(served.get(&format!("/api/v1{path}")).status, 401, "{path}");
     }
@@ -59,11 +72,8 @@ fn nothing_but_whether_it_lives_is_told_without_credentials() {
 
 #[test]
 fn tables_are_opened_to_roles() {
-    let exposed = Exposed::of(cities())
-        .writes(Ops::ALL)
-        .writable(["name"])
-        .writable_by(["editor"])
-        .bulk(3);
+    let exposed =
+        Exposed::of(cities()).writes(Ops::ALL).writable(["name"]).writable_by(["editor"]).bulk(3);
     let secret = Exposed::of(cities()).readable_by(["editor"]);
     let served = Served::start(closed().table("cities", exposed).table("secret", secret));
     let send = |who, method: &str, path: &str| {
@@ -85,7 +95,8 @@ fn tables_are_opened_to_roles() {
     // For others it is as if it were not there.
     assert_eq!(send(BOB, "GET", "/api/v1/tables/secret"), 404);
     assert_eq!(send(BOB, "POST", "/api/v1/tables/secret"), 404);
-    let batch = r#"{"operations": [{"op": "patch", "table": "cities", "id": "2", "row": {"name": "Y"}}]}"#;
+    let batch =
+        r#"{"operations": [{"op": "patch", "table": "cities", "id": "2", "row": {"name": "Y"}}]}"#;
     let fields = [("content-type", "application/json"), BOB];
     let answer = served.send("POST", "/api/v1/batch", &fields, batch);
     assert_eq!(answer.json()["results"][0]["status"], 405);
@@ -148,9 +159,8 @@ fn limit(quota: u32) -> RateLimitPolicyEnforcer {
 
 #[test]
 fn each_principal_has_its_own_quota_and_is_told_of_no_other() {
-    let served = Served::start(
-        closed().limit_principals(limit(2)).table("cities", Exposed::of(cities())),
-    );
+    let served =
+        Served::start(closed().limit_principals(limit(2)).table("cities", Exposed::of(cities())));
     let get = |who| served.send("GET", TABLE, &[who], "");
     let first = get(ADA);
     assert!(first.field("ratelimit").unwrap().starts_with("\"hourly\";r=1;t="), "{first:?}");
@@ -163,9 +173,8 @@ fn each_principal_has_its_own_quota_and_is_told_of_no_other() {
 
 #[test]
 fn a_network_is_limited_before_its_credentials_are_looked_at() {
-    let served = Served::start(
-        closed().limit_addresses(limit(1)).table("cities", Exposed::of(cities())),
-    );
+    let served =
+        Served::start(closed().limit_addresses(limit(1)).table("cities", Exposed::of(cities())));
     assert_eq!(served.send("GET", TABLE, &[ADA], "").status, 200);
     let wrong = served.send("GET", TABLE, &[("x-api-key", "wrong")], "");
     assert_eq!((wrong.status, wrong.kind().as_str()), (429, "quota_exceeded"));

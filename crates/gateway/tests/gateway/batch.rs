@@ -60,7 +60,10 @@ fn what_is_no_batch_is_refused_whole() {
         (json!([]), ""),
         (json!({ "operations": [] }), "/operations"),
         (json!({ "operations": {} }), "/operations"),
-        (json!({ "operations": [{ "op": "get", "table": "cities", "id": "1" }], "atomc": true }), "/atomc"),
+        (
+            json!({ "operations": [{ "op": "get", "table": "cities", "id": "1" }], "atomc": true }),
+            "/atomc",
+        ),
     ] {
         let refused = post(&served, &body);
         assert_eq!((refused.status, refused.kind().as_str()), (422, "invalid_batch"), "{body}");
@@ -80,8 +83,14 @@ fn an_operation_that_is_not_one_is_named() {
         (json!({ "op": "get", "table": "cities" }), "/operations/0/id"),
         (json!({ "op": "patch", "table": "cities", "id": "1" }), "/operations/0/row"),
         (json!({ "op": "get", "table": "cities", "id": "1", "row": {} }), "/operations/0/row"),
-        (json!({ "op": "get", "table": "cities", "id": "1", "url": "http://x" }), "/operations/0/url"),
-        (json!({ "op": "insert", "table": "cities", "row": { "name": "X" }, "resolution": "x" }), "/operations/0/resolution"),
+        (
+            json!({ "op": "get", "table": "cities", "id": "1", "url": "http://x" }),
+            "/operations/0/url",
+        ),
+        (
+            json!({ "op": "insert", "table": "cities", "row": { "name": "X" }, "resolution": "x" }),
+            "/operations/0/resolution",
+        ),
         (json!("get"), "/operations/0/"),
     ] {
         let answer = post(&served, &json!({ "operations": [operation] }));
@@ -132,9 +141,12 @@ fn an_atomic_batch_takes_effect_as_a_whole_or_not_at_all() {
     assert!(mock.get_record("x").is_none() && mock.len() == 10);
     let failed = batch(json!({ "op": "insert", "table": "cities", "row": { "nmae": "X" } }));
     assert_eq!((failed.status, mock.len()), (422, 10));
-    let failed = batch(json!({ "op": "insert", "table": "cities", "row": { "id": "uncommittable", "name": "X" } }));
+    let failed = batch(
+        json!({ "op": "insert", "table": "cities", "row": { "id": "uncommittable", "name": "X" } }),
+    );
     assert_eq!((failed.status, mock.len()), (502, 10));
-    let done = batch(json!({ "op": "patch", "table": "cities", "id": "2", "row": { "name": "B" } }));
+    let done =
+        batch(json!({ "op": "patch", "table": "cities", "id": "2", "row": { "name": "B" } }));
     assert_eq!(done.status, 200, "{}", done.text());
     assert!(mock.get_record("x").is_some() && mock.get_record("1").is_none());
     assert_eq!(mock.get_record("2").unwrap()["name"], text("B"));

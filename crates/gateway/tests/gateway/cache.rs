@@ -6,7 +6,9 @@ use vantage_api_gateway::{Exposed, Limits, Ops};
 use vantage_core::error;
 use vantage_vista::{FilterOp, Vista};
 
-use crate::support::{ADA, BOB, Connection, Gate, Served, cities, cities_mock, closed, open, until};
+use crate::support::{
+    ADA, BOB, Connection, Gate, Served, cities, cities_mock, closed, open, until,
+};
 
 const TABLE: &str = "/api/v1/tables/cities";
 const LONG_CACHE: Duration = Duration::from_secs(3_600);
@@ -43,7 +45,8 @@ fn a_write_is_seen_by_the_next_read() {
     let name = || served.get(&format!("{TABLE}/1")).json()["name"].as_str().unwrap().to_owned();
     let list = || served.get(TABLE).text();
     let (_, before) = (name(), list());
-    let batch = r#"{"operations": [{"op": "patch", "table": "cities", "id": "1", "row": {"name": "D"}}]}"#;
+    let batch =
+        r#"{"operations": [{"op": "patch", "table": "cities", "id": "1", "row": {"name": "D"}}]}"#;
     for (method, path, body, expected) in [
         ("PATCH", format!("{TABLE}/1"), r#"{"name": "A"}"#, "A"),
         ("PUT", format!("{TABLE}/1"), r#"{"name": "B"}"#, "B"),

@@ -51,7 +51,8 @@ fn no_page_of_another_origin_may_make_requests_unless_it_is_named() {
     let refused = served.send("GET", TABLE, &[app], "");
     assert_eq!(refused.status, 401);
     assert_eq!(refused.field("access-control-allow-origin"), Some("https://app.example.com"));
-    let served = Served::start(closed().cors(Cors::any_origin()).table("cities", Exposed::of(cities())));
+    let served =
+        Served::start(closed().cors(Cors::any_origin()).table("cities", Exposed::of(cities())));
     let answer = served.send("GET", TABLE, &[ADA, ("origin", "https://any.example")], "");
     assert_eq!(answer.field("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.field("access-control-allow-credentials"), None);

@@ -43,8 +43,8 @@ fn they_can_be_kept_for_operators() {
 #[test]
 fn a_gateway_whose_pool_cannot_be_used_is_not_ready() {
     let pool = AwwPool::builder("http://127.0.0.1:9/")
-        .circuit_breaker(CircuitBreaker::new().failures(1))
-        .attempts(1)
+        .circuit_breaker(CircuitBreaker::default().minimum_calls(1).open_time(crate::support::LONG))
+        .max_attempts(1)
         .build()
         .unwrap();
     let served = Served::start(open().pool("upstream \"x\"", pool.clone()));

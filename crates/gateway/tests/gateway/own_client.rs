@@ -7,7 +7,7 @@ use serde_json::json;
 use vantage_api_gateway::{Exposed, Ops};
 use vantage_api_pool::{
     AwwPool, Paging, PoolApi,
-    tokens::Bearer,
+    tokens::{StaticTokens, bearer},
     vantage::{ApiCondition, Filters, Lists, Operator, Sorting, Writes},
 };
 use vantage_dataset::traits::{ReadableValueSet, WritableValueSet};
@@ -16,7 +16,7 @@ use vantage_table::{
     table::Table,
 };
 use vantage_types::{EmptyEntity, Record};
-use vantage_vista::{Vista, VistaFactory, mocks::MockShell};
+use vantage_vista::{Vista, mocks::MockShell};
 
 use crate::support::{LONG, Served, cities_mock, city, closed, text};
 
@@ -36,7 +36,7 @@ fn served(rows: usize) -> (MockShell, Served) {
 
 fn pool(served: &Served) -> AwwPool {
     AwwPool::builder(format!("http://{}/api/v1/tables", served.address))
-        .tokens(Bearer::new("token-of-ada"))
+        .token_source(1, StaticTokens::new(["token-of-ada"]), bearer)
         .attempt_timeout(LONG)
         .build()
         .unwrap()
@@ -71,8 +71,8 @@ async fn a_stream_of_pages_has_every_row_once_and_in_order() {
     let expected: Vec<String> = (1..=1_234).map(|id| id.to_string()).collect();
     for paging in [
         Paging::default(),
-        Paging::pages("page").per_page("per_page", 100),
-        Paging::offset("offset", "limit", 100),
+        Paging::page_number().page_size("per_page", 100),
+        Paging::offset_limit("offset", "limit", 100),
     ] {
         let rows: Vec<serde_json::Value> =
             pool(&served).stream("cities").paging(paging).prefetch(8).try_collect().await.unwrap();

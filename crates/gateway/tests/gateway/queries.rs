@@ -44,9 +44,8 @@ fn filters_find_what_they_say() {
 #[test]
 fn rows_come_in_the_order_of_one_column() {
     let served = served();
-    let page = |order: &str| {
-        served.get(&format!("/api/v1/tables/cities?order={order}&per_page=2")).json()
-    };
+    let page =
+        |order: &str| served.get(&format!("/api/v1/tables/cities?order={order}&per_page=2")).json();
     assert_eq!(names(&page("population.desc")), ["Berlin", "Paris"]);
     assert_eq!(names(&page("name")), ["Berlin", "Bonn"]);
     assert_eq!(names(&page("name.asc")), ["Berlin", "Bonn"]);
@@ -65,7 +64,10 @@ fn a_body_asks_the_same_as_a_url() {
         (r#"{"id": {"in": ["4", "7"]}}"#, "Paris,Riga"),
         (r#"{"name": {"like": "*pa*"}}"#, "Liepaja"),
         (r#"{"name": null}"#, ""),
-        (r#"{"country": {"nin": ["DE", "FR"]}, "population": {"neq": 67000}}"#, "Riga,Ventspils,Jelgava"),
+        (
+            r#"{"country": {"nin": ["DE", "FR"]}, "population": {"neq": 67000}}"#,
+            "Riga,Ventspils,Jelgava",
+        ),
     ] {
         let body = format!("{{\"filter\": {filter}}}");
         let answer = served.json("POST", "/api/v1/tables/cities/query", &body);

@@ -54,7 +54,10 @@ fn pages_offsets_and_cursors_read_the_same_rows() {
             for row in page["data"].as_array().unwrap() {
                 read.push(row["id"].as_str().unwrap().to_owned());
             }
-            assert_eq!(page["pagination"]["has_next"], !page["pagination"]["next_cursor"].is_null());
+            assert_eq!(
+                page["pagination"]["has_next"],
+                !page["pagination"]["next_cursor"].is_null()
+            );
             match page["pagination"]["next_cursor"].as_str() {
                 Some(next) => cursor = next.to_owned(),
                 None => break,
@@ -67,7 +70,9 @@ fn pages_offsets_and_cursors_read_the_same_rows() {
 #[test]
 fn the_last_page_and_those_beyond_say_that_nothing_follows() {
     let served = served();
-    for (query, rows, has_prev) in [("page=3", 2, true), ("page=9", 0, true), ("per_page=10", 10, false)] {
+    for (query, rows, has_prev) in
+        [("page=3", 2, true), ("page=9", 0, true), ("per_page=10", 10, false)]
+    {
         let page = served.get(&format!("/api/v1/tables/cities?{query}")).json();
         assert_eq!(page["data"].as_array().unwrap().len(), rows, "{query}");
         assert_eq!(page["pagination"]["has_next"], false, "{query}");
@@ -89,8 +94,9 @@ fn a_total_is_left_out_if_it_is_not_wanted() {
 #[test]
 fn a_table_that_has_no_window_is_read_from_its_start_alone() {
     let mock = cities_mock().with_capabilities(VistaCapabilities::new().with(Capability::Insert));
-    let served =
-        Served::start(open().table("cities", Exposed::of(Vista::new("cities", mock)).page_size(4, 10)));
+    let served = Served::start(
+        open().table("cities", Exposed::of(Vista::new("cities", mock)).page_size(4, 10)),
+    );
     assert_eq!(ids(&served, "per_page=3"), ["1", "2", "3"]);
     let refused = served.get("/api/v1/tables/cities?page=2");
     assert_eq!((refused.status, refused.kind().as_str()), (400, "unsupported_query"));

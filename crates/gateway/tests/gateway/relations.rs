@@ -13,9 +13,12 @@ fn a_relation_is_read_by_the_rules_of_its_target() {
             .table("cities", Exposed::of(cities()).columns(["id", "name"]).page_size(2, 3)),
     );
     let page = served.get("/api/v1/tables/countries/LV/cities?page=2").json();
-    assert_eq!(page["data"], json!([
-        { "id": "9", "name": "Ventspils" }, { "id": "10", "name": "Jelgava" },
-    ]));
+    assert_eq!(
+        page["data"],
+        json!([
+            { "id": "9", "name": "Ventspils" }, { "id": "10", "name": "Jelgava" },
+        ])
+    );
     assert_eq!(page["pagination"]["total"], 4);
     let path = "/api/v1/tables/countries/LV/cities";
     for (query, status) in [

@@ -30,8 +30,7 @@ fn values_may_have_the_characters_of_the_grammar() {
     for name in ["x,y", "(in brackets)", "say \"hi\"", "back\\slash", "a.b", "not.eq.1", "*"] {
         mock.clear_records();
         mock.set_record("1", city("1", name, "XX", 1));
-        let encoded: String =
-            name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let escaped: String = name.replace('\\', "\\\\").replace('"', "\\\"");
         let quoted: String = escaped.bytes().map(|byte| format!("%{byte:02x}")).collect();
         assert_eq!(found(&served, &format!("name=in.(%22{quoted}%22,other)")), 1, "{name}");
@@ -79,13 +78,16 @@ fn a_wrong_body_is_not_a_wrong_method() {
 #[test]
 fn large_integers_keep_all_their_digits() {
     let (mock, served) = writable();
-    for number in ["9007199254740993", "750727362669608961", "-9223372036854775808", "9223372036854775807"] {
+    for number in
+        ["9007199254740993", "750727362669608961", "-9223372036854775808", "9223372036854775807"]
+    {
         let body = format!("{{\"population\": {number}}}");
         let patched = served.json("PATCH", &format!("{TABLE}/1"), &body);
         assert!(patched.text().contains(&format!("\"population\":{number}")), "{}", patched.text());
         assert_eq!(found(&served, &format!("population=eq.{number}")), 1);
     }
-    let refused = served.json("PATCH", &format!("{TABLE}/1"), r#"{"population": 9223372036854775808999}"#);
+    let refused =
+        served.json("PATCH", &format!("{TABLE}/1"), r#"{"population": 9223372036854775808999}"#);
     assert_eq!(refused.status, 422);
     assert_eq!(mock.get_record("1").unwrap()["population"], i64::MAX.into());
 }
@@ -112,7 +114,17 @@ fn beyond_the_end_is_an_empty_page() {
 #[test]
 fn no_number_of_a_page_overflows() {
     let (_, served) = writable();
-    for number in ["2147483647", "9223372036854775807", "18446744073709551615", "99999999999999999999", "-1", "1e3", "0x1", "+1", " 1"] {
+    for number in [
+        "2147483647",
+        "9223372036854775807",
+        "18446744073709551615",
+        "99999999999999999999",
+        "-1",
+        "1e3",
+        "0x1",
+        "+1",
+        " 1",
+    ] {
         for query in ["page", "offset", "limit", "per_page"] {
             let answer = served.get(&format!("{TABLE}?{query}={}", number.replace(' ', "%20")));
             assert!(matches!(answer.status, 200 | 400), "{query}={number}: {}", answer.text());
@@ -151,7 +163,9 @@ fn a_tag_that_a_proxy_changed_still_says_not_modified() {
     let (_, served) = writable();
     let tag = served.get(&format!("{TABLE}/1")).etag();
     let appended = tag.replacen("\"", "", 1).replace('"', "");
-    for given in [format!("W/{tag}"), format!("\"{appended}-gzip\""), format!("\"a,b\", {tag}"), "*".into()] {
+    for given in
+        [format!("W/{tag}"), format!("\"{appended}-gzip\""), format!("\"a,b\", {tag}"), "*".into()]
+    {
         let fields = [("if-none-match", given.as_str())];
         assert_eq!(served.send("GET", &format!("{TABLE}/1"), &fields, "").status, 304, "{given}");
     }
@@ -188,7 +202,10 @@ fn a_head_is_a_get_without_its_body() {
         let head = connection.send("HEAD", path, &[], "");
         // A body would be taken for the next answer.
         let get = connection.send("GET", path, &[], "");
-        assert_eq!((head.status, head.field("content-length")), (get.status, get.field("content-length")));
+        assert_eq!(
+            (head.status, head.field("content-length")),
+            (get.status, get.field("content-length"))
+        );
     }
     let refused = served.send("PUT", TABLE, &[], "{}");
     assert!(refused.field("allow").unwrap().contains("HEAD"));

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use vantage_api_gateway::{Cors, Exposed, Gateway, Limits, Ops, auth::{Principal, Tokens}};
+use vantage_api_gateway::{
+    Cors, Exposed, Gateway, Limits, Ops,
+    auth::{Principal, Tokens},
+};
 use vantage_vista::{Capability, Vista, VistaCapabilities};
 
 use crate::support::{cities, cities_mock};
@@ -41,7 +44,10 @@ fn a_table_that_does_not_fit_what_is_said_of_it_is_refused() {
         (exposed().writes(Ops::INSERT), "writable: name the columns"),
         (exposed().writes(Ops::PATCH).writable(["secret"]), "writable: \"secret\" is not shown"),
         (exposed().writable(["name"]), "writable: nothing is written"),
-        (exposed().writes(Ops::PATCH).writable(["id"]).write_only(["name"]), "write_only: \"name\""),
+        (
+            exposed().writes(Ops::PATCH).writable(["id"]).write_only(["name"]),
+            "write_only: \"name\"",
+        ),
         (exposed().filterable(["secret"]), "filterable: \"secret\" is not shown"),
         (exposed().require_filter(["secret"]), "require_filter: \"secret\""),
         (exposed().bulk(3), "bulk: neither patch nor delete"),
@@ -93,6 +99,7 @@ fn nothing_that_is_printed_has_rows_or_tokens() {
     let exposed = Exposed::of(cities());
     let text = format!("{exposed:?}");
     let gateway = Gateway::builder().auth(tokens()).table("cities", exposed);
-    let text = format!("{text} {gateway:?} {:?}", gateway.build().unwrap());
+    let text = format!("{text} {gateway:?}");
+    let text = format!("{text} {:?}", gateway.build().unwrap());
     assert!(!text.contains("canary") && !text.contains(&Tokens::digest_of("x")), "{text}");
 }

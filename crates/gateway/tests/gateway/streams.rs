@@ -25,7 +25,8 @@ fn a_stream_has_all_rows_a_page_at_a_time() {
         text.lines().map(|line| json(line)["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, (1..=1_205).map(|id| id.to_string()).collect::<Vec<_>>());
     assert_eq!(gate.reads(), 13);
-    let answer = served.send("GET", &format!("{TABLE}?country=eq.LV&order=population"), &[LINES], "");
+    let answer =
+        served.send("GET", &format!("{TABLE}?country=eq.LV&order=population"), &[LINES], "");
     assert_eq!(answer.text().lines().count(), 4);
     let answer = served.send("GET", &format!("{TABLE}?country=eq.ZZ"), &[LINES], "");
     assert_eq!((answer.status, answer.body.len()), (200, 0));
@@ -49,7 +50,8 @@ fn a_failure_in_the_middle_is_no_end() {
     let served = Served::start(open().table("cities", exposed));
     let mut connection = Connection::open(served.address);
     gate.set_open(false);
-    connection.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\n\r\n"));
+    connection
+        .write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\n\r\n"));
     gate.wait_for_reads(1);
     gate.set_open(true);
     connection.head();
@@ -74,7 +76,8 @@ fn a_client_that_leaves_ends_its_stream() {
     let served = Served::start(open().table("cities", exposed));
     gate.set_open(false);
     let mut connection = Connection::open(served.address);
-    connection.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\n\r\n"));
+    connection
+        .write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\n\r\n"));
     gate.wait_for_reads(1);
     drop(connection);
     gate.wait_for_dropped(1);

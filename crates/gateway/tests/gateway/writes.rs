@@ -8,9 +8,12 @@ use crate::support::{Served, cities_mock, open, text};
 
 fn served_with(ops: Ops) -> (MockShell, Served) {
     let mock = cities_mock();
-    let exposed = Exposed::of(Vista::new("cities", mock.clone()))
-        .writes(ops)
-        .writable(["id", "name", "country", "population"]);
+    let exposed = Exposed::of(Vista::new("cities", mock.clone())).writes(ops).writable([
+        "id",
+        "name",
+        "country",
+        "population",
+    ]);
     (mock, Served::start(open().table("cities", exposed)))
 }
 
@@ -52,7 +55,8 @@ fn an_array_is_inserted_row_by_row() {
     assert_eq!((refused.status, refused.kind().as_str()), (422, "invalid_row"));
     assert_eq!(refused.json()["errors"][0]["pointer"], "/1/name");
     // One that is in the way says what is stored.
-    let rows = r#"[{"id": "15", "name": "C"}, {"id": "1", "name": "D"}, {"id": "16", "name": "E"}]"#;
+    let rows =
+        r#"[{"id": "15", "name": "C"}, {"id": "1", "name": "D"}, {"id": "16", "name": "E"}]"#;
     let refused = served.json("POST", TABLE, rows);
     assert_eq!((refused.status, &refused.json()["stored"]), (409, &json!(1)));
     assert_eq!(mock.len(), 13);

@@ -6,7 +6,7 @@ use vantage_api_gateway::{Limits, kv::Settings};
 
 use crate::{
     clock::Clock,
-    raw::{request, with_body},
+    raw::{Connection, request, with_body},
     served::Served,
     store::{bytes, read},
 };
@@ -190,7 +190,7 @@ fn answers_that_are_not_read_are_bounded_and_do_not_stop_others() {
         .collect();
     // Short values need no room.
     assert_eq!(client.ask(request("GET", "/kv/short", &[])).status, 200);
-    let statuses: Vec<u16> = idle.iter_mut().map(|client| client.receive_head()).collect();
+    let statuses: Vec<u16> = idle.iter_mut().map(Connection::receive_head).collect();
     assert!(statuses.contains(&200), "{statuses:?}");
     assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
     drop(idle);

@@ -76,7 +76,7 @@ fn a_value_that_may_be_active_is_an_attachment() {
         assert_eq!(got.field("x-content-type-options"), Some("nosniff"));
         assert_eq!(got.field("content-security-policy"), Some("sandbox; default-src 'none'"));
     }
-    for content_type in ["html", "a/b/c", "text/é", "", "text/plain\u{b}"] {
+    for content_type in ["html", "a/b/c", "text/é", ""] {
         let put = client.ask(with_body("PUT", "/kv/x", &[("Content-Type", content_type)], ""));
         assert_eq!(put.status, 400, "{content_type:?}");
     }

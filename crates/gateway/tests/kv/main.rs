@@ -1,7 +1,8 @@
 //! The key-value store: by its handle, by its routes over raw sockets, and in processes that are
 //! killed or have no room on their disk.
 
-#![cfg(all(test, feature = "kv"))]
+#![cfg(test)]
+#![cfg(feature = "kv")]
 
 mod bodies;
 mod clock;

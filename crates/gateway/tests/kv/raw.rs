@@ -96,11 +96,16 @@ impl Connection {
         assert_eq!(read.unwrap(), bytes as u64);
     }
 
-    /// Sends a request and returns its answer.
+    /// Sends a request and returns its answer. If that ends the connection, which it says, the next
+    /// request has a new one.
     pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {
         let is_head = request.as_ref().starts_with(b"HEAD ");
         self.send(request);
-        self.receive(!is_head)
+        let answer = self.receive(!is_head);
+        if answer.field("connection") == Some("close") {
+            *self = Self::open(self.0.peer_addr().unwrap());
+        }
+        answer
     }
 
     /// Whether the other side closes without saying more.

@@ -48,7 +48,8 @@ impl Served {
                 .unwrap();
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let address = runtime.block_on(tokio::time::timeout(PATIENCE, handle.address()));
+        let address =
+            runtime.block_on(async { tokio::time::timeout(PATIENCE, handle.address()).await });
         let address = address.unwrap().unwrap();
         Self { kv, address, handle, server: Some(server), _folder: folder }
     }

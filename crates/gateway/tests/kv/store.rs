@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use tempfile::TempDir;
 use vantage_api_gateway::kv::{
-    Action, Batch, ContentType, Error, Key, Kv, Outcome, Precondition, Put, Settings,
+    Action, Batch, ContentType, Error, Key, Kv, Outcome, Precondition, Put, Settings, Value,
 };
 
 use crate::clock::Clock;
@@ -29,7 +29,7 @@ pub(crate) fn store_with(settings: Settings) -> (Kv, TempDir) {
 }
 
 pub(crate) async fn read(kv: &Kv, name: &str) -> Option<Bytes> {
-    kv.get(&key(name)).await.unwrap().map(|value| value.into_bytes())
+    kv.get(&key(name)).await.unwrap().map(Value::into_bytes)
 }
 
 /// Bytes that are not all the same.
@@ -107,16 +107,17 @@ async fn a_batch_is_carried_out_as_a_whole_or_not_at_all() {
     let (kv, _folder) = new_store();
     let tag = kv.put(key("a"), Put::new("1")).await.unwrap().entry.etag;
     kv.put(key("b"), Put::new("2")).await.unwrap();
+    kv.put(key("d"), Put::new("4")).await.unwrap();
     let commits = kv.stats().commits;
     let batch = Batch::new()
-        .get(key("b"))
+        .get(key("d"))
         .put(key("a"), Put::new("3").when(Precondition::unchanged(tag)))
         .delete(key("none"), Precondition::default())
         .put(key("c"), Put::new(bytes(100_000, 7)))
         .get(key("none either"));
     let outcomes = kv.batch(batch.clone()).await.unwrap();
     let [
-        Outcome::Got(Some(b)),
+        Outcome::Got(Some(d)),
         Outcome::Put(a),
         Outcome::Deleted(false),
         Outcome::Put(c),
@@ -125,7 +126,7 @@ async fn a_batch_is_carried_out_as_a_whole_or_not_at_all() {
     else {
         panic!("{outcomes:?}");
     };
-    assert_eq!(b.clone().into_bytes(), "2");
+    assert_eq!(d.clone().into_bytes(), "4");
     assert!(!a.is_new && c.is_new);
     assert_eq!(kv.stats().commits, commits + 1);
 

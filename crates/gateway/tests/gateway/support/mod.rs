@@ -18,7 +18,7 @@ use vantage_api_gateway::{
 };
 
 pub use http::{Answer, Connection, json};
-pub use shells::{Gate, Watched, transactional};
+pub use shells::{Gate, transactional};
 pub use tables::{cities, cities_mock, city, countries, text};
 
 /// The longest wait of a test.
@@ -39,12 +39,8 @@ impl Served {
     }
 
     pub fn with_drain(builder: GatewayBuilder, notice: Duration, deadline: Duration) -> Self {
-        let gateway = builder
-            .bind(([127, 0, 0, 1], 0))
-            .workers(2)
-            .drain(notice, deadline)
-            .build()
-            .unwrap();
+        let gateway =
+            builder.bind(([127, 0, 0, 1], 0)).workers(2).drain(notice, deadline).build().unwrap();
         let handle = gateway.handle();
         let (end, ended) = oneshot::channel::<()>();
         let (told, address) = mpsc::channel();
