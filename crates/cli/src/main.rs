@@ -1,4 +1,4 @@
-//! `apipool`: copies REST APIs into databases and files.
+//! `apipool`: copies REST APIs into databases and files, and serves them.
 
 mod arguments;
 mod commands;
@@ -33,6 +33,8 @@ async fn main() -> ExitCode {
         Command::Run(run) => commands::run::run(&run).await,
         Command::Status(status) => commands::status::run(&status).await,
         Command::Reset(reset) => commands::reset::run(&reset).await,
+        #[cfg(feature = "gateway")]
+        Command::Serve(serve) => commands::serve::run(&serve).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

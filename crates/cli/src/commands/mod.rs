@@ -6,6 +6,8 @@ pub(crate) mod preview;
 pub(crate) mod read;
 pub(crate) mod reset;
 pub(crate) mod run;
+#[cfg(feature = "gateway")]
+pub(crate) mod serve;
 pub(crate) mod status;
 
 use vantage_api_ingest::description::{Description, Reader};

@@ -82,7 +82,11 @@ pub(super) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// A whole number above zero, or none.
-pub(super) fn optional_at_least_one<'de, D: Deserializer<'de>, N: Deserialize<'de> + From<u8> + PartialEq>(
+pub(super) fn optional_at_least_one<
+    'de,
+    D: Deserializer<'de>,
+    N: Deserialize<'de> + From<u8> + PartialEq,
+>(
     deserializer: D,
 ) -> Result<Option<N>, D::Error> {
     match Option::<N>::deserialize(deserializer)? {

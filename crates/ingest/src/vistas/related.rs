@@ -34,9 +34,7 @@ impl Relations {
             ReferenceKind::HasOne => {
                 Reference::has_one(name, to, JoinKey::to_target_id(foreign_key))
             }
-            ReferenceKind::HasMany => {
-                Reference::has_many(name, to, JoinKey::new(id, foreign_key))
-            }
+            ReferenceKind::HasMany => Reference::has_many(name, to, JoinKey::new(id, foreign_key)),
         });
         self.targets.insert(name.to_owned(), target);
     }

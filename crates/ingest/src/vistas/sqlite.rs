@@ -90,7 +90,8 @@ fn metadata(
         let column = Column::new(name, kind.to_string());
         flags.chain(ordered).chain(own).fold(column, Column::with_flag)
     };
-    let metadata = columns.iter().map(column).fold(VistaMetadata::new(), VistaMetadata::with_column);
+    let metadata =
+        columns.iter().map(column).fold(VistaMetadata::new(), VistaMetadata::with_column);
     metadata.with_id_column(id)
 }
 

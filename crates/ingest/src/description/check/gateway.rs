@@ -115,8 +115,7 @@ fn is_prefix(prefix: &str) -> bool {
 /// Whether a text is an origin as browsers send it: in lower case, and without a path.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let is_legal = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte)
-    };
+    let is_legal =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
     host.is_some_and(|host| !host.is_empty() && host.bytes().all(is_legal))
 }

@@ -43,7 +43,7 @@ impl Checks<'_> {
             self.written(keys, job, stream)?;
         }
         let Some(behind) = self.description.table_behind(&table.source) else {
-            let SourceDescription::Api { table } | SourceDescription::Job { table, .. } =
+            let (SourceDescription::Api { table } | SourceDescription::Job { table, .. }) =
                 &table.source;
             let message = match table == name {
                 true => format!("the API has no table `{table}`: name one in `source`"),

@@ -12,7 +12,6 @@ use crate::description::forms;
 /// `{ tokens: [...] }` with [`TokenDescription`]s.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "snake_case", expecting = "none, or a map such as { tokens: [...] }")]
-#[non_exhaustive]
 pub enum AuthDescription {
     /// Everybody who reaches the address, which must be of the loopback.
     None,

@@ -98,7 +98,6 @@ impl fmt::Debug for GatewayTable {
 /// What may be done with a table beside reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Operation {
     /// New rows.
     Insert,

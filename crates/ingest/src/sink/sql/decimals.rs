@@ -58,9 +58,20 @@ mod tests {
     #[test]
     fn decimals_are_numbers_of_any_length() {
         let ordered = [
-            "-100.5", "-99.75", "-9", "-0.10", "0", "0.05", "0.5", "9.00", "10",
-            "12345678901234567890123456789012345678", "12345678901234567890123456789012345679",
-            "", "1e5", "NaN",
+            "-100.5",
+            "-99.75",
+            "-9",
+            "-0.10",
+            "0",
+            "0.05",
+            "0.5",
+            "9.00",
+            "10",
+            "12345678901234567890123456789012345678",
+            "12345678901234567890123456789012345679",
+            "",
+            "1e5",
+            "NaN",
         ];
         for (index, one) in ordered.iter().enumerate() {
             for (at, other) in ordered.iter().enumerate() {
@@ -70,6 +81,8 @@ mod tests {
         for (one, other) in [("12.5", "12.50"), ("-0.0", "0"), ("007", "7.00")] {
             assert_eq!(compare(one, other), Ordering::Equal, "{one} {other}");
         }
-        assert!(is_decimal("-12.50") && !is_decimal("+1") && !is_decimal("1.") && !is_decimal(".5"));
+        assert!(
+            is_decimal("-12.50") && !is_decimal("+1") && !is_decimal("1.") && !is_decimal(".5")
+        );
     }
 }

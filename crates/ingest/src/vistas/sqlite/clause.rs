@@ -9,11 +9,7 @@ use crate::{
     description::{day_of, moment_of},
     schema::ColumnType,
     sink::{
-        sql::{
-            decimals::is_decimal,
-            names::quoted,
-            text,
-        },
+        sql::{decimals::is_decimal, names::quoted, text},
         sqlite::reading::DECIMAL,
     },
 };
@@ -82,12 +78,7 @@ impl Clause {
         })
     }
 
-    fn listed(
-        name: &str,
-        kind: ColumnType,
-        items: &[Cbor],
-        is_in: bool,
-    ) -> Result<Self, Refusal> {
+    fn listed(name: &str, kind: ColumnType, items: &[Cbor], is_in: bool) -> Result<Self, Refusal> {
         let (column, own) = (compared(name, kind), quoted(name));
         let values = items.iter().filter(|item| !item.is_null());
         let values: Option<Vec<Value>> = values.map(|item| operand(kind, item)).collect();
@@ -148,7 +139,7 @@ fn compared(name: &str, kind: ColumnType) -> String {
 }
 
 /// A value as one of a column, as the sink would have written it; `None` if it is none.
-pub(super) fn operand(kind: ColumnType, value: &Cbor) -> Option<Value> {
+fn operand(kind: ColumnType, value: &Cbor) -> Option<Value> {
     let integer = |value: &Cbor| value.as_integer().map(i128::from);
     Some(match (kind, value) {
         (ColumnType::Bool, Cbor::Bool(flag)) => Value::Integer(i64::from(*flag)),

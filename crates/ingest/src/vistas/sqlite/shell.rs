@@ -15,13 +15,17 @@ use vantage_vista::{
 };
 
 use super::{
-    clause::{Clause, Refusal, operand, order},
+    clause::{Clause, Refusal, order},
     readers::Readers,
     value,
 };
 use crate::{
     schema::ColumnType,
-    sink::{SinkError, sql::names::{list, quoted}, sqlite::error::failed},
+    sink::{
+        SinkError,
+        sql::names::{list, quoted},
+        sqlite::error::failed,
+    },
 };
 
 type Rows = Vec<(String, Record<Value>)>;
@@ -87,21 +91,23 @@ impl SqliteShell {
     }
 
     fn ordered(&self) -> String {
-        let by = self.order.as_ref().and_then(|(name, direction)| {
-            Some((self.table.column(name)?, *direction))
-        });
+        let by = self
+            .order
+            .as_ref()
+            .and_then(|(name, direction)| Some((self.table.column(name)?, *direction)));
         order(by, &self.table.id)
     }
 
     async fn rows(&self, sql: String, values: Vec<Parameter>) -> Result<Rows> {
         let table = Arc::clone(&self.table);
-        let read = move |connection: &rusqlite::Connection| -> std::result::Result<Rows, SinkError> {
-            let what = || failed(format!("rows of table `{}` in SQLite", table.name));
-            let mut statement = connection.prepare_cached(&sql).map_err(what())?;
-            let row = |row: &rusqlite::Row<'_>| value::row(row, &table.id, &table.columns);
-            let rows = statement.query_map(params_from_iter(values), row).map_err(what())?;
-            rows.collect::<rusqlite::Result<Rows>>().map_err(what())
-        };
+        let read =
+            move |connection: &rusqlite::Connection| -> std::result::Result<Rows, SinkError> {
+                let what = || failed(format!("rows of table `{}` in SQLite", table.name));
+                let mut statement = connection.prepare_cached(&sql).map_err(what())?;
+                let row = |row: &rusqlite::Row<'_>| value::row(row, &table.id, &table.columns);
+                let rows = statement.query_map(params_from_iter(values), row).map_err(what())?;
+                rows.collect::<rusqlite::Result<Rows>>().map_err(what())
+            };
         self.readers.read(read).await.with_context(|| self.unread())
     }
 
@@ -135,17 +141,15 @@ impl TableShell for SqliteShell {
     }
 
     async fn get(&self, id: &str) -> Result<Option<Record<Value>>> {
-        let Some((name, kind)) = self.table.column(&self.table.id) else { return Ok(None) };
-        let id = Value::Text(id.to_owned());
-        if operand(kind, &id).is_none() {
-            return Ok(None);
-        }
-        let Ok(is_it) = Clause::comparing((name, kind), FilterOp::Eq, &id) else {
-            return Ok(None);
-        };
+        let Some(column) = self.table.column(&self.table.id) else { return Ok(None) };
+        let value = Value::Text(id.to_owned());
+        // An id that is none of the column names no row.
+        let Ok(is_it) = Clause::comparing(column, FilterOp::Eq, &value) else { return Ok(None) };
         let filter = self.filter().and(&is_it);
         let sql = self.select(&filter) + " LIMIT 1";
-        Ok(self.rows(sql, filter.values).await?.into_iter().next().map(|(_, row)| row))
+        let row = self.rows(sql, filter.values).await?.into_iter().next();
+        // A row has one id, however else its value may be written.
+        Ok(row.filter(|(own, _)| own == id).map(|(_, row)| row))
     }
 
     async fn count(&self) -> Result<i64> {
