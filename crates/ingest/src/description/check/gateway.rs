@@ -8,8 +8,10 @@ use crate::description::{
     file::{Failure, KeyPath},
 };
 
-/// The fewest characters of a token, and the most that a request may bring along.
-const TOKEN_LENGTHS: std::ops::RangeInclusive<usize> = 16..=4096;
+/// The fewest characters of a token.
+const SHORTEST_TOKEN: usize = 16;
+/// The most of them that a request may bring along.
+const LONGEST_TOKEN: usize = 4096;
 
 impl Checks<'_> {
     pub(super) fn gateway(&self) -> Result<(), Failure> {
@@ -67,9 +69,9 @@ impl Checks<'_> {
     }
 
     fn token(&self, keys: &KeyPath, token: &str) -> Result<(), Failure> {
-        if !TOKEN_LENGTHS.contains(&token.len()) {
-            let (least, most) = (TOKEN_LENGTHS.start(), TOKEN_LENGTHS.end());
-            return Err(self.fault(keys, format!("a token has {least} to {most} characters")));
+        if !(SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&token.len()) {
+            let message = format!("a token has {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters");
+            return Err(self.fault(keys, message));
         }
         match token.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(()),
