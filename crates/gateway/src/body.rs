@@ -3,18 +3,15 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    dev::Payload,
-    http::{
-        StatusCode,
-        header::{self, CONTENT_LENGTH, HeaderMap, HeaderValue},
-    },
+use actix_web::http::{
+    StatusCode,
+    header::{self, CONTENT_LENGTH, HeaderMap, HeaderValue},
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Limits, Problem};
+use crate::{Limits, Problem, unread::Incoming};
 
 /// The bounds of one body.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +37,7 @@ impl BodyBounds {
 /// 415 for a content coding, since a few bytes of one may become gigabytes; 413 and 408 beyond the
 /// bounds; 400 if the connection breaks.
 pub(crate) async fn read_body(
-    payload: &mut Payload,
+    payload: &mut Incoming,
     headers: &HeaderMap,
     bounds: BodyBounds,
 ) -> Result<Bytes, Problem> {

@@ -10,6 +10,7 @@ use vantage_api_pool::{
 
 use crate::{
     auth::Authenticator,
+    client_address::Proxies,
     cors::Cors,
     error::Error,
     exposed::{Exposed, Table, resolve_relations},
@@ -38,6 +39,7 @@ pub struct GatewayBuilder {
     drain_notice: Duration,
     drain_deadline: Duration,
     operators: Vec<String>,
+    proxies: Vec<String>,
     #[cfg(feature = "kv")]
     kv: Option<crate::kv::Kv>,
 }
@@ -62,6 +64,7 @@ impl GatewayBuilder {
             drain_notice: Duration::from_secs(5),
             drain_deadline: Duration::from_secs(30),
             operators: Vec::new(),
+            proxies: Vec::new(),
             #[cfg(feature = "kv")]
             kv: None,
         }
@@ -151,6 +154,15 @@ impl GatewayBuilder {
         self
     }
 
+    /// Takes the word of these reverse proxies, addresses or networks such as `10.0.0.0/8`, for
+    /// whose requests they forward: the last address in `X-Forwarded-For` that is not one of
+    /// theirs. By default a client is the peer of its connection, and all that come through a proxy
+    /// are one.
+    pub fn trust_proxies<P: Into<String>>(mut self, proxies: impl IntoIterator<Item = P>) -> Self {
+        self.proxies = proxies.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Limits the requests of each network before its credentials are looked at: not at all by
     /// default, but for [failed logins](Limits::failed_logins).
     pub fn limit_addresses(mut self, enforcer: RateLimitPolicyEnforcer) -> Self {
@@ -219,6 +231,7 @@ impl GatewayBuilder {
             drain_notice: self.drain_notice,
             drain_deadline: self.drain_deadline,
             operators: self.operators,
+            proxies: Proxies::parse(&self.proxies)?,
             #[cfg(feature = "kv")]
             kv: self.kv,
         })

@@ -4,27 +4,57 @@
 //! be thrown away: after a write nobody asks by the old key.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use actix_web::http::StatusCode;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use moka::{Expiry, future};
 
 use crate::{Problem, answer::Answer};
 
 type Kept = future::Cache<String, Arc<Answer>>;
+type Outcome = Result<Arc<Answer>, Problem>;
+
+/// What is being made, by its key. Whoever asks for it meanwhile waits for the same.
+#[derive(Clone, Default)]
+struct Loads(Arc<Mutex<HashMap<String, Shared<BoxFuture<'static, Outcome>>>>>);
+
+impl Loads {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Shared<BoxFuture<'static, Outcome>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a load off the list, however it ends.
+struct Loading {
+    loads: Loads,
+    key: String,
+}
+
+impl Drop for Loading {
+    fn drop(&mut self) {
+        self.loads.all().remove(&self.key);
+    }
+}
 
 /// The answers that are kept.
 pub(crate) struct Cache {
     fresh: Kept,
     /// Answers whose time may be over, for when there is no other.
     stale: Kept,
+    loads: Loads,
     hits: AtomicU64,
-    loads: AtomicU64,
+    misses: AtomicU64,
     stale_hits: AtomicU64,
 }
 
@@ -32,7 +62,7 @@ pub(crate) struct Cache {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CacheCounts {
     pub(crate) hits: u64,
-    pub(crate) loads: u64,
+    pub(crate) misses: u64,
     pub(crate) stale_hits: u64,
     pub(crate) answers: u64,
     pub(crate) bytes: u64,
@@ -77,8 +107,9 @@ impl Cache {
         Self {
             fresh: kept(Duration::ZERO),
             stale: kept(stale_if_error),
+            loads: Loads::default(),
             hits: AtomicU64::new(0),
-            loads: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
             stale_hits: AtomicU64::new(0),
         }
     }
@@ -101,25 +132,11 @@ impl Cache {
             let age = answer.made.elapsed().as_secs();
             return Ok((answer, Some(age)));
         }
-        self.loads.fetch_add(1, Ordering::Relaxed);
-        let (fresh, own) = (self.fresh.clone(), key.clone());
-        let loading = actix_web::rt::spawn(async move {
-            fresh.try_get_with(own, async { load.await.map(Arc::new) }).await
-        });
+        let loading = self.join(&key, load);
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let problem = match loading.await {
-            Ok(Ok(answer)) => {
-                if !answer.fresh_for.is_zero() {
-                    self.stale.insert(key, Arc::clone(&answer)).await;
-                }
-                return Ok((answer, None));
-            }
-            Ok(Err(problem)) => Problem::clone(&problem),
-            // What loads it has panicked, or the thread is ending.
-            Err(_) => Problem::new(
-                actix_web::http::StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "the gateway failed",
-            ),
+            Ok(answer) => return Ok((answer, None)),
+            Err(problem) => problem,
         };
         if matches!(problem.status().as_u16(), 502..=504)
             && let Some(answer) = self.stale.get(&key).await
@@ -131,10 +148,38 @@ impl Cache {
         Err(problem)
     }
 
+    /// What waits for the answer of this key, which `load` makes unless it is being made.
+    fn join<F>(&self, key: &str, load: F) -> Shared<BoxFuture<'static, Outcome>>
+    where
+        F: Future<Output = Result<Answer, Problem>> + 'static,
+    {
+        let mut all = self.loads.all();
+        let entry = match all.entry(key.to_owned()) {
+            Entry::Occupied(entry) => return entry.get().clone(),
+            Entry::Vacant(entry) => entry,
+        };
+        let (fresh, stale) = (self.fresh.clone(), self.stale.clone());
+        let loading = Loading { loads: self.loads.clone(), key: key.to_owned() };
+        let task = actix_web::rt::spawn(async move {
+            let answer = Arc::new(load.await?);
+            if !answer.fresh_for.is_zero() {
+                fresh.insert(loading.key.clone(), Arc::clone(&answer)).await;
+                stale.insert(loading.key.clone(), Arc::clone(&answer)).await;
+            }
+            Ok(answer)
+        });
+        // What makes it has panicked, or its thread is ending.
+        let failed = |_| {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Problem::new(status, "internal", "the gateway failed"))
+        };
+        entry.insert(task.map(move |ended| ended.unwrap_or_else(failed)).boxed().shared()).clone()
+    }
+
     pub(crate) fn counts(&self) -> CacheCounts {
         CacheCounts {
             hits: self.hits.load(Ordering::Relaxed),
-            loads: self.loads.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
             stale_hits: self.stale_hits.load(Ordering::Relaxed),
             answers: self.fresh.entry_count(),
             bytes: self.fresh.weighted_size(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest,
-    dev::Payload,
     http::{Method, header::HeaderMap},
 };
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use crate::{
     body::{BodyBounds, read_body},
     gateway::State,
     in_flight::Permit,
+    unread::Incoming,
 };
 
 /// A request past the edges.
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     pub(crate) state: Arc<State>,
     pub(crate) request: HttpRequest,
     /// What is left of the body.
-    pub(crate) payload: Payload,
+    pub(crate) payload: Incoming,
     pub(crate) principal: Principal,
     /// Held until the answer is complete.
     pub(crate) permit: Permit,

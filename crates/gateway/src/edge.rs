@@ -32,6 +32,7 @@ use crate::{
     request_id::RequestId,
     route::{PATTERNS, Route},
     serve,
+    unread::{Incoming, Unread},
 };
 
 /// After how many seconds to try again when the gateway is full.
@@ -68,9 +69,12 @@ pub(crate) async fn serve(
         route = pattern,
         principal = tracing::field::Empty,
     );
-    let work = answer(&state, &request, payload, route).instrument(span.clone());
+    let unread = Unread::default();
+    let incoming = unread.incoming(payload);
+    let work = answer(&state, &request, incoming, route).instrument(span.clone());
+    let work = state.until_ended(work);
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
-    let mut response = match outcome {
+    let response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => problem.into_response(Some(id.as_str())),
         Err(_) => {
@@ -78,6 +82,7 @@ pub(crate) async fn serve(
             Problem::new(status, "internal", "the gateway failed").into_response(Some(id.as_str()))
         }
     };
+    let mut response = unread.close_if_any(response);
     let fields = response.headers_mut();
     for (name, value) in SECURITY {
         if !fields.contains_key(&name) {
@@ -101,7 +106,7 @@ fn millis(time: Duration) -> u64 {
 async fn answer(
     state: &Arc<State>,
     request: &HttpRequest,
-    payload: Payload,
+    payload: Incoming,
     route: Result<Option<Route>, Problem>,
 ) -> Result<HttpResponse, Problem> {
     if let Ok(Some(route)) = &route
@@ -124,7 +129,8 @@ async fn answer(
             return Ok(preflight);
         }
     }
-    let address = request.peer_addr().map(|address| address.ip());
+    let peer = request.peer_addr().map(|address| address.ip());
+    let address = state.proxies.client(peer, request.headers());
     let told = limit_address(state, address)?;
     let principal = authenticate(state, request, address).await?;
     tracing::Span::current().record("principal", principal.id.as_str());
@@ -156,7 +162,7 @@ async fn answer(
 async fn routed(
     state: &Arc<State>,
     request: &HttpRequest,
-    payload: Payload,
+    payload: Incoming,
     principal: Principal,
     route: Option<Route>,
     permit: Permit,

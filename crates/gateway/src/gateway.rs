@@ -12,12 +12,15 @@ use std::{
 
 use actix_web::{HttpRequest, web};
 use indexmap::IndexMap;
+use tokio::sync::watch;
 use vantage_api_pool::{AwwPool, limits::RateLimitPolicyEnforcer};
 
 use crate::{
+    Problem,
     auth::Authenticator,
     builder::GatewayBuilder,
     cache::Cache,
+    client_address::Proxies,
     cors::Cors,
     cursor::Cursors,
     edge,
@@ -49,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) drain_notice: Duration,
     pub(crate) drain_deadline: Duration,
     pub(crate) operators: Vec<String>,
+    pub(crate) proxies: Proxies,
     #[cfg(feature = "kv")]
     pub(crate) kv: Option<crate::kv::Kv>,
 }
@@ -64,6 +68,7 @@ pub(crate) struct State {
     pub(crate) limit_addresses: Option<RateLimitPolicyEnforcer>,
     pub(crate) limit_principals: RateLimitPolicyEnforcer,
     pub(crate) operators: Vec<String>,
+    pub(crate) proxies: Proxies,
     #[cfg(feature = "kv")]
     pub(crate) kv: Option<crate::kv::Kv>,
     pub(crate) cache: Cache,
@@ -74,6 +79,7 @@ pub(crate) struct State {
     pub(crate) counts: Counts,
     pub(crate) pools_ready: PoolsReady,
     is_draining: AtomicBool,
+    has_ended: watch::Sender<bool>,
 }
 
 impl State {
@@ -83,6 +89,29 @@ impl State {
 
     pub(crate) fn start_draining(&self) {
         self.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Ends all work that is going on.
+    pub(crate) fn end(&self) {
+        self.has_ended.send_replace(true);
+    }
+
+    /// What `work` answers, unless all work is ended before.
+    ///
+    /// # Errors
+    /// 503 then.
+    pub(crate) async fn until_ended<T>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let mut ended = self.has_ended.subscribe();
+        tokio::select! {
+            biased;
+            answer = work => answer,
+            _ = ended.wait_for(|has_ended| *has_ended) => {
+                Err(Problem::unavailable("shutting_down", "the gateway is ending", 5))
+            }
+        }
     }
 }
 
@@ -129,6 +158,7 @@ impl Gateway {
             counts: Counts::default(),
             pools_ready: PoolsReady::default(),
             is_draining: AtomicBool::new(false),
+            has_ended: watch::Sender::new(false),
             prefix: settings.prefix,
             tables: settings.tables,
             pools: settings.pools,
@@ -138,6 +168,7 @@ impl Gateway {
             limit_addresses: settings.limit_addresses,
             limit_principals: settings.limit_principals,
             operators: settings.operators,
+            proxies: settings.proxies,
             #[cfg(feature = "kv")]
             kv: settings.kv,
         });
@@ -198,19 +229,19 @@ impl fmt::Debug for Gateway {
 #[derive(Clone)]
 pub struct GatewayHandle {
     pub(crate) state: Arc<State>,
-    pub(crate) drains: Arc<tokio::sync::watch::Sender<Option<Duration>>>,
-    pub(crate) addresses: Arc<tokio::sync::watch::Sender<Option<SocketAddr>>>,
+    pub(crate) drains: Arc<watch::Sender<Option<Duration>>>,
+    pub(crate) addresses: Arc<watch::Sender<Option<SocketAddr>>>,
 }
 
 impl GatewayHandle {
     fn new(state: Arc<State>) -> Self {
-        let (drains, addresses) = (tokio::sync::watch::Sender::new(None), Default::default());
+        let (drains, addresses) = (watch::Sender::new(None), watch::Sender::new(None));
         Self { state, drains: Arc::new(drains), addresses: Arc::new(addresses) }
     }
 
     /// Begins the end: `/ready` is 503 from now on. A server that [`run`](Gateway::run) started
     /// stops after the notice, and gives what is being worked on until `deadline`, counted from
-    /// then. Of a mounted gateway the application stops the server.
+    /// then; what has not ended by then is answered with 503. Of a mounted gateway the application stops the server.
     pub fn drain(&self, deadline: Duration) {
         self.state.start_draining();
         self.drains.send_replace(Some(deadline));

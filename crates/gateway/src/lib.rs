@@ -44,6 +44,7 @@ mod body;
 mod builder;
 mod cache;
 mod call;
+mod client_address;
 mod compress;
 mod cors;
 mod cursor;
@@ -71,6 +72,8 @@ mod serve;
 mod server;
 mod stats;
 mod tables;
+mod unread;
+mod watch;
 
 pub use builder::GatewayBuilder;
 pub use cors::Cors;

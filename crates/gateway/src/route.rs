@@ -133,22 +133,25 @@ impl Route {
 mod tests {
     use super::*;
 
-    fn of(path: &str, method: Method) -> Option<Route> {
-        Route::of(path, &method).unwrap()
+    fn of(path: &str, method: &Method) -> Option<Route> {
+        Route::of(path, method).unwrap()
     }
 
     #[test]
     fn a_path_is_one_route() {
         let text = str::to_owned;
-        assert_eq!(of("/tables/t", Method::GET), Some(Route::Table { table: text("t") }));
+        assert_eq!(of("/tables/t", &Method::GET), Some(Route::Table { table: text("t") }));
         let row = Route::Row { table: text("t"), id: text("a/b") };
-        assert_eq!(of("/tables/t/a%2fb", Method::GET), Some(row));
+        assert_eq!(of("/tables/t/a%2fb", &Method::GET), Some(row));
         let row = Route::Row { table: text("t"), id: text("query") };
-        assert_eq!(of("/tables/t/query", Method::GET), Some(row));
-        assert_eq!(of("/tables/t/query", Method::POST), Some(Route::Query { table: text("t") }));
-        assert_eq!(of("/kv/a/../b%2f", Method::GET), Some(Route::KvKey { raw: text("a/../b%2f") }));
+        assert_eq!(of("/tables/t/query", &Method::GET), Some(row));
+        assert_eq!(of("/tables/t/query", &Method::POST), Some(Route::Query { table: text("t") }));
+        assert_eq!(
+            of("/kv/a/../b%2f", &Method::GET),
+            Some(Route::KvKey { raw: text("a/../b%2f") })
+        );
         for path in ["", "/", "/kv/", "/tables/t/1/r/x", "/nothing", "tables"] {
-            assert_eq!(of(path, Method::GET), None, "{path}");
+            assert_eq!(of(path, &Method::GET), None, "{path}");
         }
     }
 
@@ -161,7 +164,7 @@ mod tests {
             ("/kv/x/y", "/kv/{key}"),
             ("/batch", "/batch"),
         ] {
-            let route = of(path, Method::GET).unwrap();
+            let route = of(path, &Method::GET).unwrap();
             assert_eq!(PATTERNS.get(route.number()).copied(), Some(pattern));
         }
     }

@@ -19,7 +19,7 @@ use crate::{Gateway, GatewayHandle, Problem, error::Error, gateway::ServerSettin
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Longer than any drain: the deadline of the drain ends it.
+/// Longer than any drain, since the deadline of the drain ends all work.
 const NEVER: u64 = 7 * 86_400;
 
 impl Gateway {
@@ -122,9 +122,11 @@ async fn drain(
     tracing::info!("draining");
     tokio::time::sleep(settings.drain_notice).await;
     let graceful = server.stop(true);
-    if tokio::time::timeout(deadline, graceful).await.is_err() {
+    tokio::pin!(graceful);
+    if tokio::time::timeout(deadline, &mut graceful).await.is_err() {
         tracing::warn!("requests were being worked on at the deadline of the drain");
-        server.stop(false).await;
+        handle.state.end();
+        graceful.await;
     }
 }
 

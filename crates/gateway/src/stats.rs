@@ -100,7 +100,7 @@ impl Counts {
             draining: state.is_draining(),
             routes: routes.filter(|route| route.statuses.iter().any(|n| *n > 0)).collect(),
             cache_hits: cache.hits,
-            cache_misses: cache.loads,
+            cache_misses: cache.misses,
             cache_stale: cache.stale_hits,
             cache_answers: cache.answers,
             cache_bytes: cache.bytes,

@@ -1,7 +1,11 @@
 //! [pure] Checks what is said of a table when the gateway is built, so that a slip is an error
 //! then and not a hole later.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use vantage_vista::{Capability, Column, ColumnFlag, ReferenceKind, Vista};
@@ -57,6 +61,7 @@ impl Exposed {
             searches,
             is_remote,
             writes_seen: Arc::default(),
+            is_followed: AtomicBool::new(false),
             vista: self.vista,
         };
         Ok((table, self.relations))

@@ -141,8 +141,8 @@ impl Exposed {
 
     /// How long an answer may be given again: not at all by default. Zero keeps nothing, but makes
     /// requests that are equal and simultaneous one; that is the default for tables of
-    /// remote APIs. A write through this gateway makes what was kept before it unused; other
-    /// writes are seen when the time is over.
+    /// remote APIs. A write through this gateway makes what was kept before it unused, as does
+    /// a change that the table tells of; other writes are seen when the time is over.
     pub fn cache(mut self, time: Duration) -> Self {
         self.cache = Some(time);
         self

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -104,6 +104,8 @@ pub(crate) struct Table {
     pub(crate) is_remote: bool,
     /// Counts the writes: what was kept before one is not used after it.
     pub(crate) writes_seen: Arc<AtomicU64>,
+    /// Whether its changes are being followed.
+    pub(crate) is_followed: AtomicBool,
 }
 
 impl Table {
@@ -133,9 +135,12 @@ impl Table {
         }
     }
 
-    /// Distinguishes what may be kept for different principals.
-    pub(crate) fn scope_key<'a>(&self, principal: &'a Principal) -> &'a str {
-        if self.scope.is_some() { &principal.id } else { "" }
+    /// Distinguishes what may be kept for different principals: by all that a scope may look at.
+    pub(crate) fn scope_key(&self, principal: &Principal) -> String {
+        match self.scope {
+            None => String::new(),
+            Some(_) => format!("{:?}", (&principal.id, &principal.roles)),
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -181,6 +181,11 @@ impl Batch {
             .sum()
     }
 
+    /// For how many bytes it counts while it waits: its values, and something for each operation.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes() + self.operations.len() * 256
+    }
+
     pub(super) fn validate(&self, largest_value: usize, memory: usize) -> Result<(), Error> {
         let count = self.operations.len();
         if !(1..=Self::LONGEST).contains(&count) {

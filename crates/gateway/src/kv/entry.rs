@@ -169,6 +169,8 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn row(size: u64) -> Row {
@@ -217,6 +219,15 @@ mod tests {
         let long = format!("text/{}", "x".repeat(251));
         for bad in ["", "text", "/", "a/", "/b", "a b/c", "a/b\r\nX: y", "a/é", long.as_str()] {
             assert!(ContentType::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_row_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some((row, value)) = Row::decode(&bytes) {
+                prop_assert_eq!(row.encode(value), bytes);
+            }
         }
     }
 }

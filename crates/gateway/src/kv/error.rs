@@ -1,8 +1,17 @@
 //! Why a call of the store fails. No text here quotes a value.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    error, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{Key, KeyError};
+use super::{ETag, Key, KeyError};
+
+/// What the system or the database said. Calls of one commit share it.
+pub(super) type Cause = Arc<dyn error::Error + Send + Sync>;
 
 /// Why a call of the store fails.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -66,6 +75,8 @@ pub enum Error {
         key: Key,
         /// `if_match` or `if_none_match`.
         condition: &'static str,
+        /// The version that is there, if there is a value.
+        current: Option<ETag>,
     },
     /// The call did not get its turn in time, because too much waits for the disk or for memory,
     /// or because the store is being compacted. Nothing was written.
@@ -73,15 +84,15 @@ pub enum Error {
     Busy(Duration),
     /// The file cannot be used; it is opened again as soon as that works. Nothing was written.
     #[error("the store cannot be used")]
-    Unavailable(#[source] Option<Arc<redb::Error>>),
+    Unavailable(#[source] Option<Cause>),
     /// A commit failed, and nothing of it was written. Later ones may work, such as when a full
     /// disk has room again.
     #[error("the store could not write")]
-    NotWritten(#[source] Arc<redb::Error>),
+    NotWritten(#[source] Cause),
     /// Whether the call was carried out is not known: its commit failed and the file could not be
     /// opened again, or there was no answer in time.
     #[error("it is not known whether the store has written")]
-    Unknown(#[source] Option<Arc<redb::Error>>),
+    Unknown(#[source] Option<Cause>),
     /// A row of the file cannot be read.
     #[error("the store is damaged: {0}")]
     Damaged(&'static str),
@@ -94,7 +105,7 @@ pub enum Error {
         reason: String,
         /// What the system or the database said.
         #[source]
-        source: Option<Arc<redb::Error>>,
+        source: Option<Cause>,
     },
     /// A setting that makes no sense; the text begins with its name.
     #[error("{0}")]
@@ -161,13 +172,12 @@ impl Failure {
         }
     }
 
-    /// As the error of the database that it is, or stands for.
-    pub(super) fn into_cause(self) -> Arc<redb::Error> {
-        Arc::new(match self {
-            Self::Database(error) => error,
-            Self::Damaged(what) => redb::Error::Corrupted(what.to_owned()),
-            Self::Panic => redb::Error::Io(io::Error::other("the database panicked")),
-        })
+    /// As the source of an error of many calls.
+    pub(super) fn into_cause(self) -> Cause {
+        match self {
+            Self::Database(error) => Arc::new(error),
+            other => Arc::new(other),
+        }
     }
 
     /// As the error of a call that only reads.
@@ -176,6 +186,17 @@ impl Failure {
             Self::Damaged(what) => Error::Damaged(what),
             other => Error::Unavailable(Some(other.into_cause())),
         }
+    }
+}
+
+/// Takes a panic of the database for a failure.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Failure::Panic))
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Database(redb::Error::Io(error))
     }
 }
 

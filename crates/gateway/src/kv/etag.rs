@@ -183,6 +183,8 @@ impl Precondition {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TAG: ETag = ETag { store: 0xab, version: 0x1f };
@@ -221,5 +223,14 @@ mod tests {
         assert_eq!(Precondition::absent().check(Some(TAG)), Err(Unmet::IfNoneMatch));
         assert_eq!(condition(None, Some("\"x\"")).check(Some(TAG)), Ok(()));
         assert_eq!(condition(Some("\"x\""), Some("*")).check(Some(TAG)), Err(Unmet::IfMatch));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_list_or_none(text in "[ ,*W/\"a\\-é]{0,12}") {
+            if let Ok(Tags(Listed::Of(tags))) = text.parse::<Tags>() {
+                prop_assert_eq!(tags.len() * 2, text.matches('"').count());
+            }
+        }
     }
 }

@@ -23,15 +23,14 @@ pub(super) fn open_or_create(path: &Path, cache: usize) -> Result<(Database, Abo
     let refuse = |reason: String, source| Error::Open { path: path.to_owned(), reason, source };
     let from_failure =
         |failure: Failure| refuse(reason_of(&failure).to_owned(), Some(failure.into_cause()));
-    let file = open_file(OpenOptions::new().create(true), path)
-        .map_err(|error| refuse(error.to_string(), Some(Arc::new(redb::Error::Io(error)))))?;
-    let database = database(file, cache).map_err(from_failure)?;
+    let from_io = |error: io::Error| refuse(error.to_string(), Some(Arc::new(error)));
+    let file = open_file(path).map_err(from_io)?;
+    let database = create(file, cache).map_err(from_failure)?;
     let about = match read_about(&database).map_err(from_failure)? {
         Contents::Store(about) => about,
         Contents::Nothing => {
             let about = initialize(&database).map_err(from_failure)?;
-            sync_folder(path)
-                .map_err(|error| refuse(error.to_string(), Some(Arc::new(error.into()))))?;
+            sync_folder(path).map_err(from_io)?;
             about
         }
         Contents::Other => {
@@ -47,8 +46,7 @@ pub(super) fn open_or_create(path: &Path, cache: usize) -> Result<(Database, Abo
 
 /// Opens the file again after a failure. It must still be the same store.
 pub(super) fn reopen(path: &Path, cache: usize, store: u64) -> Result<(Database, About), Failure> {
-    let file = open_file(&mut OpenOptions::new(), path).map_err(redb::Error::Io)?;
-    let database = database(file, cache)?;
+    let database = Builder::new().set_cache_size(cache).open(path)?;
     match read_about(&database)? {
         Contents::Store(about) if about.store == store && about.format == FORMAT => {
             Ok((database, about))
@@ -72,15 +70,16 @@ pub(super) fn lengths(database: &Database) -> Result<(u64, u64), Failure> {
     Ok((transaction.open_table(ENTRIES)?.len()?, transaction.open_table(EXPIRY)?.len()?))
 }
 
-fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    options.read(true).write(true).truncate(false);
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
     // Values may be secrets.
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
 
-fn database(file: File, cache: usize) -> Result<Database, Failure> {
+fn create(file: File, cache: usize) -> Result<Database, Failure> {
     let backend = FileBackend::new(file)?;
     Ok(Builder::new().set_cache_size(cache).create_with_backend(backend)?)
 }

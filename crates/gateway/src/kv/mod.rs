@@ -50,6 +50,7 @@ mod etag;
 mod file;
 pub(crate) mod http;
 mod key;
+mod reads;
 mod settings;
 mod shared;
 mod snapshot;

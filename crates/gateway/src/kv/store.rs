@@ -1,7 +1,7 @@
-//! The handle of a store.
+//! The handle of a store: how it is opened, written and looked after. How it is read is in
+//! `reads.rs`.
 
 use std::{
-    ops::Range,
     path::PathBuf,
     sync::{
         Arc,
@@ -11,31 +11,22 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bytes::Bytes;
 use redb::Database;
 use tokio::{
     sync::{RwLock, oneshot},
-    task::spawn_blocking,
     time::timeout,
 };
 
 use super::{
-    Action, Batch, Compacted, Entry, Error, Key, Outcome, Page, Precondition, Put, Settings, Stats,
-    Stored, Value,
+    Action, Batch, Compacted, Error, Key, Outcome, Precondition, Put, Settings, Stats, Stored,
     budget::{Budget, Share},
     error::Failure,
     file,
     shared::Shared,
-    snapshot::{Located, Snapshot},
     stats::{Counters, add},
     tables::About,
     writer::{Command, Writer},
 };
-
-/// The most bytes that are read on the thread of the caller, and the most keys that are listed
-/// there.
-const READ_AT_ONCE: u64 = 64 << 10;
-const LISTED_AT_ONCE: usize = 100;
 
 /// A store of values by key, in one file. Clones are handles of the same store.
 ///
@@ -83,9 +74,6 @@ impl Drop for Inner {
 }
 
 impl Kv {
-    /// The most keys of a page.
-    pub const LONGEST_PAGE: usize = 1_000;
-
     /// Opens the store in this file, or makes it, readable by its owner alone. Waits for the disk,
     /// as does dropping the last handle, which closes the file.
     ///
@@ -119,30 +107,6 @@ impl Kv {
                 source: None,
             })?;
         Ok(Self(Arc::new(Inner { shared, queue: Some(queue), thread: Some(thread) })))
-    }
-
-    /// The value of a key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Busy`], [`Error::Unavailable`] or [`Error::Damaged`].
-    pub async fn get(&self, key: &Key) -> Result<Option<Value>, Error> {
-        let snapshot = self.snapshot().await?;
-        let Some(located) = self.find(&snapshot, key)? else { return Ok(None) };
-        let whole = 0..located.entry.size;
-        let entry = located.entry.clone();
-        let (parts, _) = self.read(snapshot, located, whole).await?;
-        Ok(Some(Value { entry, parts }))
-    }
-
-    /// What is known of the value of a key, without its bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Busy`], [`Error::Unavailable`] or [`Error::Damaged`].
-    pub async fn entry(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        let snapshot = self.snapshot().await?;
-        Ok(self.find(&snapshot, key)?.map(|located| located.entry))
     }
 
     /// Writes a value, in place of the one that is there, its time to live included.
@@ -179,47 +143,11 @@ impl Kv {
     pub async fn batch(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
         let Settings { largest_value, memory, .. } = self.0.shared.settings;
         batch.validate(largest_value, memory)?;
-        let share = self.reserve(batch.bytes()).await?;
+        if batch.operations.iter().all(|(_, action)| matches!(action, Action::Get)) {
+            return self.get_all(batch).await;
+        }
+        let share = self.reserve(batch.weight()).await?;
         self.submit(batch, share).await
-    }
-
-    /// The keys that begin with `prefix` and come after `after`, in the order of their bytes: at
-    /// most `limit`, 1 to 1,000. A page costs what it holds, not what the store holds.
-    ///
-    /// ```no_run
-    /// # async fn demo(kv: vantage_api_gateway::kv::Kv) -> Result<(), vantage_api_gateway::kv::Error> {
-    /// let mut after = None;
-    /// loop {
-    ///     let page = kv.list("sessions/", after.as_deref(), 100).await?;
-    ///     for (key, entry) in page.keys {
-    ///         println!("{key}: {} bytes", entry.size);
-    ///     }
-    ///     match page.next {
-    ///         Some(next) => after = Some(next),
-    ///         None => break,
-    ///     }
-    /// }
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ListLimit`], [`Error::Busy`], [`Error::Unavailable`] or [`Error::Damaged`].
-    pub async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, Error> {
-        if !(1..=Self::LONGEST_PAGE).contains(&limit) {
-            return Err(Error::ListLimit { most: Self::LONGEST_PAGE });
-        }
-        let snapshot = self.snapshot().await?;
-        if limit <= LISTED_AT_ONCE {
-            return snapshot.list(prefix, after, limit).map_err(|failure| self.failed(failure));
-        }
-        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
-        self.elsewhere(move || snapshot.list(&prefix, after.as_deref(), limit)).await
     }
 
     /// Gives room that is no longer needed back to the file system. Reads and writes wait until it
@@ -256,6 +184,10 @@ impl Kv {
         self.0.shared.settings.largest_value
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
     /// Waits for room for a value of these bytes.
     pub(super) async fn reserve(&self, bytes: usize) -> Result<Share, Error> {
         self.0.shared.to_disk.take(bytes).await
@@ -277,63 +209,6 @@ impl Kv {
         let sent = self.0.queue.as_ref().map(|queue| queue.send(command));
         // The writer ends after the last handle.
         if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(Error::Unavailable(None)) }
-    }
-
-    /// The store as the last commit left it.
-    pub(super) async fn snapshot(&self) -> Result<Snapshot, Error> {
-        let shared = &self.0.shared;
-        let database = match shared.database.try_read() {
-            Ok(database) => database,
-            // It is being compacted or opened again.
-            Err(_) => timeout(shared.settings.wait, shared.database.read())
-                .await
-                .map_err(|_| Error::Busy(shared.settings.wait))?,
-        };
-        let database = database.as_ref().ok_or(Error::Unavailable(None))?;
-        Snapshot::of(database, shared.store, shared.settings.now())
-            .map_err(|failure| self.failed(failure))
-    }
-
-    /// The value of a key, of which no bytes are read yet.
-    pub(super) fn find(&self, snapshot: &Snapshot, key: &Key) -> Result<Option<Located>, Error> {
-        add(&self.0.shared.counters.reads, 1);
-        snapshot.find(key.as_str()).map_err(|failure| self.failed(failure))
-    }
-
-    /// Some bytes of a value, and the share of the memory that they take up if they are many.
-    pub(super) async fn read(
-        &self,
-        snapshot: Snapshot,
-        located: Located,
-        range: Range<u64>,
-    ) -> Result<(Vec<Bytes>, Option<Share>), Error> {
-        let bytes = range.end.saturating_sub(range.start);
-        if bytes <= READ_AT_ONCE {
-            let parts = snapshot.read(&located, range).map_err(|failure| self.failed(failure))?;
-            return Ok((parts, None));
-        }
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let share = self.0.shared.from_disk.take(bytes).await?;
-        let parts = self.elsewhere(move || snapshot.read(&located, range)).await?;
-        Ok((parts, Some(share)))
-    }
-
-    /// Reads on a thread that may wait for the disk.
-    async fn elsewhere<T: Send + 'static>(
-        &self,
-        read: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Error> {
-        let wait = self.0.shared.settings.wait;
-        match timeout(wait, spawn_blocking(read)).await {
-            Ok(Ok(read)) => read.map_err(|failure| self.failed(failure)),
-            Ok(Err(_)) => Err(self.failed(Failure::Panic)),
-            Err(_) => Err(Error::Busy(wait)),
-        }
-    }
-
-    fn failed(&self, failure: Failure) -> Error {
-        self.0.shared.note(&failure);
-        failure.into_read_error()
     }
 }
 

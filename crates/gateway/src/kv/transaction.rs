@@ -107,6 +107,7 @@ impl<'a> Transaction<'a> {
                             Unmet::IfMatch => "if_match",
                             Unmet::IfNoneMatch => "if_none_match",
                         },
+                        current,
                     }));
                 }
                 _ => before.push(Before::Row(found.map(|found| found.row))),

@@ -2,7 +2,6 @@
 //! commits it removes what has expired, and opens the file again after a failure.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::Ordering::Relaxed,
@@ -18,7 +17,7 @@ use tokio::sync::oneshot;
 use super::{
     Batch, Error, Outcome,
     budget::Share,
-    error::Failure,
+    error::{Failure, guarded},
     file,
     shared::Shared,
     snapshot::Snapshot,
@@ -26,14 +25,15 @@ use super::{
     transaction::{Summary, Transaction},
 };
 
-/// What a commit takes at most: calls, and bytes of their values.
+/// What a commit takes at most: calls, and the bytes that they write.
 const GROUP_CALLS: usize = 4_096;
-const GROUP_BYTES: usize = 16 << 20;
+const GROUP_WEIGHT: usize = 16 << 20;
 /// How often the thread looks for what has expired or is broken when there is nothing to write.
 const TICK: Duration = Duration::from_secs(1);
-/// How many rows of expired values are removed in passing, and by a commit of their own.
-const SWEPT_IN_PASSING: u64 = 128;
+/// How many rows of expired values are removed by a commit of their own, and in passing for each
+/// operation of a commit: more than an operation adds, or they would never be gone.
 const SWEPT_BY_ITSELF: u64 = 2_048;
+const SWEPT_IN_PASSING: u64 = 8;
 /// How long snapshots may be in the way of compaction, and of opening the file again.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait before a file that could not be opened is tried again.
@@ -109,20 +109,23 @@ impl Writer {
             }
         }
         let database = self.shared.database.blocking_write().take();
-        if catch_unwind(AssertUnwindSafe(|| drop(database))).is_err() {
-            tracing::error!("the database panicked when it was closed");
+        if let Err(failure) = guarded(|| {
+            drop(database);
+            Ok(())
+        }) {
+            tracing::error!(error = %failure, "the store was not closed in order");
         }
     }
 
     /// This call and those that wait behind it, as many as one commit takes. A call whose caller
     /// has left is not carried out.
     fn gather(&mut self, first: Call) -> Vec<Call> {
-        let mut bytes = first.batch.bytes();
+        let mut weight = first.batch.weight();
         let mut group = vec![first];
-        while group.len() < GROUP_CALLS && bytes < GROUP_BYTES {
+        while group.len() < GROUP_CALLS && weight < GROUP_WEIGHT {
             match self.queue.try_recv() {
                 Ok(Command::Write { batch, reply, share }) => {
-                    bytes += batch.bytes();
+                    weight += batch.weight();
                     group.push(Call { batch, reply, _share: share });
                 }
                 Ok(other) => {
@@ -143,7 +146,8 @@ impl Writer {
         let answers = match self.ensure_open() {
             Ok(()) => {
                 let batches: Vec<&Batch> = group.iter().map(|call| &call.batch).collect();
-                self.commit(&batches, SWEPT_IN_PASSING)
+                let operations: usize = batches.iter().map(|batch| batch.len()).sum();
+                self.commit(&batches, operations as u64 * SWEPT_IN_PASSING)
             }
             Err(error) => vec![Err(error); group.len()],
         };
@@ -341,9 +345,4 @@ fn compact(database: &mut Database) -> Result<bool, Failure> {
         }
     }
     Ok(true)
-}
-
-/// Takes a panic of the database for a failure.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Failure::Panic))
 }

@@ -10,7 +10,8 @@ use vantage_vista::FilterOp;
 
 use super::{
     filter::{OPERATORS, comparison, contained},
-    list::{ListQuery, Reading},
+    list::ListQuery,
+    reading::Reading,
 };
 use crate::{
     Limits, Problem,

@@ -5,6 +5,7 @@ mod body;
 mod filter;
 mod list;
 mod pairs;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -31,6 +31,8 @@ use crate::{
     problem::listed,
 };
 
+/// The kind of a batch that is not one.
+const INVALID: &str = "invalid_batch";
 const MEMBERS: [&str; 6] = ["op", "table", "id", "row", "if_match", "resolution"];
 const OPERATIONS: [&str; 5] = ["get", "insert", "replace", "patch", "delete"];
 
@@ -53,11 +55,14 @@ pub(crate) async fn batch(mut call: Call) -> Result<HttpResponse, Problem> {
     let body = json_body(&mut call).await?;
     let (operations, is_atomic) = members(body, call.limits().batch)?;
     let state = call.state.clone();
-    let checked: Vec<Result<Operation<'_>, Problem>> = operations
-        .into_iter()
-        .enumerate()
-        .map(|(nth, one)| check(&call, &state, nth, one))
-        .collect();
+    let mut checked = Vec::with_capacity(operations.len());
+    for (nth, operation) in operations.into_iter().enumerate() {
+        match check(&call, &state, nth, operation) {
+            // What is no operation is refused before any is run.
+            Err(problem) if problem.kind() == INVALID => return Err(problem),
+            operation => checked.push(operation),
+        }
+    }
     let time = call.limits().handler;
     let results = if is_atomic {
         let operations: Result<Vec<_>, Problem> = checked.into_iter().collect();
@@ -86,7 +91,7 @@ pub(crate) async fn batch(mut call: Call) -> Result<HttpResponse, Problem> {
 /// The operations of a body, and whether they are atomic.
 fn members(body: Value, most: usize) -> Result<(Vec<Value>, bool), Problem> {
     let wrong = |pointer: &str, what: String| {
-        Problem::unprocessable("invalid_batch", "the body is not a batch").with_error(pointer, what)
+        Problem::unprocessable(INVALID, "the body is not a batch").with_error(pointer, what)
     };
     let Value::Map(members) = body else {
         return Err(wrong("", "it must be an object with operations".to_owned()));
@@ -124,7 +129,7 @@ fn check<'a>(
 ) -> Result<Operation<'a>, Problem> {
     let at = format!("/operations/{nth}");
     let wrong = |member: &str, what: String| {
-        Problem::unprocessable("invalid_batch", "the operation is not one")
+        Problem::unprocessable(INVALID, "the operation is not one")
             .with_error(format!("{at}/{member}"), what)
     };
     let Value::Map(members) = operation else {

@@ -2,7 +2,7 @@
 //! rows than the table and the client allow: if there are more, none is written.
 
 use actix_web::HttpResponse;
-use vantage_vista::{Capability, Vista};
+use vantage_vista::Vista;
 
 use super::{
     list::json_body,
@@ -70,12 +70,12 @@ fn found(call: &Call, table: &Table) -> Result<Vista, Problem> {
     narrowed(table.vista_for(&call.principal)?, &what)
 }
 
-/// Writes within the rows that were found if the table can confine it, so that a row that changed
-/// meanwhile is left alone.
+/// Writes to rows as long as they are among those that were found: one that changed meanwhile is
+/// left alone.
 fn store<'a>(call: &'a Call, table: &'a Table, vista: &Vista) -> Result<Store<'a>, Problem> {
-    let confined = vista.capabilities().has(Capability::ConfineWrites);
-    let vista = if confined { vista.clone() } else { table.vista_for(&call.principal)? };
-    Ok(Store::new(&call.state, table, vista, table.ops_of(&call.principal)))
+    let ops = table.ops_of(&call.principal);
+    let whole = table.vista_for(&call.principal)?;
+    Ok(Store::new(&call.state, table, whole, ops).among(vista.clone()))
 }
 
 /// The ids of the rows that were found.

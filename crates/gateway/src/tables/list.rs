@@ -25,6 +25,7 @@ use crate::{
     json::{self, Shape},
     query::{ListQuery, pairs},
     serve::{seen, within},
+    watch,
 };
 
 /// A list as the query of the URL asks for it.
@@ -91,6 +92,7 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
                 answer.respond(request.headers(), None).await
             }
             Some(_) => {
+                watch::follow(table);
                 let key = format!(
                     "l{}\n{}\n{}",
                     table.generation(),

@@ -75,7 +75,7 @@ async fn many(
     pairs: &[(String, String)],
     from: &str,
 ) -> Result<HttpResponse, Problem> {
-    let query = ListQuery::parse(target, pairs, call.limits())?;
+    let query = ListQuery::parse_part(target, pairs, call.limits())?;
     let vista = narrowed(vista, &query.what)?;
     let list = format!("{from}\n{}", list::list_name(target, &call.principal, &query));
     let body = list::body(state, target, vista, &query, &list).await?;

@@ -18,6 +18,7 @@ use crate::{
     json::Shape,
     query::{RowQuery, pairs},
     serve::within,
+    watch,
 };
 
 /// One row.
@@ -29,6 +30,7 @@ pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpRespo
             let answer = read(table, &principal, id, query).await?;
             return answer.respond(request.headers(), None).await;
         };
+        watch::follow(table);
         let scope = table.scope_key(&principal);
         let key = format!(
             "r{}\n{}\n{}:{scope}\n{:?}\n{id}",

@@ -24,6 +24,8 @@ pub(super) struct Store<'a> {
     /// The rows that the principal may see.
     vista: Vista,
     ops: Ops,
+    /// The rows among which those that are changed must be, if it is fewer.
+    among: Option<Vista>,
     /// Whether a transaction keeps other writes away.
     is_in_transaction: bool,
 }
@@ -48,12 +50,22 @@ impl Drop for Seen<'_> {
 
 impl<'a> Store<'a> {
     pub(super) fn new(state: &'a State, table: &'a Table, vista: Vista, ops: Ops) -> Self {
-        Self { state, table, vista, ops, is_in_transaction: false }
+        Self { state, table, vista, ops, among: None, is_in_transaction: false }
     }
 
     pub(super) fn in_transaction(mut self) -> Self {
         self.is_in_transaction = true;
         self
+    }
+
+    /// Changes rows that are among those of `vista` alone.
+    pub(super) fn among(mut self, vista: Vista) -> Self {
+        self.among = Some(vista);
+        self
+    }
+
+    async fn current(&self, id: &str) -> Result<Option<Record>, Problem> {
+        record(self.among.as_ref().unwrap_or(&self.vista), id).await
     }
 
     async fn lock(&self, id: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
@@ -172,7 +184,7 @@ impl<'a> Store<'a> {
         let given = row.shift_remove(&self.table.id_column);
         self.check_id(id, given.as_ref())?;
         let _lock = self.lock(id).await;
-        let current = record(&self.vista, id).await?;
+        let current = self.current(id).await?;
         self.judge(id, current.as_ref(), conditions)?;
         let Some(current) = current else { return Err(no_row()) };
         if row.is_empty() {
@@ -190,9 +202,12 @@ impl<'a> Store<'a> {
     pub(super) async fn delete(&self, id: &str, conditions: &Conditions) -> Result<(), Problem> {
         let _seen = Seen(self.table);
         let _lock = self.lock(id).await;
-        if !conditions.is_empty() {
-            let current = record(&self.vista, id).await?;
+        if !conditions.is_empty() || self.among.is_some() {
+            let current = self.current(id).await?;
             self.judge(id, current.as_ref(), conditions)?;
+            if current.is_none() {
+                return Ok(());
+            }
         }
         Ok(self.vista.delete(id).await?)
     }

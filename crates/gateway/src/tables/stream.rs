@@ -95,7 +95,8 @@ impl Reader {
     async fn page(&mut self) -> Result<(Vec<u8>, bool), Problem> {
         let table = self.state.tables.get(&self.name).ok_or_else(Problem::not_found)?;
         let reading = at(table, &self.vista, &self.place, table.max_page_size);
-        let rows = within(self.state.limits.handler, reading).await?;
+        let reading = within(self.state.limits.handler, reading);
+        let rows = self.state.until_ended(reading).await?;
         let mut lines = Vec::with_capacity(rows.rows.len() * 96);
         for (id, record) in &rows.rows {
             self.shape.write(&mut lines, id, record);

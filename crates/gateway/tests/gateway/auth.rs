@@ -180,6 +180,24 @@ fn a_network_is_limited_before_its_credentials_are_looked_at() {
     assert_eq!((wrong.status, wrong.kind().as_str()), (429, "quota_exceeded"));
 }
 
+#[test]
+fn clients_behind_a_trusted_proxy_are_told_apart() {
+    let limits = Limits { failed_logins: 1, ..Limits::default() };
+    let builder = || closed().limits(limits.clone()).table("cities", Exposed::of(cities()));
+    let get = |served: &Served, from: &str, key: &str| {
+        served.send("GET", TABLE, &[("x-forwarded-for", from), ("x-api-key", key)], "").status
+    };
+    let served = Served::start(builder().trust_proxies(["127.0.0.0/8"]));
+    assert_eq!(get(&served, "192.0.2.1", "wrong"), 401);
+    assert_eq!(get(&served, "192.0.2.1", "token-of-ada"), 429);
+    assert_eq!(get(&served, "203.0.113.9, 192.0.2.1", "token-of-ada"), 429);
+    assert_eq!(get(&served, "192.0.2.2", "token-of-ada"), 200);
+    // Nobody else is believed.
+    let served = Served::start(builder());
+    assert_eq!(get(&served, "192.0.2.1", "wrong"), 401);
+    assert_eq!(get(&served, "192.0.2.2", "token-of-ada"), 429);
+}
+
 struct Broken;
 
 #[async_trait]

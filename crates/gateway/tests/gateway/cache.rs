@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use vantage_api_gateway::{Exposed, Limits, Ops};
+use vantage_api_gateway::{
+    Exposed, Gateway, Limits, Ops,
+    auth::{Principal, Tokens},
+};
 use vantage_core::error;
-use vantage_vista::{FilterOp, Vista};
+use vantage_vista::{Capability, FilterOp, Vista};
 
 use crate::support::{
-    ADA, BOB, Connection, Gate, Served, cities, cities_mock, closed, open, until,
+    ADA, BOB, Connection, Gate, Served, cities, cities_mock, closed, open, text, until,
 };
 
 const TABLE: &str = "/api/v1/tables/cities";
@@ -135,6 +138,32 @@ fn a_scope_that_gives_each_tenant_a_table_of_its_own_is_told_apart() {
 }
 
 #[test]
+fn a_principal_with_other_roles_is_another_one() {
+    let token = |secret: &str, role: &str| {
+        (Tokens::digest_of(secret), Principal::new("ada").with_role(role))
+    };
+    let tokens = Tokens::digests([token("one", "world"), token("two", "nobody")]).unwrap();
+    let exposed =
+        Exposed::of(cities()).cache(LONG_CACHE).scope(|principal, cities| {
+            match principal.roles.iter().any(|role| role == "world") {
+                true => Ok(cities),
+                false => cities.with_condition("country", FilterOp::Eq, "none"),
+            }
+        });
+    let served = Served::start(Gateway::builder().auth(tokens).table("cities", exposed));
+    let get = |key: &str, path: &str| served.send("GET", path, &[("x-api-key", key)], "");
+    let total = |key: &str| get(key, TABLE).json()["pagination"]["total"].clone();
+    assert_eq!((total("one"), total("two"), total("one")), (10.into(), 0.into(), 10.into()));
+    assert_eq!(get("one", &format!("{TABLE}/1")).status, 200);
+    assert_eq!(get("two", &format!("{TABLE}/1")).status, 404);
+    // Nor is a cursor of the one good for the other.
+    let page = get("one", &format!("{TABLE}?cursor=&limit=2")).json();
+    let cursor = page["pagination"]["next_cursor"].as_str().unwrap().to_owned();
+    let next = get("two", &format!("{TABLE}?cursor={cursor}&limit=2"));
+    assert_eq!(next.kind(), "invalid_cursor");
+}
+
+#[test]
 fn what_was_kept_is_given_if_the_source_fails() {
     let gate = Gate::open();
     let exposed = Exposed::of(gate.before(cities())).cache(Duration::from_millis(1));
@@ -165,4 +194,21 @@ fn a_failure_is_not_kept() {
     gate.fail_with(None);
     assert_eq!(served.get(TABLE).status, 200);
     assert_eq!(gate.reads(), 2);
+}
+
+#[test]
+fn a_change_that_the_table_tells_of_is_seen() {
+    let mock = cities_mock();
+    let capabilities =
+        Vista::new("cities", mock.clone()).capabilities().with(Capability::Subscribe);
+    let (gate, vista) =
+        (Gate::open(), Vista::new("cities", mock.clone().with_capabilities(capabilities)));
+    let exposed = Exposed::of(gate.before(vista)).cache(LONG_CACHE);
+    let served = Served::start(open().table("cities", exposed));
+    let name = || served.get(&format!("{TABLE}/1")).json()["name"].as_str().unwrap().to_owned();
+    assert_eq!(name(), "Berlin");
+    mock.set_field("1", "name", text("Changed"));
+    // Somebody listens as soon as something is kept.
+    until(|| gate.change() == 1);
+    until(|| name() == "Changed");
 }

@@ -1,5 +1,7 @@
 //! The gateway over raw sockets: what it serves, what it refuses, and what no client can do to it.
 
+#![cfg(test)]
+
 mod support;
 
 mod auth;

@@ -4,7 +4,7 @@ use serde_json::json;
 use vantage_api_gateway::Exposed;
 use vantage_vista::{Capability, Vista, VistaCapabilities};
 
-use crate::support::{Served, cities, cities_mock, open};
+use crate::support::{Served, chained, cities, cities_mock, open};
 
 fn served() -> Served {
     Served::start(open().table("cities", Exposed::of(cities()).page_size(4, 10)))
@@ -161,4 +161,30 @@ fn the_tables_are_listed_with_what_may_be_done() {
     let names: Vec<_> =
         cities["columns"].as_array().unwrap().iter().map(|column| &column["name"]).collect();
     assert_eq!(names, ["id", "name", "country", "population"]);
+}
+
+#[test]
+fn a_table_whose_pages_name_each_other_is_read_by_cursors() {
+    let exposed = Exposed::of(chained(cities())).page_size(4, 4);
+    let served = Served::start(open().table("cities", exposed));
+    let (mut cursor, mut read) = (String::new(), Vec::new());
+    loop {
+        let page = served.get(&format!("/api/v1/tables/cities?cursor={cursor}"));
+        assert!(!page.text().contains("canary") && !page.text().contains("upstream"));
+        let page = page.json();
+        read.extend(page["data"].as_array().unwrap().iter().map(|row| row["id"].clone()));
+        match page["pagination"]["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(read.len(), 10);
+    let lines = [("accept", "application/x-ndjson")];
+    let stream = served.send("GET", "/api/v1/tables/cities", &lines, "");
+    assert_eq!(stream.text().lines().count(), 10);
+    // The first rows can be read without one, and what then follows is told by a way to get there.
+    let first = served.get("/api/v1/tables/cities").json();
+    assert_eq!(first["pagination"]["has_next"], true);
+    let refused = served.get("/api/v1/tables/cities?page=2");
+    assert!(refused.status == 400 && refused.text().contains("cursor"), "{}", refused.text());
 }

@@ -74,13 +74,45 @@ fn a_body_that_stalls_or_trickles_is_refused() {
 }
 
 #[test]
+fn a_body_that_goes_on_after_its_answer_is_not_waited_for() {
+    let (_, exposed) = writable();
+    let gate = Gate::open();
+    gate.panic();
+    let panics = Exposed::of(gate.before(cities()));
+    let served = Served::start(open().table("cities", exposed).table("panics", panics));
+    let chunked = "transfer-encoding: chunked\r\n";
+    let fixed = "content-length: 1000000\r\n";
+    for (line, fields, status) in [
+        (format!("POST {TABLE}"), "content-type: text/plain\r\n", 415),
+        (format!("POST {TABLE}"), "content-encoding: gzip\r\n", 415),
+        ("POST /api/v1/nothing".to_owned(), "", 404),
+        ("BREW /api/v1/health".to_owned(), "", 405),
+        (format!("GET {TABLE}"), "", 200),
+        (format!("DELETE {TABLE}/1"), "", 204),
+        ("GET /api/v1/tables/panics".to_owned(), "", 500),
+    ] {
+        for framing in [chunked, fixed] {
+            let mut connection = Connection::open(served.address);
+            connection.write(format!("{line} HTTP/1.1\r\nhost: x\r\n{fields}{framing}\r\n"));
+            assert_eq!(connection.answer("").status, status, "{line}");
+            // It sends on, and is closed all the same.
+            until(|| {
+                let piece: &[u8] = if framing == chunked { b"1\r\nx\r\n" } else { b"x" };
+                std::io::Write::write_all(&mut &connection.stream, piece).is_err()
+            });
+        }
+    }
+}
+
+#[test]
 fn a_head_that_does_not_come_is_given_up() {
     let served = served_with(Limits { head: Duration::from_millis(500), ..Limits::default() });
-    let mut slow = Connection::open(served.address);
-    slow.write("GET /api/v1/health HTTP/1.1\r\nhost:");
-    let said = String::from_utf8_lossy(&slow.rest()).into_owned();
-    assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
-    assert!(Connection::open(served.address).rest().is_empty());
+    for head in ["", "GET /api/v1/health HTTP/1.1\r\nhost:"] {
+        let mut slow = Connection::open(served.address);
+        slow.write(head);
+        let said = String::from_utf8_lossy(&slow.rest()).into_owned();
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
+    }
 }
 
 #[test]

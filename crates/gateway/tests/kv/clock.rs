@@ -44,9 +44,11 @@ impl Clock {
         self.0.0.lock().unwrap().now += time;
     }
 
-    /// Stops the writer where it looks at the clock, which it does before it carries anything out.
-    pub(crate) fn hold(&self) {
+    /// Stops the writer where it looks at the clock, which it does before it carries anything out,
+    /// until what is returned is dropped.
+    pub(crate) fn hold(&self) -> Held {
         self.0.0.lock().unwrap().is_held = true;
+        Held(self.clone())
     }
 
     /// Waits until the writer has stopped.
@@ -56,11 +58,6 @@ impl Clock {
         let (_state, waited) =
             changed.wait_timeout_while(state, PATIENCE, |state| !state.is_writer_there).unwrap();
         assert!(!waited.timed_out(), "the writer does not come");
-    }
-
-    pub(crate) fn release(&self) {
-        self.0.0.lock().unwrap().is_held = false;
-        self.0.1.notify_all();
     }
 
     fn read(&self) -> SystemTime {
@@ -73,5 +70,15 @@ impl Clock {
             state.is_writer_there = false;
         }
         state.now
+    }
+}
+
+/// Holds the writer of a store.
+pub(crate) struct Held(Clock);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.0.lock().unwrap().is_held = false;
+        self.0.0.1.notify_all();
     }
 }

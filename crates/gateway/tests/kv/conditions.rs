@@ -31,6 +31,7 @@ fn reads_are_conditional() {
         ] {
             let got = client.ask(request(method, "/kv/a", &[(name, given)]));
             assert_eq!(got.status, status, "{name}: {given}");
+            assert_eq!(got.field("etag"), Some(tag.as_str()));
         }
     }
     // Without a value there is nothing to compare with.
@@ -50,6 +51,9 @@ fn writes_are_conditional() {
     let tag = first.field("etag").unwrap();
     let again = put("If-None-Match", "*");
     assert_eq!((again.status, again.problem().as_str()), (412, "precondition_failed"));
+    assert_eq!(again.json()["errors"][0]["pointer"], "if-none-match");
+    // The version that is there is told.
+    assert_eq!(again.field("etag"), Some(tag));
     assert_eq!(put("If-None-Match", tag).status, 412);
     assert_eq!(put("If-Match", &format!("W/{tag}")).status, 412);
     let second = put("If-Match", &format!("\"x\",{tag}"));

@@ -48,9 +48,9 @@ async fn what_has_expired_counts_as_absent_for_writers() {
     let (kv, _folder) = store_with(clock.settings());
     let old = kv.put(key("a"), short("x")).await.unwrap().entry;
     kv.put(key("b"), short("x")).await.unwrap();
-    clock.hold();
+    let held_writer = clock.hold();
     clock.advance(MINUTE);
-    clock.release();
+    drop(held_writer);
     let stale = Put::new("y").when(Precondition::unchanged(old.etag));
     assert_eq!(kv.put(key("a"), stale).await.unwrap_err().kind_name(), "precondition_failed");
     let new = kv.put(key("a"), Put::new("y").when(Precondition::absent())).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_page_of_expired_keys_leads_on_to_those_behind_them() {
         .put(key("b"), Put::new(""));
     kv.batch(many).await.unwrap();
     // The writer does not remove them before they were passed over.
-    clock.hold();
+    let held_writer = clock.hold();
     clock.advance(MINUTE);
     let mut after = None;
     let mut pages = Vec::new();
@@ -122,7 +122,7 @@ async fn a_page_of_expired_keys_leads_on_to_those_behind_them() {
             None => break,
         }
     }
-    clock.release();
+    drop(held_writer);
     assert_eq!(pages.iter().sum::<usize>(), 1, "{pages:?}");
     assert!(pages.len() <= 4, "{pages:?}");
 }

@@ -3,11 +3,11 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::join_all};
-use vantage_api_gateway::kv::{Error, Precondition, Put, Settings};
+use vantage_api_gateway::kv::{Error, Precondition, Put};
 
 use crate::{
     clock::{Clock, PATIENCE},
-    store::{bytes, key, new_store, read, store_with},
+    store::{bytes, key, new_store, read, settings, store_with},
 };
 
 /// How many calls are made.
@@ -17,7 +17,7 @@ const CALLS: usize = 1_000;
 async fn calls_that_wait_are_written_by_one_commit() {
     let clock = Clock::new();
     let (kv, _folder) = store_with(clock.settings());
-    clock.hold();
+    let held_writer = clock.hold();
     let mut calls: Vec<_> = (0..CALLS)
         .map(|n| kv.put(key(&format!("{n}")), Put::new(n.to_string())).boxed_local())
         .collect();
@@ -25,7 +25,7 @@ async fn calls_that_wait_are_written_by_one_commit() {
         assert!(call.as_mut().now_or_never().is_none());
     }
     clock.wait_for_writer();
-    clock.release();
+    drop(held_writer);
     for stored in join_all(calls).await {
         assert!(stored.unwrap().is_new);
     }
@@ -53,7 +53,7 @@ async fn a_call_that_fails_in_a_group_does_not_concern_the_others() {
     let clock = Clock::new();
     let (kv, _folder) = store_with(clock.settings());
     kv.put(key("there"), Put::new("x")).await.unwrap();
-    clock.hold();
+    let held_writer = clock.hold();
     let mut calls: Vec<_> = ["a", "there", "b"]
         .map(|name| kv.put(key(name), Put::new("y").when(Precondition::absent())).boxed_local())
         .into();
@@ -61,7 +61,7 @@ async fn a_call_that_fails_in_a_group_does_not_concern_the_others() {
         assert!(call.as_mut().now_or_never().is_none());
     }
     clock.wait_for_writer();
-    clock.release();
+    drop(held_writer);
     let outcomes: Vec<_> = join_all(calls).await.into_iter().map(|stored| stored.is_ok()).collect();
     assert_eq!(outcomes, [true, false, true]);
     assert_eq!(read(&kv, "there").await.unwrap(), "x");
@@ -124,14 +124,14 @@ async fn no_version_is_given_twice_and_no_increment_is_lost() {
 async fn a_call_that_is_dropped_before_its_turn_is_not_carried_out() {
     let clock = Clock::new();
     let (kv, _folder) = store_with(clock.settings());
-    clock.hold();
+    let held_writer = clock.hold();
     let mut first = kv.put(key("first"), Put::new("")).boxed_local();
     assert!(first.as_mut().now_or_never().is_none());
     clock.wait_for_writer();
     let mut left = kv.put(key("left"), Put::new("")).boxed_local();
     assert!(left.as_mut().now_or_never().is_none());
     drop(left);
-    clock.release();
+    drop(held_writer);
     first.await.unwrap();
     kv.put(key("last"), Put::new("")).await.unwrap();
     assert_eq!(read(&kv, "left").await, None);
@@ -142,7 +142,7 @@ async fn what_waits_is_bounded_and_no_call_waits_for_ever() {
     let clock = Clock::new();
     let settings = clock.settings().with_memory(8 << 20).with_wait(Duration::from_millis(300));
     let (kv, _folder) = store_with(settings);
-    clock.hold();
+    let held_writer = clock.hold();
     let mut held = kv.put(key("held"), Put::new(bytes(8 << 20, 1))).boxed_local();
     assert!(held.as_mut().now_or_never().is_none());
     clock.wait_for_writer();
@@ -156,11 +156,11 @@ async fn what_waits_is_bounded_and_no_call_waits_for_ever() {
     assert!(!error.is_retryable());
     // What was committed before can be read all the time.
     assert_eq!(read(&kv, "more").await, None);
-    clock.release();
+    drop(held_writer);
     let begun = std::time::Instant::now();
-    while read(&kv, "held").await.is_none() {
+    while kv.entry(&key("held")).await.unwrap().is_none() {
         assert!(begun.elapsed() < PATIENCE);
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     while kv.put(key("more"), Put::new("")).await.is_err() {
         assert!(begun.elapsed() < PATIENCE);
@@ -169,7 +169,7 @@ async fn what_waits_is_bounded_and_no_call_waits_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_reader_sees_one_commit_or_another_whatever_is_written_meanwhile() {
-    let (kv, _folder) = store_with(Settings::default().with_cache(1 << 20));
+    let (kv, _folder) = store_with(settings().with_cache(1 << 20));
     let versions: Arc<Vec<_>> = Arc::new((0..4).map(|seed| bytes(300_000, seed)).collect());
     kv.put(key("a"), Put::new(versions[0].clone())).await.unwrap();
     let writer = tokio::spawn({

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use vantage_api_gateway::{Limits, kv::Settings};
+use vantage_api_gateway::Limits;
 
 use crate::{
     clock::Clock,
     raw::{request, with_body},
     served::Served,
-    store::bytes,
+    store::{bytes, settings},
 };
 
 #[test]
@@ -163,7 +163,7 @@ fn a_value_of_8_mib_comes_back_as_it_was() {
 
 #[test]
 fn a_value_that_is_too_large_for_an_answer_can_be_had_in_parts() {
-    let served = Served::with(Settings::default(), Limits { answer: 100_000, ..Limits::default() });
+    let served = Served::with(settings(), Limits { answer: 100_000, ..Limits::default() });
     let mut client = served.connect();
     client.ask(with_body("PUT", "/kv/a", &[], bytes(100_001, 1)));
     let got = client.ask(request("GET", "/kv/a", &[]));

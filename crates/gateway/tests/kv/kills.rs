@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use vantage_api_gateway::kv::{Batch, Kv, Put, Settings};
+use vantage_api_gateway::kv::{Batch, Kv, Put};
 
 use crate::{
     process::{self, Process, tell},
-    store::{bytes, key},
+    store::{bytes, key, settings},
 };
 
 /// How many acknowledged writes there are at least, over all processes.
@@ -26,7 +26,7 @@ fn value_of(writer: usize, number: usize) -> Bytes {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Some(file) = process::file() else { return };
-    let kv = Kv::open(file, Settings::default()).unwrap();
+    let kv = Kv::open(file, settings()).unwrap();
     let writers = (0..WRITERS).map(|writer| {
         let kv = kv.clone();
         tokio::spawn(async move {
@@ -73,7 +73,7 @@ fn whatever_was_acknowledged_outlives_a_kill() {
 }
 
 async fn check(file: &std::path::Path, acknowledged: &BTreeMap<usize, usize>) {
-    let kv = Kv::open(file, Settings::default()).unwrap();
+    let kv = Kv::open(file, settings()).unwrap();
     let mut values = 0;
     for writer in 0..WRITERS {
         let last = kv.get(&key(&format!("last/{writer}"))).await.unwrap();

@@ -1,13 +1,13 @@
 //! `/kv`: pages of keys, and batches.
 
 use serde_json::{Value, json};
-use vantage_api_gateway::{Limits, kv::Settings};
+use vantage_api_gateway::Limits;
 
 use crate::{
     clock::Clock,
     raw::{Connection, request, with_body},
     served::Served,
-    store::bytes,
+    store::{bytes, settings},
 };
 
 fn keys(client: &mut Connection, query: &str) -> (Vec<String>, Value) {
@@ -122,13 +122,15 @@ fn a_batch_whose_condition_does_not_hold_changes_nothing() {
     let refused = client.ask(with_body("POST", "/kv", &JSON, batch.to_string()));
     assert_eq!((refused.status, refused.problem().as_str()), (412, "precondition_failed"));
     assert_eq!(refused.json()["errors"][0]["pointer"], "/operations/1/if_match");
+    let head = client.ask(request("HEAD", "/kv/a", &[]));
+    assert_eq!(refused.json()["etag"], head.field("etag").unwrap());
     assert_eq!(client.ask(request("GET", "/kv/a", &[])).status, 200);
     assert_eq!(client.ask(request("GET", "/kv/b", &[])).status, 404);
 }
 
 #[test]
 fn a_batch_that_cannot_be_read_is_refused_where_it_is_wrong() {
-    let served = Served::with(Settings::default(), Limits { batch: 3, ..Limits::default() });
+    let served = Served::with(settings(), Limits { batch: 3, ..Limits::default() });
     let mut client = served.connect();
     for (operations, pointer) in [
         (json!([{ "put": "a" }]), "/operations/0"),
@@ -182,7 +184,7 @@ fn a_batch_that_cannot_be_read_is_refused_where_it_is_wrong() {
 
 #[test]
 fn a_batch_that_would_read_too_much_does_nothing() {
-    let served = Served::with(Settings::default(), Limits { answer: 1 << 20, ..Limits::default() });
+    let served = Served::with(settings(), Limits { answer: 1 << 20, ..Limits::default() });
     let mut client = served.connect();
     client.ask(with_body("PUT", "/kv/long", &[], bytes(300_000, 1)));
     let batch = json!({ "operations": [{ "get": "long" }, { "put": "a", "text": "" }] });

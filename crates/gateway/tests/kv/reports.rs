@@ -4,14 +4,14 @@ use std::{thread, time::Duration};
 
 use vantage_api_gateway::{
     Limits,
-    kv::{Batch, Kv, Precondition, Put, Settings},
+    kv::{Batch, Kv, Precondition, Put},
 };
 
 use crate::{
     clock::Clock,
     raw::{Connection, request, with_body},
     served::Served,
-    store::{bytes, key, new_store, read, store_with},
+    store::{bytes, key, new_store, read, settings, store_with},
 };
 
 fn put(client: &mut Connection, path: &str, value: &str) -> u16 {
@@ -170,7 +170,7 @@ fn no_request_sees_what_has_expired() {
     let mut client = served.connect();
     let tag = client.ask(with_body("PUT", "/kv/k?ttl=10s", &[], "x"));
     let tag = tag.field("etag").unwrap().to_owned();
-    clock.hold();
+    let held_writer = clock.hold();
     clock.advance(Duration::from_secs(10));
     for (method, fields) in [
         ("GET", &[][..]),
@@ -182,7 +182,7 @@ fn no_request_sees_what_has_expired() {
     }
     let page = client.ask(request("GET", "/kv", &[])).json();
     assert_eq!(page["keys"].as_array().unwrap().len(), 0);
-    clock.release();
+    drop(held_writer);
     assert_eq!(client.ask(request("DELETE", "/kv/k", &[])).status, 404);
     let put = with_body("PUT", "/kv/k", &[("If-None-Match", "*")], "y");
     assert_eq!(client.ask(put).status, 201);
@@ -253,11 +253,11 @@ fn a_client_that_sends_too_much_is_told_so() {
 async fn a_file_does_not_depend_on_the_settings() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kv.redb");
-    let kv = Kv::open(&path, Settings::default()).unwrap();
+    let kv = Kv::open(&path, settings()).unwrap();
     kv.put(key("a"), Put::new(bytes(5_000_000, 1))).await.unwrap();
     drop(kv);
     // A value that is larger than the memory takes all of it.
-    let small = Settings::default().with_largest_value(10).with_memory(4_096).with_cache(0);
+    let small = settings().with_largest_value(10).with_memory(4_096).with_cache(0);
     let kv = Kv::open(&path, small).unwrap();
     assert!(read(&kv, "a").await.unwrap() == bytes(5_000_000, 1));
 }

@@ -13,7 +13,11 @@ use vantage_api_gateway::{
 };
 use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
 
-use crate::{clock::PATIENCE, raw::Connection, store::store_with};
+use crate::{
+    clock::PATIENCE,
+    raw::Connection,
+    store::{settings, store_with},
+};
 
 pub(crate) struct Served {
     pub(crate) kv: Kv,
@@ -25,7 +29,7 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start() -> Self {
-        Self::with(Settings::default(), Limits::default())
+        Self::with(settings(), Limits::default())
     }
 
     pub(crate) fn with(settings: Settings, limits: Limits) -> Self {

@@ -6,20 +6,26 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use tempfile::TempDir;
 use vantage_api_gateway::kv::{
     Action, Batch, ContentType, Error, Key, Kv, Outcome, Precondition, Put, Settings, Value,
 };
 
-use crate::clock::Clock;
+use crate::clock::{Clock, PATIENCE};
 
 pub(crate) fn key(name: &str) -> Key {
     Key::new(name).unwrap()
 }
 
-/// A store of default settings in a folder of its own.
+/// Settings that do not depend on how busy the machine is.
+pub(crate) fn settings() -> Settings {
+    Settings::default().with_wait(PATIENCE)
+}
+
+/// A store in a folder of its own.
 pub(crate) fn new_store() -> (Kv, TempDir) {
-    store_with(Settings::default())
+    store_with(settings())
 }
 
 pub(crate) fn store_with(settings: Settings) -> (Kv, TempDir) {
@@ -57,7 +63,7 @@ async fn a_value_is_read_as_it_was_written_and_is_there_after_reopening() {
         page.keys.into_iter().map(|(_, entry)| entry.etag).collect()
     };
     drop(kv);
-    let kv = Kv::open(folder.path().join("kv.redb"), Settings::default()).unwrap();
+    let kv = Kv::open(folder.path().join("kv.redb"), settings()).unwrap();
     for size in sizes {
         let value = kv.get(&key(&format!("of/{size}"))).await.unwrap().unwrap();
         assert_eq!(value.entry().content_type.as_str(), "image/png");
@@ -141,8 +147,37 @@ async fn a_batch_is_carried_out_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_batch_that_only_reads_waits_for_no_writer() {
+    let clock = Clock::new();
+    let (kv, _folder) = store_with(clock.settings());
+    for n in 0..200 {
+        let size = if n % 50 == 0 { 100_000 } else { 10 };
+        kv.put(key(&format!("{n}")), Put::new(bytes(size, n))).await.unwrap();
+    }
+    let held_writer = clock.hold();
+    let mut held = kv.put(key("0"), Put::new("new")).boxed_local();
+    assert!(held.as_mut().now_or_never().is_none());
+    clock.wait_for_writer();
+    for count in [1, 2, 60, 200] {
+        let batch = (0..count)
+            .fold(Batch::new().get(key("none")), |batch, n| batch.get(key(&format!("{n}"))));
+        let outcomes = kv.batch(batch).await.unwrap();
+        assert!(matches!(outcomes[0], Outcome::Got(None)));
+        for (n, outcome) in (0..count).zip(&outcomes[1..]) {
+            let Outcome::Got(Some(value)) = outcome else { panic!("{outcome:?}") };
+            let size = if n % 50 == 0 { 100_000 } else { 10 };
+            assert!(value.clone().into_bytes() == bytes(size, n));
+        }
+    }
+    let too_much = Batch::new().get(key("0")).get(key("1")).reading_at_most(100_009);
+    assert_eq!(kv.batch(too_much).await.unwrap_err().kind_name(), "batch_too_large");
+    drop(held_writer);
+    held.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_batch_that_can_be_read_in_two_ways_or_is_out_of_bounds_is_refused() {
-    let (kv, _folder) = store_with(Settings::default().with_memory(8 << 20));
+    let (kv, _folder) = store_with(settings().with_memory(8 << 20));
     kv.put(key("long"), Put::new(bytes(1 << 20, 1))).await.unwrap();
     let kind = async |batch: Batch| kv.batch(batch).await.unwrap_err().kind_name();
     assert_eq!(kind(Batch::new()).await, "batch_length");
@@ -168,16 +203,16 @@ async fn settings_and_files_that_make_no_sense_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     for (settings, start) in [
-        (Settings::default().with_largest_value(0), "largest_value:"),
-        (Settings::default().with_largest_value(65 << 20), "largest_value:"),
-        (Settings::default().with_memory(1), "memory:"),
-        (Settings::default().with_wait(Duration::ZERO), "wait:"),
+        (settings().with_largest_value(0), "largest_value:"),
+        (settings().with_largest_value(65 << 20), "largest_value:"),
+        (settings().with_memory(1), "memory:"),
+        (settings().with_wait(Duration::ZERO), "wait:"),
     ] {
         let error = Kv::open(place("new"), settings).unwrap_err();
         assert!(error.to_string().starts_with(start), "{error}");
     }
     let refused = |name: &str| {
-        let error = Kv::open(place(name), Settings::default()).unwrap_err();
+        let error = Kv::open(place(name), settings()).unwrap_err();
         assert!(matches!(error, Error::Open { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains(name), "{text}");
@@ -196,10 +231,10 @@ async fn settings_and_files_that_make_no_sense_are_refused_by_name() {
     drop(others);
     assert!(refused("others").contains("not one of a key-value store"));
 
-    let open = Kv::open(place("open"), Settings::default()).unwrap();
+    let open = Kv::open(place("open"), settings()).unwrap();
     assert!(refused("open").contains("has the store open"), "{}", refused("open"));
     drop(open);
-    drop(Kv::open(place("open"), Settings::default()).unwrap());
+    drop(Kv::open(place("open"), settings()).unwrap());
 }
 
 #[cfg(unix)]

@@ -15,7 +15,7 @@ use super::{json as told, parameters, ttl};
 use crate::{
     Problem,
     call::Call,
-    kv::{Action, Batch, ContentType, Key, Kv, Outcome, Precondition, Put, Tags},
+    kv::{Action, Batch, ContentType, Error, Key, Kv, Outcome, Precondition, Put, Tags},
 };
 
 #[derive(Deserialize)]
@@ -59,12 +59,22 @@ pub(super) async fn batch(kv: &Kv, mut call: Call) -> Result<HttpResponse, Probl
     let batch = parse(&body, call.limits().batch)?.reading_at_most(call.limits().answer / 4);
     drop(body);
     let keys: Vec<Key> = batch.operations.iter().map(|(key, _)| key.clone()).collect();
-    let outcomes = kv.batch(batch).await?;
+    let outcomes = kv.batch(batch).await.map_err(refused)?;
     let results: Vec<Json> =
         keys.iter().zip(outcomes).map(|(key, done)| result(key, done)).collect();
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(json!({ "results": results })))
+}
+
+/// The problem of a batch: with the condition that does not hold, and the version that is there.
+fn refused(error: Error) -> Problem {
+    let Error::PreconditionFailed { index, condition, current, .. } = &error else {
+        return error.into();
+    };
+    let pointer = format!("/operations/{index}/{condition}");
+    let etag = current.map(|tag| tag.to_string());
+    Problem::from(error).with_error(pointer, "it does not hold").with_member("etag", etag)
 }
 
 fn result(key: &Key, outcome: Outcome) -> Json {

@@ -27,9 +27,8 @@ impl From<Error> for Problem {
             Error::BatchTooLarge { .. } => {
                 told(StatusCode::PAYLOAD_TOO_LARGE, "the values of the batch are too large")
             }
-            Error::PreconditionFailed { index, condition, .. } => {
-                told(StatusCode::PRECONDITION_FAILED, "a precondition does not hold")
-                    .with_error(format!("/operations/{index}/{condition}"), "it does not hold")
+            Error::PreconditionFailed { .. } => {
+                problem(StatusCode::PRECONDITION_FAILED, "a precondition does not hold")
             }
             Error::Busy(_) => Self::unavailable(kind, "the store is busy", 1),
             Error::Unavailable(_) => Self::unavailable(kind, "the store cannot be used", 1),

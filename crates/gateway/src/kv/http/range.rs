@@ -66,6 +66,8 @@ fn position(digits: &str) -> Result<u64, InvalidRange> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(field: &str, size: u64) -> Option<Range<u64>> {
@@ -111,6 +113,17 @@ mod tests {
             "bytes=0-1,x",
         ] {
             assert_eq!(Span::parse(field), Err(InvalidRange), "{field}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_is_within_the_value(text in "bytes=[0-9]{0,21}-[0-9]{0,21}", size: u64) {
+            if let Ok(Some(span)) = Span::parse(&text)
+                && let Some(range) = span.of(size)
+            {
+                prop_assert!(range.start < range.end && range.end <= size);
+            }
         }
     }
 }

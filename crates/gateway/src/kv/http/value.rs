@@ -64,7 +64,9 @@ pub(super) async fn get(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, 
     match condition.check(Some(entry.etag)) {
         Ok(()) => {}
         Err(Unmet::IfMatch) => {
-            return Err(Error::PreconditionFailed { index: 0, key, condition: "if_match" }.into());
+            let current = Some(entry.etag);
+            let condition = "if_match";
+            return Err(refused(Error::PreconditionFailed { index: 0, key, condition, current }));
         }
         Err(Unmet::IfNoneMatch) => {
             return Ok(about(&entry, StatusCode::NOT_MODIFIED).finish());
@@ -112,7 +114,7 @@ pub(super) async fn put(kv: &Kv, mut call: Call, key: Key) -> Result<HttpRespons
     }
     let (value, share) = read_value(kv, &mut call).await?;
     put.value = value;
-    let outcomes = kv.submit(Batch::new().put(key, put), share).await?;
+    let outcomes = kv.submit(Batch::new().put(key, put), share).await.map_err(refused)?;
     let Some(Outcome::Put(stored)) = outcomes.into_iter().next() else {
         return Err(Error::Unknown(None).into());
     };
@@ -123,9 +125,21 @@ pub(super) async fn put(kv: &Kv, mut call: Call, key: Key) -> Result<HttpRespons
 pub(super) async fn delete(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, Problem> {
     parameters::read(call.raw_query(), [])?;
     let condition = conditions::of_write(call.headers())?;
-    match kv.delete(key, condition).await? {
+    match kv.delete(key, condition).await.map_err(refused)? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(Problem::not_found()),
+    }
+}
+
+/// The problem of a call for one value: with the version that is there, if another was asked for.
+fn refused(error: Error) -> Problem {
+    let Error::PreconditionFailed { condition, current, .. } = &error else { return error.into() };
+    let field = if *condition == "if_match" { header::IF_MATCH } else { header::IF_NONE_MATCH };
+    let tag = current.and_then(|tag| HeaderValue::try_from(tag.to_string()).ok());
+    let problem = Problem::from(error).with_error(field.as_str(), "it does not hold");
+    match tag {
+        Some(tag) => problem.with_header(header::ETAG, tag),
+        None => problem,
     }
 }
 

@@ -17,28 +17,32 @@ use vantage_api_gateway::{
     auth::{Principal, Tokens},
 };
 
-pub use http::{Answer, Connection, json};
-pub use shells::{Gate, transactional};
-pub use tables::{cities, cities_mock, city, countries, text};
+pub(crate) use http::{Answer, Connection, json};
+pub(crate) use shells::{Gate, chained, transactional};
+pub(crate) use tables::{cities, cities_mock, city, countries, text};
 
 /// The longest wait of a test.
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A gateway that serves until it is dropped.
-pub struct Served {
-    pub address: SocketAddr,
-    pub handle: GatewayHandle,
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: GatewayHandle,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Served {
     /// Serves on a free port, without waiting for anything at the end.
-    pub fn start(builder: GatewayBuilder) -> Self {
+    pub(crate) fn start(builder: GatewayBuilder) -> Self {
         Self::with_drain(builder, Duration::ZERO, Duration::ZERO)
     }
 
-    pub fn with_drain(builder: GatewayBuilder, notice: Duration, deadline: Duration) -> Self {
+    pub(crate) fn with_drain(
+        builder: GatewayBuilder,
+        notice: Duration,
+        deadline: Duration,
+    ) -> Self {
         let gateway =
             builder.bind(([127, 0, 0, 1], 0)).workers(2).drain(notice, deadline).build().unwrap();
         let handle = gateway.handle();
@@ -61,16 +65,22 @@ impl Served {
     }
 
     /// Sends a request with a body and no more fields than these, on a connection of its own.
-    pub fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         Connection::open(self.address).send(method, path, fields, body)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], "")
     }
 
     /// Sends a JSON body.
-    pub fn json(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn json(&self, method: &str, path: &str, body: &str) -> Answer {
         self.send(method, path, &[("content-type", "application/json")], body)
     }
 }
@@ -85,7 +95,7 @@ impl Drop for Served {
 }
 
 /// Waits until `condition` holds, which nobody tells of.
-pub fn until(condition: impl Fn() -> bool) {
+pub(crate) fn until(condition: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !condition() {
         assert!(started.elapsed() < LONG, "it did not come to that");
@@ -94,12 +104,12 @@ pub fn until(condition: impl Fn() -> bool) {
 }
 
 /// A builder without authentication or a limit that tests would reach.
-pub fn open() -> GatewayBuilder {
+pub(crate) fn open() -> GatewayBuilder {
     unlimited(Gateway::builder().without_auth())
 }
 
 /// A builder that knows the tokens `ada` (an editor) and `bob`.
-pub fn closed() -> GatewayBuilder {
+pub(crate) fn closed() -> GatewayBuilder {
     let tokens = Tokens::digests([
         (Tokens::digest_of("token-of-ada"), Principal::new("ada").with_role("editor")),
         (Tokens::digest_of("token-of-bob"), Principal::new("bob")),
@@ -114,5 +124,5 @@ fn unlimited(builder: GatewayBuilder) -> GatewayBuilder {
     builder.limit_principals(RateLimitPolicyEnforcer::new([policy]).unwrap())
 }
 
-pub const ADA: (&str, &str) = ("authorization", "Bearer token-of-ada");
-pub const BOB: (&str, &str) = ("x-api-key", "token-of-bob");
+pub(crate) const ADA: (&str, &str) = ("authorization", "Bearer token-of-ada");
+pub(crate) const BOB: (&str, &str) = ("x-api-key", "token-of-bob");

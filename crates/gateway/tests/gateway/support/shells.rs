@@ -1,38 +1,36 @@
 //! Tables that are watched: they count their reads, and wait, fail or panic when they are told to.
 //! And one with transactions.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use ciborium::Value;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use vantage_core::{Result, VantageError, error};
 use vantage_types::Record;
 use vantage_vista::{
-    Page, TableShell, Transaction, TxKey, TxParticipant, Vista, forward_table_shell,
-    mocks::MockShell,
+    Capability, Page, TableShell, Transaction, TxKey, TxParticipant, Vista, VistaCapabilities,
+    VistaChange, VistaChangeStream, forward_table_shell, mocks::MockShell,
 };
 
 /// What reads of a watched table do.
-pub struct Gate {
+pub(crate) struct Gate {
     started: watch::Sender<usize>,
     dropped: watch::Sender<usize>,
     open: watch::Sender<bool>,
+    changes: broadcast::Sender<()>,
     failure: Mutex<Option<fn() -> VantageError>>,
     panics: Mutex<bool>,
 }
 
 impl Gate {
     /// Reads are answered at once.
-    pub fn open() -> Arc<Self> {
+    pub(crate) fn open() -> Arc<Self> {
         Self::new(true)
     }
 
     /// Reads wait.
-    pub fn shut() -> Arc<Self> {
+    pub(crate) fn shut() -> Arc<Self> {
         Self::new(false)
     }
 
@@ -41,40 +39,46 @@ impl Gate {
             started: watch::Sender::new(0),
             dropped: watch::Sender::new(0),
             open: watch::Sender::new(is_open),
+            changes: broadcast::Sender::new(16),
             failure: Mutex::default(),
             panics: Mutex::default(),
         })
     }
 
     /// `vista`, whose reads pass this gate.
-    pub fn before(self: &Arc<Self>, vista: Vista) -> Vista {
+    pub(crate) fn before(self: &Arc<Self>, vista: Vista) -> Vista {
         let gate = Arc::clone(self);
         vista.map_shell(|inner| Watched { inner, gate })
     }
 
-    pub fn reads(&self) -> usize {
+    pub(crate) fn reads(&self) -> usize {
         *self.started.borrow()
     }
 
-    pub fn set_open(&self, is_open: bool) {
+    pub(crate) fn set_open(&self, is_open: bool) {
         self.open.send_replace(is_open);
     }
 
-    pub fn fail_with(&self, failure: Option<fn() -> VantageError>) {
+    pub(crate) fn fail_with(&self, failure: Option<fn() -> VantageError>) {
         *self.failure.lock().unwrap() = failure;
     }
 
-    pub fn panic(&self) {
+    /// Tells those who watch that something has changed, and how many they are.
+    pub(crate) fn change(&self) -> usize {
+        self.changes.send(()).unwrap_or(0)
+    }
+
+    pub(crate) fn panic(&self) {
         *self.panics.lock().unwrap() = true;
     }
 
     /// Waits until so many reads have begun.
-    pub fn wait_for_reads(&self, reads: usize) {
+    pub(crate) fn wait_for_reads(&self, reads: usize) {
         wait_for(&self.started, reads);
     }
 
     /// Waits until so many reads were given up while they waited.
-    pub fn wait_for_dropped(&self, reads: usize) {
+    pub(crate) fn wait_for_dropped(&self, reads: usize) {
         wait_for(&self.dropped, reads);
     }
 
@@ -121,7 +125,7 @@ fn wait_for(sender: &watch::Sender<usize>, least: usize) {
 
 /// A table behind a gate.
 #[derive(Clone)]
-pub struct Watched {
+pub(crate) struct Watched {
     inner: Box<dyn TableShell>,
     gate: Arc<Gate>,
 }
@@ -135,6 +139,13 @@ forward_table_shell!(Watched, inner, {
     async fn fetch_window(&self, offset: usize, limit: usize) -> Result<Page> {
         self.gate.pass().await?;
         self.inner.fetch_window(offset, limit).await
+    }
+
+    async fn watch(&self) -> Result<VistaChangeStream> {
+        let changes = self.gate.changes.subscribe();
+        Ok(Box::pin(futures::stream::unfold(changes, async |mut changes| {
+            changes.recv().await.ok().map(|()| (Ok(VistaChange::Invalidated), changes))
+        })))
     }
 });
 
@@ -156,9 +167,7 @@ forward_table_shell!(Transactional, inner, {
     }
 });
 
-static KEY: std::sync::OnceLock<Arc<()>> = std::sync::OnceLock::new();
-/// How many transactions were rolled back.
-pub static ROLLED_BACK: AtomicUsize = AtomicUsize::new(0);
+static KEY: OnceLock<Arc<()>> = OnceLock::new();
 
 struct Staged {
     rows: MockShell,
@@ -189,13 +198,50 @@ impl TxParticipant for Staged {
     }
 
     async fn rollback(&self) -> Result<()> {
-        ROLLED_BACK.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 }
 
 /// A table with transactions, over rows that `make` makes.
-pub fn transactional(rows: &MockShell, make: fn() -> MockShell) -> Vista {
+pub(crate) fn transactional(rows: &MockShell, make: fn() -> MockShell) -> Vista {
     let inner: Box<dyn TableShell> = Box::new(rows.clone());
     Vista::new("cities", Transactional { inner, rows: rows.clone(), make })
+}
+
+/// A table whose pages name each other, by a token that is nobody's business.
+#[derive(Clone)]
+struct Chained {
+    inner: Box<dyn TableShell>,
+    capabilities: VistaCapabilities,
+}
+
+forward_table_shell!(Chained, inner, {
+    fn capabilities(&self) -> &VistaCapabilities {
+        &self.capabilities
+    }
+
+    async fn fetch_cursor(
+        &self,
+        token: Option<Value>,
+        limit: usize,
+    ) -> Result<(Page, Option<Value>)> {
+        let offset = match token {
+            None => 0,
+            Some(Value::Text(url)) => url.trim_start_matches(NEXT).parse().unwrap(),
+            Some(other) => panic!("{other:?}"),
+        };
+        let page = self.inner.fetch_window(offset, limit).await?;
+        let end = offset + page.rows.len();
+        let is_last = page.total.is_none_or(|total| total <= end as i64);
+        let next = (!is_last).then(|| Value::Text(format!("{NEXT}{end}")));
+        Ok((Page::new(page.rows), next))
+    }
+});
+
+const NEXT: &str = "https://upstream.example/rows?key=canary&after=";
+
+/// A table that is read by cursors alone.
+pub(crate) fn chained(vista: Vista) -> Vista {
+    let capabilities = VistaCapabilities::new().with(Capability::Cursor);
+    vista.map_shell(|inner| Chained { inner, capabilities })
 }

@@ -7,7 +7,7 @@ use vantage_vista::{
 };
 
 /// `(id, name, country, population)`, in the order of the table.
-pub const CITIES: [(&str, &str, &str, i64); 10] = [
+pub(crate) const CITIES: [(&str, &str, &str, i64); 10] = [
     ("1", "Berlin", "DE", 3_700_000),
     ("2", "Bonn", "DE", 330_000),
     ("3", "Cologne", "DE", 1_080_000),
@@ -20,12 +20,12 @@ pub const CITIES: [(&str, &str, &str, i64); 10] = [
     ("10", "Jelgava", "LV", 55_000),
 ];
 
-pub fn text(value: &str) -> Value {
+pub(crate) fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
 }
 
 /// A row of the table of cities, with a secret of its own.
-pub fn city(id: &str, name: &str, country: &str, population: i64) -> Record<Value> {
+pub(crate) fn city(id: &str, name: &str, country: &str, population: i64) -> Record<Value> {
     Record::from_iter([
         ("id".to_owned(), text(id)),
         ("name".to_owned(), text(name)),
@@ -51,7 +51,7 @@ fn metadata() -> VistaMetadata {
 }
 
 /// The table of cities, whose handle sees and changes what a Vista of it serves.
-pub fn cities_mock() -> MockShell {
+pub(crate) fn cities_mock() -> MockShell {
     let mock = MockShell::new().with_metadata(metadata());
     for (id, name, country, population) in CITIES {
         mock.set_record(id, city(id, name, country, population));
@@ -59,12 +59,12 @@ pub fn cities_mock() -> MockShell {
     mock
 }
 
-pub fn cities() -> Vista {
+pub(crate) fn cities() -> Vista {
     Vista::new("cities", cities_mock())
 }
 
 /// The table of countries, each with its `cities`, and with a contained `capital`.
-pub fn countries() -> Vista {
+pub(crate) fn countries() -> Vista {
     let metadata = VistaMetadata::new()
         .with_column(Column::new("id", "string").with_flag(ColumnFlag::Id))
         .with_column(Column::new("name", "string"))
