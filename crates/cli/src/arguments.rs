@@ -1,10 +1,12 @@
 //! What may be said on the command line.
 
+#[cfg(feature = "gateway")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Copies REST APIs into databases and files: complete, once, and resumable.
+/// Copies REST APIs into databases and files: complete, once, and resumable. Serves them over REST.
 ///
 /// Exit codes: 0 if everything is complete, 1 if a stream failed, was stopped or does not add up, or
 /// if what is printed cannot be written, reports of runs aside, 2 if the description or the command
@@ -40,6 +42,9 @@ pub(crate) enum Command {
     /// written as JOB.STREAM.
     #[cfg(feature = "sql")]
     Sql(Sql),
+    /// Serves tables of the API, what jobs have written, and a key-value store over REST.
+    #[cfg(feature = "gateway")]
+    Serve(Serve),
 }
 
 /// A description, and the values of its variables.
@@ -148,6 +153,19 @@ pub(crate) struct Sql {
     /// The most rows that a query gives.
     #[arg(long, value_name = "N")]
     pub(crate) max_rows: Option<usize>,
+}
+
+#[cfg(feature = "gateway")]
+#[derive(Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) file: File,
+    /// The IP address and the port to listen on, instead of those in the description.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// Prints where it listens, and what it serves, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

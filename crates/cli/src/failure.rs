@@ -102,6 +102,10 @@ impl From<Error> for Failure {
             Error::Description(error) => error.into(),
             Error::Api(error) => error.into(),
             Error::NoJob(_) | Error::NoTable(_) => Self::usage(error),
+            Error::NotWritten { ref job, .. } => {
+                let advice = format!("`apipool run FILE {job}` writes it");
+                Self::run(error).advising(&advice)
+            }
             Error::Sink(_) => {
                 Self::run(error).advising("see whether the `sink` is there and may be written")
             }

@@ -1,4 +1,4 @@
-//! `apipool`: copies REST APIs into databases and files.
+//! `apipool`: copies REST APIs into databases and files, and serves them.
 
 mod arguments;
 mod commands;
@@ -37,6 +37,8 @@ async fn main() -> ExitCode {
         Command::Reset(reset) => commands::reset::run(&reset).await,
         #[cfg(feature = "sql")]
         Command::Sql(sql) => commands::sql::run(&sql).await,
+        #[cfg(feature = "gateway")]
+        Command::Serve(serve) => commands::serve::run(&serve).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

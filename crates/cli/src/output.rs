@@ -44,7 +44,7 @@ pub(crate) fn line(line: impl Display) {
 }
 
 /// Prints a text to the standard output. If that cannot be, the program ends: quietly with exit code
-/// 0 if its reader has gone away, otherwise with 1. While jobs run, [`report()`] is to be used.
+/// 0 if its reader has gone away, otherwise with 1. What runs on uses [`report()`].
 pub(crate) fn text(text: impl Display) {
     if let Err(why) = apart(|| write!(stdout(), "{text}")) {
         if why.kind() == ErrorKind::BrokenPipe {
@@ -55,12 +55,14 @@ pub(crate) fn text(text: impl Display) {
     }
 }
 
-/// Prints a report of jobs to the standard output. If that cannot be, it is noted once, and the
-/// jobs go on.
+/// Prints a report to the standard output. If that cannot be, it is noted once, and what runs goes
+/// on.
 pub(crate) fn report(text: impl Display) {
     static NOTED: Once = Once::new();
     if let Err(why) = apart(|| write!(stdout(), "{text}")) {
-        NOTED.call_once(|| error(format_args!("reports cannot be printed: {why}; the jobs go on")));
+        NOTED.call_once(|| {
+            error(format_args!("reports cannot be printed: {why}; what runs goes on"))
+        });
     }
 }
 

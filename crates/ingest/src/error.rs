@@ -35,6 +35,14 @@ pub enum Error {
     /// A query gives no rows, or no more.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A job has not written a table yet.
+    #[error("job `{job}` has not written the table `{table}` yet")]
+    NotWritten {
+        /// The job.
+        job: String,
+        /// The table.
+        table: String,
+    },
     /// The rows do not fit the table, which is not to change, or not what must hold for them.
     #[error("{0}")]
     Schema(String),

@@ -9,6 +9,9 @@
 //! [`Job`] runs one job. [`Jobs`] and [`JobsHandle`] look after all jobs of a description: see
 //! [`jobs`].
 //!
+//! What a gateway serves by a description, be it of the API or what jobs have written, is there as
+//! Vistas: see [`vistas`].
+//!
 //! A program copies its Vantage tables as well: their columns are the schema, their conditions go
 //! with each request, and a [`VantageTable`](sink::VantageTable) is written like any other sink.
 //!
@@ -51,6 +54,7 @@ pub mod schedule;
 pub mod schema;
 pub mod sink;
 pub mod state;
+pub mod vistas;
 
 pub use builder::JobBuilder;
 pub use error::Error;

@@ -12,13 +12,13 @@ pub(crate) fn run(file: &File) -> Result<(), Failure> {
     for name in description.jobs.keys() {
         Job::over(&description, name, pool.clone())?;
     }
-    let (tables, jobs) = (description.tables.len(), description.jobs.len());
-    let name = file.file.display();
-    output::line(format_args!(
-        "{name}: fine: {} and {}",
-        count(tables, "table"),
-        count(jobs, "job")
-    ));
+    let mut has =
+        vec![count(description.tables.len(), "table"), count(description.jobs.len(), "job")];
+    if let Some(gateway) = &description.gateway {
+        has.push(format!("a gateway of {}", count(gateway.tables.len(), "table")));
+    }
+    let last = has.pop().unwrap_or_default();
+    output::line(format_args!("{}: fine: {} and {last}", file.file.display(), has.join(", ")));
     Ok(())
 }
 

@@ -6,6 +6,8 @@ pub(crate) mod preview;
 pub(crate) mod read;
 pub(crate) mod reset;
 pub(crate) mod run;
+#[cfg(feature = "gateway")]
+pub(crate) mod serve;
 #[cfg(feature = "sql")]
 pub(crate) mod sql;
 pub(crate) mod status;

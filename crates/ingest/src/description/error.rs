@@ -20,7 +20,7 @@ use super::file::{Failure, KeyPath, Position};
 /// assert_eq!(error.line(), Some(2));
 /// assert_eq!(
 ///     error.to_string(),
-///     "2:1: jbos: unknown key `jbos`, expected one of `vars`, `api`, `tables`, `jobs`",
+///     "2:1: jbos: unknown key `jbos`, expected one of `vars`, `api`, `tables`, `jobs`, `gateway`",
 /// );
 /// ```
 ///
@@ -91,7 +91,7 @@ impl DescriptionError {
     }
 
     /// The line of the file, and below it a mark at the column. `None` for lines that may hold
-    /// secrets: those of `vars`, `api` and a sink.
+    /// secrets: those of `vars`, `api`, `auth` and a sink.
     ///
     /// ```text
     ///   12 |         write: merg
@@ -109,7 +109,7 @@ impl DescriptionError {
 }
 
 fn may_hold_secrets(keys: &KeyPath) -> bool {
-    keys.has("vars") || keys.has("api") || keys.has("sink")
+    ["vars", "api", "auth", "sink"].iter().any(|key| keys.has(key))
 }
 
 /// Whether a line of a file that is no YAML is one of a table or a stream.

@@ -1,6 +1,7 @@
-//! [pure] Forms of single values: durations, sizes above zero, one text or several, secrets.
+//! [pure] Forms of single values: durations, sizes above zero, one text or several, secrets,
+//! addresses.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use serde::{
@@ -30,6 +31,17 @@ pub(super) fn optional_above_zero<'de, D: Deserializer<'de>>(
 
     let duration = Option::<AboveZero>::deserialize(deserializer)?;
     Ok(duration.map(|AboveZero(duration)| duration))
+}
+
+/// A duration, or none.
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    struct Any(#[serde(deserialize_with = "duration")] Duration);
+
+    let duration = Option::<Any>::deserialize(deserializer)?;
+    Ok(duration.map(|Any(duration)| duration))
 }
 
 struct DurationVisitor;
@@ -70,18 +82,36 @@ pub(super) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// A whole number above zero, or none.
-pub(super) fn optional_at_least_one<'de, D: Deserializer<'de>>(
+pub(super) fn optional_at_least_one<
+    'de,
+    D: Deserializer<'de>,
+    N: Deserialize<'de> + From<u8> + PartialEq,
+>(
     deserializer: D,
-) -> Result<Option<u64>, D::Error> {
-    match Option::deserialize(deserializer)? {
-        Some(0) => Err(D::Error::custom("must be above zero")),
+) -> Result<Option<N>, D::Error> {
+    match Option::<N>::deserialize(deserializer)? {
+        Some(number) if number == N::from(0) => Err(D::Error::custom("must be above zero")),
         number => Ok(number),
     }
+}
+
+/// An IP address and a port.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parsed = text.trim().parse();
+    parsed.map_err(|_| D::Error::custom("expected an IP address and a port: 127.0.0.1:8080"))
 }
 
 /// A secret text.
 pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)
+}
+
+/// A secret text, or none.
+pub(super) fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
 /// A text, or a list of texts.

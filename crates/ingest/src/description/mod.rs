@@ -1,4 +1,4 @@
-//! What a user wants, as data: an API, its tables, and the jobs that copy them.
+//! What a user wants, as data: an API, its tables, the jobs that copy them, and what is served.
 //!
 //! ```
 //! use vantage_api_ingest::description::{Reader, WriteMode};
@@ -51,6 +51,7 @@
 //! | `api` | the API: the settings of a pool, [`PoolConfig`] as data |
 //! | `tables` | a list of [`TableDescription`]s |
 //! | `jobs` | a map of names to [`JobDescription`]s |
+//! | `gateway` | what is served over REST: a [`GatewayDescription`] |
 //! | `vars` | a map of names to the values of [variables](#variables) |
 //!
 //! An unknown key is an error, and so is what contradicts itself: a [`DescriptionError`] names the
@@ -91,6 +92,7 @@ mod condition;
 mod error;
 mod file;
 mod forms;
+mod gateway;
 mod job;
 mod moment;
 mod query;
@@ -107,6 +109,10 @@ pub use columns::{ColumnChange, ColumnRule, Hash, Mask};
 pub use commit::CommitEvery;
 pub use condition::{Condition, ConditionOperator};
 pub use error::DescriptionError;
+pub use gateway::{
+    AuthDescription, CorsDescription, DrainDescription, GatewayDescription, GatewayTable,
+    KvDescription, LimitsDescription, Operation, SourceDescription, TokenDescription,
+};
 pub use job::{JobDescription, OnError};
 pub use moment::MomentFormat;
 pub(crate) use moment::{day_of, moment_of};
@@ -122,7 +128,7 @@ pub use table::{
     ReferenceKind, TableDescription,
 };
 
-/// What a user wants: an API, its tables, and the jobs that copy them.
+/// What a user wants: an API, its tables, the jobs that copy them, and what is served.
 ///
 /// The [module](self) has an example and the keys.
 #[derive(Clone)]
@@ -136,6 +142,8 @@ pub struct Description {
     pub jobs: IndexMap<String, JobDescription>,
     /// What runs the queries of streams.
     pub(crate) queries: Option<Arc<dyn QueryEngine>>,
+    /// What is served over REST.
+    pub gateway: Option<GatewayDescription>,
 }
 
 /// The keys of a file. `vars` are taken out before.
@@ -149,12 +157,14 @@ struct Data {
     tables: Vec<TableDescription>,
     #[serde(default)]
     jobs: IndexMap<String, JobDescription>,
+    #[serde(default)]
+    gateway: Option<GatewayDescription>,
 }
 
 impl From<Data> for Description {
     fn from(data: Data) -> Self {
-        let Data { api, tables, jobs, .. } = data;
-        Self { api, tables, jobs, queries: None }
+        let Data { api, tables, jobs, gateway, .. } = data;
+        Self { api, tables, jobs, queries: None, gateway }
     }
 }
 
@@ -162,7 +172,7 @@ impl Description {
     /// An API without tables and jobs.
     #[must_use]
     pub fn new(api: PoolConfig) -> Self {
-        Self { api, tables: Vec::new(), jobs: IndexMap::new(), queries: None }
+        Self { api, tables: Vec::new(), jobs: IndexMap::new(), queries: None, gateway: None }
     }
 
     /// Reads a file in YAML or JSON, with the variables of the environment.
@@ -213,6 +223,7 @@ impl fmt::Debug for Description {
         f.debug_struct("Description")
             .field("tables", &self.tables)
             .field("jobs", &self.jobs)
+            .field("gateway", &self.gateway)
             .finish_non_exhaustive()
     }
 }

@@ -15,8 +15,8 @@ use crate::{
 mod files;
 pub(crate) mod latest;
 mod postgres;
-mod sql;
-mod sqlite;
+pub(crate) mod sql;
+pub(crate) mod sqlite;
 mod stored;
 mod vantage;
 

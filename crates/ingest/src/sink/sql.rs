@@ -2,10 +2,11 @@
 //! what a commit does with the tables of a stream.
 
 pub(super) mod cells;
+pub(crate) mod decimals;
 pub(super) mod kinds;
-pub(super) mod names;
+pub(crate) mod names;
 pub(super) mod parts;
 pub(super) mod remembered;
 pub(super) mod statements;
 pub(super) mod steps;
-pub(super) mod text;
+pub(crate) mod text;

@@ -3,8 +3,9 @@
 mod children;
 mod commit;
 mod connection;
-mod error;
+pub(crate) mod error;
 mod objects;
+pub(crate) mod reading;
 mod rows;
 mod state;
 mod stored;

@@ -1,8 +1,10 @@
 //! [pure] What the types of a description cannot say: defaults that depend on other keys, and
 //! keys that contradict each other. A failure has the place in the file.
 
+mod gateway;
 mod job;
 mod query;
+mod served;
 mod stream;
 
 use vantage_api_pool::PoolBuilder;
@@ -15,7 +17,10 @@ use super::{
 
 /// Sets the defaults that depend on other keys. `root` is the file.
 pub(super) fn complete(description: &mut Description, root: &Node) {
-    let Description { tables, jobs, .. } = description;
+    let Description { tables, jobs, gateway, .. } = description;
+    for (name, table) in gateway.iter_mut().flat_map(|gateway| &mut gateway.tables) {
+        table.source.complete(name);
+    }
     for table in tables.iter_mut() {
         table.id = table.key();
     }
@@ -63,6 +68,10 @@ fn job_keys(job: &str) -> KeyPath {
     KeyPath::default().to("jobs").to(job)
 }
 
+fn gateway_keys() -> KeyPath {
+    KeyPath::default().to("gateway")
+}
+
 fn table_keys(index: usize) -> KeyPath {
     KeyPath::default().to("tables").to(index)
 }
@@ -75,7 +84,8 @@ pub(super) fn check(description: &Description, root: &Node) -> Result<(), Failur
     let checks = Checks { description, root };
     checks.api()?;
     checks.tables()?;
-    description.jobs.iter().try_for_each(|(name, job)| checks.job(name, job))
+    description.jobs.iter().try_for_each(|(name, job)| checks.job(name, job))?;
+    checks.gateway()
 }
 
 struct Checks<'a> {

@@ -5,7 +5,7 @@ use rusqlite::{Error, ErrorCode};
 use crate::sink::SinkError;
 
 /// Makes the sink's error of one of SQLite; `what` says what failed.
-pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(Error) -> SinkError {
+pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(Error) -> SinkError {
     |error| {
         let sink_error = match may_pass(&error) {
             true => SinkError::passing(what),

@@ -73,6 +73,14 @@ pub(super) fn look(connection: &Connection, target: &Target) -> Result<StreamSta
     Ok(found.map(|(known, _)| known.before.state).unwrap_or_default())
 }
 
+/// The columns of the table as they were last written; `None` if the stream was never opened.
+pub(super) fn columns(
+    connection: &Connection,
+    target: &Target,
+) -> Result<Option<Schema>, SinkError> {
+    Ok(read(connection, target)?.map(|(known, _)| known.columns))
+}
+
 /// Forgets where the stream stands, and its rows as well if told so.
 pub(super) fn reset(
     connection: &mut Connection,

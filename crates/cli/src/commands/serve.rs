@@ -1,0 +1,103 @@
+//! `apipool serve`.
+
+mod settings;
+
+use std::{future, path::Path, time::Duration};
+
+use serde_json::json;
+use tokio::sync::oneshot;
+use vantage_api_gateway::{Error, Exposed, Gateway};
+use vantage_api_ingest::{description::GatewayDescription, vistas};
+
+use super::{describe, pool};
+use crate::{arguments::Serve, failure::Failure, interrupts::Interrupts, output};
+
+pub(crate) async fn run(serve: &Serve) -> Result<(), Failure> {
+    let description = describe(&serve.file)?;
+    let Some(described) = &description.gateway else {
+        let failure = Failure::usage("the description has no `gateway`");
+        return Err(failure.advising("say below `gateway` what is served, and to whom"));
+    };
+    let pool = pool(&description)?;
+    let tables = vistas::of_gateway(&description, &description.source(&pool)).await?;
+    let builder = settings::builder(described)?.pool("api", pool.clone());
+    let builder = tables.into_iter().fold(builder, |builder, (name, vista)| {
+        settings::with_table(builder, described, name, Exposed::of(vista))
+    });
+    let builder = match serve.bind {
+        Some(address) => builder.bind(address),
+        None => builder,
+    };
+    let gateway = builder.build().map_err(|error| refused(&serve.file.file, error))?;
+    let served = until_interrupted(&gateway, serve, described).await;
+    pool.shutdown(Duration::from_secs(1)).await;
+    served
+}
+
+/// Serves until the first signal, and then drains; the second ends that as well.
+async fn until_interrupted(
+    gateway: &Gateway,
+    serve: &Serve,
+    described: &GatewayDescription,
+) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::new();
+    let (tell, told) = oneshot::channel();
+    let end = async {
+        if told.await.is_err() {
+            // Whoever would tell ends the program.
+            future::pending::<()>().await;
+        }
+    };
+    let interrupted_twice = async {
+        interrupts.next().await;
+        output::note("draining: what was asked for is answered; once more to abort");
+        // The gateway may have ended by itself.
+        let _ = tell.send(());
+        interrupts.next().await;
+    };
+    let announced = async {
+        announce(gateway, serve, described).await;
+        future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = gateway.run_until(end) => served.map_err(|error| refused(&serve.file.file, error)),
+        () = interrupted_twice => Err(Failure::run("aborted, with requests under way")),
+        () = announced => Ok(()),
+    }
+}
+
+/// Prints one line, as soon as connections are accepted.
+async fn announce(gateway: &Gateway, serve: &Serve, described: &GatewayDescription) {
+    let Some(address) = gateway.handle().address().await else { return };
+    let GatewayDescription { prefix, tables, kv, .. } = described;
+    let url = format!("http://{address}{prefix}");
+    if serve.json {
+        let names: Vec<&String> = tables.keys().collect();
+        let said = json!({ "address": address, "url": url, "tables": names, "kv": kv.is_some() });
+        return output::report(format_args!("{said}\n"));
+    }
+    let tables = match tables.len() {
+        0 => None,
+        1 => Some("1 table".to_owned()),
+        many => Some(format!("{many} tables")),
+    };
+    let kv = kv.as_ref().map(|_| "a key-value store".to_owned());
+    let what: Vec<String> = tables.into_iter().chain(kv).collect();
+    output::report(format_args!("serving {} at {url}\n", what.join(" and ")));
+}
+
+/// Why the gateway does not serve, with the key that is to be looked at.
+fn refused(file: &Path, error: Error) -> Failure {
+    let file = file.display();
+    match error {
+        Error::Table { table, what } => {
+            Failure::usage(format_args!("{file}: gateway.tables.{table}: {what}"))
+        }
+        Error::Io { .. } => {
+            Failure::run(error).advising("see whether the address is free; --bind takes another")
+        }
+        Error::Kv(_) => Failure::run(error),
+        // Each begins with its key.
+        error => Failure::usage(format_args!("{file}: gateway.{error}")),
+    }
+}

@@ -1,0 +1,112 @@
+//! What is served, and to whom.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use serde_json::json;
+
+use crate::support::{KEEPER, READER, Served, World, printed};
+
+const BOTH: &str = r#"auth:
+  tokens:
+  - { id: reader, token: "${READER}" }
+  - { id: keeper, roles: [keeper], sha256: "${KEEPER_DIGEST}" }
+operators: keeper
+kv: { path: values.redb }
+tables:
+  live: { source: { api: countries }, cache: 1m }
+  countries: { source: { job: world }, relations: [cities] }
+  cities: { source: { job: world }, filterable: [country, is_capital], page_size: 5, max_page_size: 100 }
+  notes: { operations: [insert, delete], writable: [text], writable_by: keeper }"#;
+
+#[test]
+fn tables_of_the_api_and_those_that_a_job_wrote_are_served() {
+    let world = World::new(BOTH);
+    world.copy();
+    let served = world.serve();
+    assert_eq!(served.said["tables"], json!(["live", "countries", "cities", "notes"]));
+    assert_eq!(served.said["kv"], true);
+    let live = served.get("/tables/live?per_page=10");
+    let rows = live.rows();
+    assert_eq!(rows.len(), 10, "{live:?}");
+    let requests = world.api.requests();
+    assert_eq!(served.get("/tables/live?per_page=10").rows(), rows);
+    assert_eq!(world.api.requests(), requests, "it is given again");
+    let latvia = served.get("/tables/countries/Latvia").json();
+    assert_eq!(latvia, served.get("/tables/live/Latvia").json());
+    assert_eq!(latvia["code"], "LV");
+    let capital = served.get("/tables/cities?country=eq.Latvia&is_capital=is.true");
+    assert_eq!(capital.rows()[0]["name"], "Riga", "{capital:?}");
+    let page = served.get("/tables/cities?page=2&count=exact").json();
+    assert_eq!(page["pagination"]["total"], 50 * 64);
+    assert_eq!(page["data"][0]["id"], 6);
+    let related = served.get("/tables/countries/Latvia/cities?per_page=100");
+    assert_eq!(related.rows().len(), 64);
+    assert_eq!(served.get("/tables/cities/1").json()["id"], 1);
+    assert_eq!(served.get("/tables/cities/01").status, 404);
+    assert_eq!(world.api.requests(), requests + 1, "what was copied is not asked for");
+}
+
+#[test]
+fn who_may_do_what_is_as_described() {
+    let world = World::new(BOTH);
+    world.copy();
+    let served = world.serve();
+    let bearer = |token: &str| format!("Bearer {token}");
+    let (reader, keeper) = (bearer(READER), bearer(KEEPER));
+    let ask = |method: &str, path: &str, token: Option<&str>, body: &str| {
+        let json = ("content-type", "application/json");
+        match token {
+            Some(token) => served.ask(method, path, &[("authorization", token), json], body),
+            None => served.ask(method, path, &[json], body),
+        }
+    };
+    for path in ["/tables", "/tables/cities", "/kv/a", "/stats", "/openapi.json"] {
+        let answer = ask("GET", path, None, "");
+        assert_eq!(answer.status, 401, "{path}: {answer:?}");
+        assert!(answer.head.contains("www-authenticate: bearer"), "{answer:?}");
+    }
+    assert_eq!(ask("GET", "/tables", Some("Bearer another-token-altogether"), "").status, 401);
+    assert_eq!(ask("GET", "/health", None, "").status, 200);
+    let note = r#"{"text":"hello"}"#;
+    let refused = ask("POST", "/tables/notes", Some(&reader), note);
+    assert!(matches!(refused.status, 403 | 405), "{refused:?}");
+    let inserted = ask("POST", "/tables/notes", Some(&keeper), note);
+    assert_eq!(inserted.status, 201, "{inserted:?}");
+    let refused = ask("POST", "/tables/cities", Some(&keeper), r#"{"name":"x"}"#);
+    assert!(matches!(refused.status, 403 | 405), "{refused:?}");
+    assert_eq!(ask("GET", "/stats", Some(&reader), "").status, 403);
+    assert_eq!(ask("GET", "/stats", Some(&keeper), "").status, 200);
+    let put = ask("PUT", "/kv/a/b", Some(&keeper), "1");
+    assert_eq!(put.status, 201, "{put:?}");
+    assert_eq!(ask("GET", "/kv/a/b", Some(&reader), "").body, "1");
+}
+
+#[test]
+fn without_authentication_the_loopback_alone_is_served() {
+    let world = World::new("auth: none\ntables: { countries: {} }");
+    let served =
+        Served::start(world.program(&["serve", "world.yaml", "--json", "--bind", "127.0.0.2:0"]));
+    assert_eq!(served.address.ip().to_string(), "127.0.0.2");
+    assert_eq!(served.ask("GET", "/tables/countries?per_page=3", &[], "").rows().len(), 3);
+    let output = world.program(&["serve", "world.yaml", "--bind", "0.0.0.0:0"]).output().unwrap();
+    let (code, text, notes) = printed(&output);
+    assert_eq!((code, text.as_str()), (Some(2), ""), "{notes}");
+    assert!(notes.contains("gateway.auth: without authentication"), "{notes}");
+}
+
+#[test]
+fn what_it_serves_is_said_in_one_line() {
+    let world = World::new("auth: none\nkv: { path: values.redb }\ntables: { countries: {} }");
+    let mut program = world.program(&["serve", "world.yaml"]);
+    let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let start = "serving 1 table and a key-value store at http://127.0.0.1:";
+    assert!(line.starts_with(start) && line.ends_with("/api/v1\n"), "{line}");
+}
