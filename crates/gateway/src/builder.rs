@@ -184,7 +184,7 @@ impl GatewayBuilder {
         self
     }
 
-    /// The roles that may see `/stats` and `/metrics`: every principal by default.
+    /// The roles that may see `/stats`, `/metrics` and `/status/events`: every principal by default.
     pub fn operators<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.operators = roles.into_iter().map(Into::into).collect();
         self

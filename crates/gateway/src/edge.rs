@@ -114,7 +114,7 @@ async fn answer(
     {
         return match allowed(request, route)? {
             Some(options) => Ok(options),
-            None => serve::public(state, route).await,
+            None => serve::public(state, route, request.headers()).await,
         };
     }
     let mut permit = state.in_flight.enter().ok_or_else(full)?;

@@ -31,7 +31,9 @@ use crate::{
     limits::Limits,
     locks::RowLocks,
     operate::PoolsReady,
+    pages::Pages,
     stats::{Counts, GatewayStats},
+    status::Status,
 };
 
 /// What was said to the builder, checked.
@@ -78,6 +80,8 @@ pub(crate) struct State {
     pub(crate) in_flight: InFlight,
     pub(crate) counts: Counts,
     pub(crate) pools_ready: PoolsReady,
+    pub(crate) pages: Pages,
+    pub(crate) status: Status,
     is_draining: AtomicBool,
     has_ended: watch::Sender<bool>,
 }
@@ -157,6 +161,8 @@ impl Gateway {
             in_flight: InFlight::new(limits.in_flight, limits.in_flight_of_one),
             counts: Counts::default(),
             pools_ready: PoolsReady::default(),
+            pages: Pages::new(settings.authenticator.is_some()),
+            status: Status::new(limits.watchers),
             is_draining: AtomicBool::new(false),
             has_ended: watch::Sender::new(false),
             prefix: settings.prefix,

@@ -33,6 +33,8 @@
 //! | `POST /batch` | several operations |
 //! | `GET`, `POST /kv`, `GET`, `PUT`, `DELETE /kv/{key}` | the key-value store |
 //! | `GET /health`, `/ready`, `/stats`, `/metrics`, `/openapi.json` | how it is, and what it offers |
+//! | `GET /docs`, `/status` | pages for people: the API, and live curves of what `/stats` has |
+//! | `GET /status/events` | what `/stats` has, once a second, as server-sent events |
 //!
 //! Whatever is read with `GET` can be asked for with `HEAD`. A request that fails is answered with
 //! a [`Problem`]. A parameter, an operator, a column or a member of a body that does not exist is
@@ -62,6 +64,7 @@ mod limits;
 mod locks;
 mod openapi;
 mod operate;
+mod pages;
 mod path;
 mod prefer;
 mod problem;
@@ -71,6 +74,7 @@ mod route;
 mod serve;
 mod server;
 mod stats;
+mod status;
 mod tables;
 mod unread;
 mod watch;

@@ -52,6 +52,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// How many of them may be of one principal: 64. Then 503 with `Retry-After`.
     pub in_flight_of_one: usize,
+    /// How many may watch `/status/events` at a time: 16. Then 503 with `Retry-After`.
+    pub watchers: usize,
     /// How many failed logins a network may have in a minute: 10. Then 429 for all its requests,
     /// until the minute is over. A network is an IPv4 address or an IPv6 /64.
     pub failed_logins: u32,
@@ -77,6 +79,7 @@ impl Default for Limits {
             connections: 12_500,
             in_flight: 1_024,
             in_flight_of_one: 64,
+            watchers: 16,
             failed_logins: 10,
         }
     }
@@ -107,6 +110,7 @@ impl Limits {
             ("connections", self.connections),
             ("in_flight", self.in_flight),
             ("in_flight_of_one", self.in_flight_of_one),
+            ("watchers", self.watchers),
             ("failed_logins", usize::try_from(self.failed_logins).unwrap_or(usize::MAX)),
         ];
         for (name, time) in times {

@@ -73,7 +73,9 @@ impl PoolsReady {
     }
 }
 
-fn operators_only(call: &Call) -> Result<(), Problem> {
+/// # Errors
+/// 403 for all but those who run the gateway.
+pub(crate) fn operators_only(call: &Call) -> Result<(), Problem> {
     if call.principal.has_any(&call.state.operators) {
         return Ok(());
     }
@@ -95,7 +97,8 @@ pub(crate) async fn stats(call: &Call) -> Result<HttpResponse, Problem> {
         .json(json!({ "gateway": gateway, "pools": pools })))
 }
 
-async fn pools_of(state: &State) -> Vec<(&str, Option<Stats>)> {
+/// The statistics of each pool, or `None` of one that does not answer.
+pub(crate) async fn pools_of(state: &State) -> Vec<(&str, Option<Stats>)> {
     let asking = state.pools.iter().map(|(name, pool)| async move {
         let stats = tokio::time::timeout(PATIENCE, pool.stats()).await;
         (name.as_str(), stats.ok().and_then(Result::ok))

@@ -12,6 +12,9 @@ pub(crate) enum Route {
     Stats,
     Metrics,
     OpenApi,
+    Docs,
+    Status,
+    StatusEvents,
     Tables,
     Table {
         table: String,
@@ -37,7 +40,7 @@ pub(crate) enum Route {
 }
 
 /// The patterns of the routes, by [`Route::number`].
-pub(crate) const PATTERNS: [&str; 13] = [
+pub(crate) const PATTERNS: [&str; 16] = [
     "/health",
     "/ready",
     "/stats",
@@ -51,6 +54,9 @@ pub(crate) const PATTERNS: [&str; 13] = [
     "/batch",
     "/kv",
     "/kv/{key}",
+    "/docs",
+    "/status",
+    "/status/events",
 ];
 
 impl Route {
@@ -73,6 +79,9 @@ impl Route {
             ["stats"] => Self::Stats,
             ["metrics"] => Self::Metrics,
             ["openapi.json"] => Self::OpenApi,
+            ["docs"] => Self::Docs,
+            ["status"] => Self::Status,
+            ["status", "events"] => Self::StatusEvents,
             ["batch"] => Self::Batch,
             ["kv"] => Self::Kv,
             ["tables"] => Self::Tables,
@@ -104,6 +113,9 @@ impl Route {
             Self::Batch => 10,
             Self::Kv => 11,
             Self::KvKey { .. } => 12,
+            Self::Docs => 13,
+            Self::Status => 14,
+            Self::StatusEvents => 15,
         }
     }
 
@@ -123,9 +135,10 @@ impl Route {
         }
     }
 
-    /// Whether it is served without credentials: nothing is told but that the gateway is there.
+    /// Whether it is served without credentials: nothing is told but that the gateway is there, and
+    /// its pages hold no data.
     pub(crate) fn is_public(&self) -> bool {
-        matches!(self, Self::Health | Self::Ready)
+        matches!(self, Self::Health | Self::Ready | Self::Docs | Self::Status)
     }
 }
 
@@ -163,6 +176,7 @@ mod tests {
             ("/tables/t/1/r", "/tables/{table}/{id}/{relation}"),
             ("/kv/x/y", "/kv/{key}"),
             ("/batch", "/batch"),
+            ("/status/events", "/status/events"),
         ] {
             let route = of(path, &Method::GET).unwrap();
             assert_eq!(PATTERNS.get(route.number()).copied(), Some(pattern));

@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse,
     http::{
         Method, StatusCode,
-        header::{self, HeaderValue},
+        header::{self, HeaderMap, HeaderValue},
     },
 };
 
@@ -17,12 +17,20 @@ use crate::{
     gateway::State,
     openapi, operate,
     route::Route,
+    status,
     tables::{batch, bulk, index, list, relation, row, write},
 };
 
-/// Answers without credentials: whether it lives, and whether requests should be sent here.
-pub(crate) async fn public(state: &State, route: &Route) -> Result<HttpResponse, Problem> {
+/// Answers without credentials: whether it lives, whether requests should be sent here, and the
+/// pages.
+pub(crate) async fn public(
+    state: &State,
+    route: &Route,
+    headers: &HeaderMap,
+) -> Result<HttpResponse, Problem> {
     match route {
+        Route::Docs => state.pages.docs(headers).await,
+        Route::Status => state.pages.status(headers).await,
         Route::Ready => operate::ready(state).await,
         _ => Ok(operate::health()),
     }
@@ -42,6 +50,10 @@ pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Prob
                 None => within(time, operate::metrics(&call)).await,
             }
         }
+        Route::StatusEvents => match only_get(&call, &route)? {
+            Some(options) => Ok(options),
+            None => status::events(call).await,
+        },
         Route::Table { table } => of_table(call, &table).await,
         Route::Query { table } => match method(&call) {
             "POST" | "QUERY" => list::by_body(call, &table).await,
@@ -63,7 +75,9 @@ pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Prob
         },
         Route::Kv => kv(call, None).await,
         Route::KvKey { raw } => kv(call, Some(raw)).await,
-        Route::Health | Route::Ready => public(&call.state, &route).await,
+        Route::Health | Route::Ready | Route::Docs | Route::Status => {
+            public(&call.state, &route, call.headers()).await
+        }
     }
 }
 
