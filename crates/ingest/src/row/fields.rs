@@ -92,7 +92,7 @@ pub(super) fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Where a string ends whose first quote is at a place.
-pub(super) fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
+fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
         at = quote_or_backslash(bytes, at)?;

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::{
     cell::Cell,
-    fields::{end_of_string, end_of_value, quote_or_backslash, skip_blanks},
+    fields::{end_of_value, quote_or_backslash, skip_blanks},
     reader::Plain,
     value::Value,
 };
@@ -24,7 +24,7 @@ const SAFE_DIGITS: usize = 15;
 /// So many digits fit into 64 bits.
 const MAX_DIGITS: usize = 18;
 
-/// After so many rows in a row that were not plain, few others are tried.
+/// After so many rows on end that were not plain, only one of so many is tried.
 const MANY: u32 = 16;
 const TRIED_EVERY: u64 = 64;
 
@@ -149,14 +149,16 @@ impl PlainRows {
         {
             return Some((next, skip_blanks(bytes, at + field.quoted.len())));
         }
-        let end = end_of_string(bytes, at)?;
-        // A key with escapes is not found.
-        let (field, ..) = self.fields.get_full(row.get(at + 1..end - 1)?)?;
+        let end = quote_or_backslash(bytes, at + 1)?;
+        if bytes.get(end)? != &b'"' {
+            return None;
+        }
+        let (field, ..) = self.fields.get_full(row.get(at + 1..end)?)?;
         match before {
             Some(before) => self.fields.get_index_mut(before)?.1.next = field,
             None => self.first = field,
         }
-        let colon = skip_blanks(bytes, end);
+        let colon = skip_blanks(bytes, end + 1);
         Some((field, skip_blanks(bytes, colon + 1)))
     }
 
@@ -319,6 +321,15 @@ mod tests {
         ] {
             assert_eq!(read(&mut rows, row), None, "{row}");
         }
+    }
+
+    #[test]
+    fn a_key_with_escapes_is_not_taken_for_one_that_has_a_backslash() {
+        let mut rows = rows(&[("x", ColumnType::Int), ("a\\u0062", ColumnType::Int)]);
+        assert_eq!(read(&mut rows, r#"{"a\u0062":1}"#), None);
+        let values = [Value::Null, Value::Int(1)];
+        assert_eq!(read(&mut rows, r#"{"a\\u0062":1}"#).as_deref(), None);
+        assert_eq!(read(&mut rows, r#"{"x":null,"a\\u0062":1}"#).as_deref(), Some(&values[..]));
     }
 
     #[test]
