@@ -97,7 +97,8 @@ impl Postgres {
     pub(super) fn read(&self, columns: &Schema, take: TakeRows<'_>) -> Result<(), SinkError> {
         let mut connection = Connection::open(&self.url, self.limits)?;
         let table = &self.target.stream;
-        connection.run(async |client, names| stored::read(client, names, table, columns, take).await)
+        connection
+            .run(async |client, names| stored::read(client, names, table, columns, take).await)
     }
 
     /// How long a commit may take, 5 minutes if not said: after that it is given up, and tried again
