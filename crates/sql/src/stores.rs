@@ -26,6 +26,7 @@ use datafusion::{
         streaming::{PartitionStream, StreamingTableExec},
     },
 };
+use futures::executor::block_on;
 use indexmap::IndexMap;
 use vantage_api_ingest::{
     description::{Description, SinkDescription},
@@ -197,6 +198,7 @@ impl PartitionStream for StoreRows {
             let decoded = columns.columns.iter();
             let decoded = decoded.map(|column| RowColumn::new(&column.name, column.kind));
             let (mut decoder, mut failure) = (RowBatches::of(decoded), None);
+            // A store may read on a runtime of its own, in which those of tokio do not block.
             let mut take = |rows: Vec<Box<serde_json::value::RawValue>>| {
                 let found = batches_of(&mut decoder, &rows, &schema, &what);
                 let is_failed = found.is_err();
@@ -206,7 +208,7 @@ impl PartitionStream for StoreRows {
                 });
                 // Nobody wants more once the query has ended.
                 !is_failed
-                    && found.into_iter().all(|batch| batches.blocking_send(Ok(batch)).is_ok())
+                    && found.into_iter().all(|batch| block_on(batches.send(Ok(batch))).is_ok())
             };
             let read = stored.rows(&columns, &mut take);
             read.map_err(|error| SqlError::store(&what, &error))?;

@@ -11,7 +11,7 @@ use super::forms;
 ///
 /// | key | value |
 /// |---|---|
-/// | `trust_total` | for how long a total that a page told counts as the number of rows, such as `10m`: a count is answered from it. By default never, as APIs estimate totals |
+/// | `trust_total` | for how long a total that a page told counts as the number of rows, such as `10m`: a count is answered from it, or from the first page. For APIs whose pages tell totals; by default never, as some estimate them |
 /// | `fields` | the parameter that says which fields rows have, such as `fields`: it is sent with the first keys of the columns that a query needs, separated by commas. By default none is sent |
 /// | `max_keys` | the most keys that are looked up for a join, and the most values of a list that takes several requests: 100 by default, 0 for none. For more, the table is read |
 /// | `prefetch` | how many pages are in flight or in memory at most: 8 by default |

@@ -40,7 +40,7 @@ pub(crate) struct Read {
 impl Read {
     /// The value that rows were asked for in a column.
     pub(crate) fn asked(&self, column: &str) -> Option<&Value> {
-        self.conditions.iter().find_map(|condition| match condition {
+        self.table.conditions().find_map(|condition| match condition {
             ApiCondition::Eq { field, value } if field == column => Some(value),
             _ => None,
         })

@@ -102,7 +102,12 @@ impl Source {
     pub(crate) fn typed<E: Entity<Value>>(table: Table<PoolApi, E>, settings: SqlSettings) -> Self {
         let name = table.table_name().to_owned();
         let id = table.id_field().map(|column| column.name().to_owned());
-        let placeholders = placeholders(&name);
+        let mut placeholders = placeholders(&name);
+        let is_filled = |name: &str| {
+            let mut conditions = table.conditions();
+            conditions.any(|own| matches!(own, ApiCondition::Eq { field, .. } if field == name))
+        };
+        placeholders.retain(|name| !is_filled(name));
         let mut all: Vec<SourceColumn> = table
             .columns()
             .iter()

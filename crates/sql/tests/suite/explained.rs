@@ -60,3 +60,16 @@ async fn an_analysis_counts_requests_pages_and_bytes() {
     assert!(shown.contains(&format!("requests={pages}")), "{shown}");
     assert!(shown.contains("bytes="), "{shown}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_analysis_tells_what_was_waited_for() {
+    let world = World::new(Pages::Numbered);
+    let tables = items_yaml(Pages::Numbered, "", "");
+    let api = format!("{{ base_url: \"{}\", rate_limit: 20, burst: 1 }}", world.items.url());
+    let yaml = format!("api: {api}\ntables:\n{tables}");
+    let description = vantage_api_ingest::description::Description::from_yaml(&yaml).unwrap();
+    let session = vantage_api_sql::ApiSession::new().unwrap();
+    session.add("public", &description).unwrap();
+    let shown = rows(&session, "EXPLAIN ANALYZE SELECT sum(n) FROM items").await.concat();
+    assert!(shown.contains("wait_rate="), "{shown}");
+}

@@ -52,3 +52,18 @@ async fn a_table_of_a_program_is_queried_with_its_conditions() {
     assert_eq!(asked.len(), 1);
     assert!(asked[0].contains("x__lte=7") && asked[0].contains("x__gt=6"), "{asked:?}");
 }
+
+#[tokio::test]
+async fn a_placeholder_that_the_table_fills_itself_is_no_column() {
+    let api = Api::start(Pages::Numbered, PAGE);
+    api.put("cities", vec![serde_json::json!({ "name": "Vaduz", "country": "li" })]);
+    let pool = AwwPool::builder(api.url()).build().unwrap();
+    let source = PoolApi::new(pool).envelope(Envelope::items_at("data").total_at("total"));
+    let table = Table::<PoolApi, EmptyEntity>::new("countries/{country}/cities", source)
+        .with_column_of::<String>("name")
+        .with_condition(ApiCondition::eq("country", "li"));
+    let context = SessionContext::new_with_config(config());
+    context.register_table("cities", Arc::new(ApiTableProvider::of(table))).unwrap();
+    assert_eq!(found(&context, "SELECT * FROM cities").await, ["Vaduz"]);
+    assert!(api.asked()[0].starts_with("GET /v1/countries/li/cities"));
+}

@@ -300,7 +300,8 @@ fn select(state: &State, table: &str, params: &[(String, String)]) -> Option<Vec
     let mut rows = state.tables.lock().unwrap().get(table)?.clone();
     for (name, value) in params {
         match name.as_str() {
-            "page" | "per_page" | "offset" | "limit" | "after" | "sort" | "fields" | "lang" => {}
+            "page" | "per_page" | "offset" | "limit" | "after" | "sort" | "fields" | "lang"
+            | "code" | "api_key" => {}
             name => rows.retain(|row| passes(row, name, value, state.ignores_case)),
         }
     }
