@@ -28,6 +28,7 @@ pub use table::{GatewayTable, Operation, SourceDescription};
 /// | `bind` | the IP address and the port to listen on; by default `127.0.0.1:8080`. Port 0 takes a free one |
 /// | `prefix` | the path under which everything is; by default `/api/v1` |
 /// | `operators` | the roles that may see statistics and metrics; by default every principal |
+/// | `trust_proxies` | the reverse proxies whose word is taken for who makes a request: addresses or networks such as `10.0.0.0/8`; by default none |
 /// | `cors` | the pages of other origins that may make requests: [`CorsDescription`]; by default none |
 /// | `limits` | the bounds of what clients can make long, large or many: [`LimitsDescription`] |
 /// | `drain` | how it ends: [`DrainDescription`] |
@@ -72,6 +73,9 @@ pub struct GatewayDescription {
     /// The roles that may see statistics and metrics; empty for every principal.
     #[serde(default, deserialize_with = "forms::one_or_many")]
     pub operators: Vec<String>,
+    /// The reverse proxies whose word is taken for who makes a request.
+    #[serde(default, deserialize_with = "forms::one_or_many")]
+    pub trust_proxies: Vec<String>,
     /// The pages of other origins that may make requests.
     #[serde(default)]
     pub cors: Option<CorsDescription>,

@@ -34,7 +34,8 @@ use sqlite::Files;
 /// none if it has no gateway. `source` is the [source](Description::source) of the description.
 ///
 /// Those that a job has written are for reading alone. Their columns are those that are there now:
-/// one that a later run adds is not seen.
+/// one that a later run adds is not seen. Those that the table of the API does not declare are
+/// flagged hidden.
 ///
 /// # Errors
 /// [`Error::NotWritten`] if the job of a table has not written it yet, [`Error::Sink`] if its file

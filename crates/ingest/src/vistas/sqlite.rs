@@ -83,12 +83,15 @@ fn metadata(
     described: &TableDescription,
 ) -> VistaMetadata {
     let column = |(name, kind): &(String, ColumnType)| {
-        let flags = described.columns.get(name).map(|column| column.flags.as_slice());
-        let flags = flags.unwrap_or_default().iter().filter_map(|flag| flag_of(*flag));
+        let described = described.columns.get(name);
+        let flags = described.map(|column| column.flags.as_slice()).unwrap_or_default();
+        let flags = flags.iter().filter_map(|flag| flag_of(*flag));
+        // What the API has added since is shown to nobody who does not ask for it by name.
+        let unknown = (described.is_none() && name != id).then_some(Flag::Hidden);
         let ordered = (*kind != ColumnType::Json).then_some(Flag::Orderable);
         let own = (name == id).then_some(Flag::Id);
         let column = Column::new(name, kind.to_string());
-        flags.chain(ordered).chain(own).fold(column, Column::with_flag)
+        flags.chain(unknown).chain(ordered).chain(own).fold(column, Column::with_flag)
     };
     let metadata =
         columns.iter().map(column).fold(VistaMetadata::new(), VistaMetadata::with_column);

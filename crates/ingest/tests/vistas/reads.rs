@@ -43,7 +43,10 @@ async fn values_have_the_types_of_their_columns() {
     assert_eq!(last.get("price"), Some(&Value::Null));
     assert_eq!(things.id_column(), Some("id"));
     assert!(things.column("secret").unwrap().has_flag(ColumnFlag::Hidden));
-    assert!(things.column("name").unwrap().has_flag(ColumnFlag::Title));
+    // It is not declared, so it is shown to those who name it.
+    assert!(things.column("weight").unwrap().has_flag(ColumnFlag::Hidden));
+    let name = things.column("name").unwrap();
+    assert!(name.has_flag(ColumnFlag::Title) && !name.has_flag(ColumnFlag::Hidden));
     assert!(!things.column("tags").unwrap().has_flag(ColumnFlag::Orderable));
 }
 

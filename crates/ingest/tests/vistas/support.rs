@@ -62,7 +62,8 @@ impl Written {
     pub(crate) async fn vistas(&self, yaml: &str) -> Result<IndexMap<String, Vista>, Error> {
         let description = self.describe(yaml);
         let pool = description.api.clone().builder().unwrap().build().unwrap();
-        let served = vistas::of_gateway(&description, &description.source(&pool));
+        let source = description.source(&pool);
+        let served = vistas::of_gateway(&description, &source);
         tokio::time::timeout(LONG, served).await.expect("it does not hang")
     }
 

@@ -26,6 +26,7 @@ pub(super) fn builder(described: &GatewayDescription) -> Result<GatewayBuilder, 
         .bind(*bind)
         .prefix(prefix)
         .operators(operators)
+        .trust_proxies(&described.trust_proxies)
         .limits(limits_of(limits))
         .drain(drain.notice.unwrap_or(notice), drain.deadline.unwrap_or(deadline));
     builder = match auth {
