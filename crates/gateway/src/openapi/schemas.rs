@@ -44,7 +44,8 @@ fn value(column: &TableColumn) -> Value {
 
 fn bounded(mut schema: Value, kind: Kind) -> Value {
     if kind == Kind::Integer {
-        schema["format"] = "int64".into();
+        schema["minimum"] = i64::MIN.into();
+        schema["maximum"] = u64::MAX.into();
     }
     schema
 }

@@ -268,8 +268,9 @@ function render() {
       groups.get(group).push([method, template, operationOf(method, template, item, item[method])]);
     }
   }
-  // Tables first.
-  const ordered = [...groups].sort(([a], [b]) => (a === "The gateway") - (b === "The gateway"));
+  // Tables first, and last what has no group.
+  const rank = (group) => (api.components?.schemas?.[`${group}.Row`] ? 0 : group === "The gateway" ? 2 : 1);
+  const ordered = [...groups].sort(([a], [b]) => rank(a) - rank(b));
   const schemas = Object.entries(api.components?.schemas ?? {});
   const columns = (group) => {
     const rows = api.components?.schemas?.[`${group}.Row`];

@@ -27,8 +27,8 @@ fn every_answer_is_declared_and_none_is_a_500() {
         TIME,
         "--request-timeout",
         "60",
-        "--workers",
-        "2",
+        "--generation-database",
+        ":memory:",
     ]);
     let is_good = run.ended(PATIENCE);
     assert!(is_good, "{}", run.written());
