@@ -128,6 +128,7 @@ fn limits_of(described: &LimitsDescription) -> Limits {
         connections: described.connections.unwrap_or(default.connections),
         in_flight: described.in_flight.unwrap_or(default.in_flight),
         in_flight_of_one: described.in_flight_of_one.unwrap_or(default.in_flight_of_one),
+        watchers: described.watchers.unwrap_or(default.watchers),
         failed_logins: described.failed_logins.unwrap_or(default.failed_logins),
     }
 }

@@ -63,6 +63,9 @@ pub struct LimitsDescription {
     /// How many of them may be of one principal; by default 64.
     #[serde(deserialize_with = "forms::optional_at_least_one")]
     pub in_flight_of_one: Option<usize>,
+    /// How many clients may watch the status at a time; by default 16.
+    #[serde(deserialize_with = "forms::optional_at_least_one")]
+    pub watchers: Option<usize>,
     /// How many failed logins a network may have in a minute; by default 10.
     #[serde(deserialize_with = "forms::optional_at_least_one")]
     pub failed_logins: Option<u32>,
