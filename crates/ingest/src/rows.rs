@@ -144,8 +144,9 @@ mod tests {
 
     use super::*;
 
-    fn rows(json: &str) -> Vec<Box<RawValue>> {
-        serde_json::from_str(json).unwrap()
+    fn rows(json: &str) -> Vec<&str> {
+        let rows: Vec<&serde_json::value::RawValue> = serde_json::from_str(json).unwrap();
+        rows.into_iter().map(|row| row.get()).collect()
     }
 
     #[test]
