@@ -71,8 +71,9 @@ pub(crate) async fn serve(
     );
     let unread = Unread::default();
     let incoming = unread.incoming(payload);
-    let work = answer(&state, &request, incoming, route).instrument(span.clone());
-    let work = state.until_ended(work);
+    // Boxed before it is wrapped, since each wrapper moves it.
+    let work = Box::pin(answer(&state, &request, incoming, route));
+    let work = state.until_ended(work.instrument(span.clone()));
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,

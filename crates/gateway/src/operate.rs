@@ -33,13 +33,17 @@ pub(crate) fn health() -> HttpResponse {
 /// 200 if requests should be sent here.
 ///
 /// # Errors
-/// 503 while the gateway is draining, or a pool of it has an open breaker or no workers. Without
-/// credentials no more is told.
+/// 503 while the gateway is draining, a pool of it has an open breaker or no workers, or its
+/// key-value store cannot be used. Without credentials no more is told.
 pub(crate) async fn ready(state: &State) -> Result<HttpResponse, Problem> {
     if state.is_draining() {
         return Err(Problem::unavailable("draining", "the gateway is about to end", 5));
     }
-    if !state.pools_ready.is_ready(state).await {
+    #[cfg(feature = "kv")]
+    let is_kv_ready = state.kv.as_ref().is_none_or(crate::kv::Kv::is_available);
+    #[cfg(not(feature = "kv"))]
+    let is_kv_ready = true;
+    if !is_kv_ready || !state.pools_ready.is_ready(state).await {
         return Err(Problem::unavailable("not_ready", "a part of the gateway is not available", 5));
     }
     Ok(HttpResponse::Ok()
@@ -92,9 +96,13 @@ pub(crate) async fn stats(call: &Call) -> Result<HttpResponse, Problem> {
         let stats = stats.map_or(Value::Null, |stats| json!(stats));
         pools.insert(name.to_owned(), stats);
     }
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({ "gateway": gateway, "pools": pools })))
+    #[cfg_attr(not(feature = "kv"), allow(unused_mut))]
+    let mut stats = json!({ "gateway": gateway, "pools": pools });
+    #[cfg(feature = "kv")]
+    if let Some(kv) = &call.state.kv {
+        stats["kv"] = json!(kv.stats());
+    }
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(stats))
 }
 
 /// The statistics of each pool, or `None` of one that does not answer.
@@ -112,6 +120,10 @@ pub(crate) async fn metrics(call: &Call) -> Result<HttpResponse, Problem> {
     let mut text = String::with_capacity(8 << 10);
     of_gateway(&mut text, &call.state.counts.stats(&call.state));
     of_pools(&mut text, &pools_of(&call.state).await);
+    #[cfg(feature = "kv")]
+    if let Some(kv) = &call.state.kv {
+        of_kv(&mut text, &kv.stats());
+    }
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("text/plain; version=0.0.4; charset=utf-8")
@@ -158,6 +170,33 @@ fn of_gateway(text: &mut String, stats: &GatewayStats) {
         ("gateway_cache_bytes", "gauge", "Bytes of answers that are kept.", stats.cache_bytes),
     ] {
         family(text, name, kind, help);
+        let _ = writeln!(text, "{name} {value}");
+    }
+}
+
+#[cfg(feature = "kv")]
+fn of_kv(text: &mut String, stats: &crate::kv::Stats) {
+    for (name, kind, help, value) in [
+        ("values", "gauge", "Values that are kept.", stats.values),
+        ("value_bytes", "gauge", "Bytes of values that are kept.", stats.value_bytes),
+        ("expiring", "gauge", "Values with a time to live.", stats.expiring),
+        ("file_bytes", "gauge", "The size of the file.", stats.file_bytes),
+        ("commits_total", "counter", "Commits made.", stats.commits),
+        ("writes_total", "counter", "Calls that commits have carried out.", stats.writes),
+        (
+            "preconditions_failed_total",
+            "counter",
+            "Calls refused by a precondition.",
+            stats.preconditions_failed,
+        ),
+        ("expired_total", "counter", "Expired values removed.", stats.expired),
+        ("reads_total", "counter", "Values looked for.", stats.reads),
+        ("failed_commits_total", "counter", "Commits that failed.", stats.failed_commits),
+        ("reopened_total", "counter", "Times the file was opened again.", stats.reopened),
+        ("available", "gauge", "Whether the store can be used.", stats.is_available.into()),
+    ] {
+        let name = format!("gateway_kv_{name}");
+        family(text, &name, kind, help);
         let _ = writeln!(text, "{name} {value}");
     }
 }

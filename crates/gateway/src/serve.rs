@@ -29,14 +29,15 @@ pub(crate) async fn public(
     headers: &HeaderMap,
 ) -> Result<HttpResponse, Problem> {
     match route {
-        Route::Docs => state.pages.docs(headers).await,
-        Route::Status => state.pages.status(headers).await,
+        Route::Docs => Box::pin(state.pages.docs(headers)).await,
+        Route::Status => Box::pin(state.pages.status(headers)).await,
         Route::Ready => operate::ready(state).await,
         _ => Ok(operate::health()),
     }
 }
 
-/// Answers a request past the edges.
+/// Answers a request past the edges. What is not asked for most is boxed, so that the future of a
+/// read is small: it is moved with every request.
 pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Problem> {
     let time = call.limits().handler;
     match route {
@@ -46,35 +47,35 @@ pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Prob
             let is_stats = route == Route::Stats;
             match only_get(&call, &route)? {
                 Some(options) => Ok(options),
-                None if is_stats => within(time, operate::stats(&call)).await,
-                None => within(time, operate::metrics(&call)).await,
+                None if is_stats => within(time, Box::pin(operate::stats(&call))).await,
+                None => within(time, Box::pin(operate::metrics(&call))).await,
             }
         }
         Route::StatusEvents => match only_get(&call, &route)? {
             Some(options) => Ok(options),
-            None => status::events(call).await,
+            None => Box::pin(status::events(call)).await,
         },
         Route::Table { table } => of_table(call, &table).await,
         Route::Query { table } => match method(&call) {
-            "POST" | "QUERY" => list::by_body(call, &table).await,
+            "POST" | "QUERY" => Box::pin(list::by_body(call, &table)).await,
             _ => Ok(options("OPTIONS, POST, QUERY")),
         },
         Route::Row { table, id } => of_row(call, &table, &id).await,
         Route::Relation { table, id, relation } => match method(&call) {
             "GET" | "HEAD" => {
                 let time = call.limits().handler;
-                within(time, relation::related(call, &table, &id, &relation)).await
+                within(time, Box::pin(relation::related(call, &table, &id, &relation))).await
             }
             "OPTIONS" => Ok(options("GET, HEAD, OPTIONS")),
             _ => Err(no_method("GET, HEAD, OPTIONS")),
         },
         Route::Batch => match method(&call) {
-            "POST" => batch::batch(call).await,
+            "POST" => Box::pin(batch::batch(call)).await,
             "OPTIONS" => Ok(options("OPTIONS, POST")),
             _ => Err(no_method("OPTIONS, POST")),
         },
-        Route::Kv => kv(call, None).await,
-        Route::KvKey { raw } => kv(call, Some(raw)).await,
+        Route::Kv => Box::pin(kv(call, None)).await,
+        Route::KvKey { raw } => Box::pin(kv(call, Some(raw))).await,
         Route::Health | Route::Ready | Route::Docs | Route::Status => {
             public(&call.state, &route, call.headers()).await
         }
@@ -99,9 +100,9 @@ async fn of_table(call: Call, name: &str) -> Result<HttpResponse, Problem> {
     let is_bulk = |op: Ops| table.bulk > 0 && ops.has(op);
     match method(&call) {
         "GET" | "HEAD" => list::by_url(call, table).await,
-        "POST" if ops.has(Ops::INSERT) => write::insert(call, table).await,
-        "PATCH" if is_bulk(Ops::PATCH) => bulk::patch(call, table).await,
-        "DELETE" if is_bulk(Ops::DELETE) => bulk::delete(call, table).await,
+        "POST" if ops.has(Ops::INSERT) => Box::pin(write::insert(call, table)).await,
+        "PATCH" if is_bulk(Ops::PATCH) => Box::pin(bulk::patch(call, table)).await,
+        "DELETE" if is_bulk(Ops::DELETE) => Box::pin(bulk::delete(call, table)).await,
         method => {
             let mut allowed = vec!["GET", "HEAD", "OPTIONS"];
             allowed.extend(ops.has(Ops::INSERT).then_some("POST"));
@@ -118,9 +119,9 @@ async fn of_row(call: Call, name: &str, id: &str) -> Result<HttpResponse, Proble
     let ops = table.ops_of(&call.principal);
     match method(&call) {
         "GET" | "HEAD" => row::get(call, table, id).await,
-        "PUT" if ops.has(Ops::REPLACE) => write::replace(call, table, id).await,
-        "PATCH" if ops.has(Ops::PATCH) => write::patch(call, table, id).await,
-        "DELETE" if ops.has(Ops::DELETE) => write::delete(call, table, id).await,
+        "PUT" if ops.has(Ops::REPLACE) => Box::pin(write::replace(call, table, id)).await,
+        "PATCH" if ops.has(Ops::PATCH) => Box::pin(write::patch(call, table, id)).await,
+        "DELETE" if ops.has(Ops::DELETE) => Box::pin(write::delete(call, table, id)).await,
         method => {
             let mut allowed = vec!["GET", "HEAD", "OPTIONS"];
             allowed.extend(ops.has(Ops::REPLACE).then_some("PUT"));

@@ -105,9 +105,9 @@ impl ListQuery {
         Ok(query.what)
     }
 
-    /// The same for equal queries, and different for others.
-    pub(crate) fn key(&self) -> String {
-        let mut key = String::with_capacity(96);
+    /// The same for equal queries with equal filters, search and order, and different for others.
+    pub(crate) fn part_key(&self) -> String {
+        let mut key = String::with_capacity(32);
         let count = self.count;
         let _ = match &self.window {
             Window::Page { page, per_page } => write!(key, "p{page}.{per_page}"),
@@ -123,8 +123,6 @@ impl ListQuery {
                 }
             }
         }
-        key.push(';');
-        key.push_str(&self.what.key());
         key
     }
 }

@@ -85,7 +85,8 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
     }
     let Call { state, request, principal, permit, .. } = call;
     let time = state.limits.handler;
-    let answering = async {
+    // Boxed here, since each caller would hold a future of its size twice.
+    let answering = Box::pin(async {
         match table.cache {
             None => {
                 let answer = page(&state, table, &principal, &query).await?;
@@ -97,14 +98,14 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
                     "l{}\n{}\n{}",
                     table.generation(),
                     list_name(table, &principal, &query),
-                    query.key()
+                    query.part_key()
                 );
                 let loader = Loader { state: Arc::clone(&state), name: table.name.clone() };
                 let (answer, age) = state.cache.get(key, loader.load(principal, query)).await?;
                 answer.respond(request.headers(), age).await
             }
         }
-    };
+    });
     let response = within(time, answering).await;
     drop(permit);
     response

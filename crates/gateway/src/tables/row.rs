@@ -25,7 +25,8 @@ use crate::{
 pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpResponse, Problem> {
     let query = RowQuery::parse(table, &pairs(call.raw_query())?)?;
     let Call { state, request, principal, permit, .. } = call;
-    let answering = async {
+    // Boxed here, since each caller would hold a future of its size twice.
+    let answering = Box::pin(async {
         let Some(_) = table.cache else {
             let answer = read(table, &principal, id, query).await?;
             return answer.respond(request.headers(), None).await;
@@ -42,7 +43,7 @@ pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpRespo
         let loading = load(Arc::clone(&state), table.name.clone(), principal, id.to_owned(), query);
         let (answer, age) = state.cache.get(key, loading).await?;
         answer.respond(request.headers(), age).await
-    };
+    });
     let response = within(state.limits.handler, answering).await;
     drop(permit);
     response

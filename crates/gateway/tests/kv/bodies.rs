@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vantage_api_gateway::Limits;
+use futures::FutureExt as _;
+use vantage_api_gateway::{Limits, kv::Put};
 
 use crate::{
     clock::{Clock, PATIENCE},
@@ -147,45 +148,34 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 #[test]
 fn a_store_that_does_not_answer_is_told_of_in_time() {
     let clock = Clock::new();
-    let settings = clock.settings().with_memory(8 << 20).with_wait(Duration::from_millis(300));
-    let served = Served::with(settings, Limits::default());
+    let settings = clock.settings().with_largest_value(1 << 20).with_memory(1 << 20);
+    let served = Served::with(settings.with_wait(Duration::from_secs(1)), Limits::default());
+    let mut client = served.connect();
     let held_writer = clock.hold();
-    thread::scope(|scope| {
-        let held = scope
-            .spawn(|| served.connect().ask(with_body("PUT", "/kv/held", &[], bytes(8 << 20, 1))));
-        clock.wait_for_writer();
-        let mut client = served.connect();
-        // Until the long value has all the room.
-        let busy = loop {
-            let put = client.ask(with_body("PUT", "/kv/more", &[], "x"));
-            if put.status != 504 {
-                break put;
-            }
-        };
-        assert_eq!((busy.status, busy.problem().as_str()), (503, "store_busy"));
-        assert_eq!(busy.field("retry-after"), Some("1"));
-        let held = held.join().unwrap();
-        assert_eq!((held.status, held.problem().as_str()), (504, "outcome_unknown"));
-        // Reads go on.
-        assert_eq!(client.ask(request("GET", "/kv/held", &[])).status, 404);
-        drop(held_writer);
-    });
+    clock.wait_for_writer();
+    let unknown = client.ask(with_body("PUT", "/kv/a", &[], "x"));
+    assert_eq!((unknown.status, unknown.problem().as_str()), (504, "outcome_unknown"));
+    // Most of the room is taken.
+    let mut long = served.kv.put(key("long"), Put::new(bytes((1 << 20) - 65_536, 1))).boxed_local();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(written(&served));
-}
-
-/// Waits until the value whose writing was not answered is there.
-async fn written(served: &Served) {
+    assert!(runtime.block_on(async { long.as_mut().now_or_never() }).is_none());
+    let busy = client.ask(with_body("PUT", "/kv/a", &[], bytes(100_000, 1)));
+    assert_eq!((busy.status, busy.problem().as_str()), (503, "store_busy"));
+    assert_eq!(busy.field("retry-after"), Some("1"));
+    // Reads go on.
+    assert_eq!(client.ask(request("GET", "/kv/a", &[])).status, 404);
+    drop(held_writer);
+    drop(long);
+    // All the room is free again.
     let begun = Instant::now();
-    while served.kv.entry(&key("held")).await.unwrap().is_none() {
+    while client.ask(with_body("PUT", "/kv/a", &[], bytes(1 << 20, 1))).status > 204 {
         assert!(begun.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[test]
 fn answers_that_are_not_read_are_bounded_and_do_not_stop_others() {
-    let settings = settings().with_memory(16 << 20).with_wait(Duration::from_millis(300));
+    let settings = settings().with_memory(16 << 20).with_wait(Duration::from_secs(2));
     let served = Served::with(settings, Limits::default());
     let mut client = served.connect();
     let begun = Instant::now();

@@ -9,7 +9,7 @@ use std::{
 use vantage_api_gateway::kv::Settings;
 
 /// No wait of a test takes longer, unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<(Mutex<State>, Condvar)>);

@@ -1,11 +1,11 @@
 //! `/kv/{key}` over raw sockets: values, their types, what guards them, ranges.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vantage_api_gateway::Limits;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, PATIENCE},
     raw::{request, with_body},
     served::Served,
     store::{bytes, settings},
@@ -203,6 +203,47 @@ fn a_time_to_live_is_a_parameter_and_is_told() {
     let got = client.ask(request("GET", "/kv/a?ttl=1s", &[]));
     assert_eq!((got.status, got.problem().as_str()), (400, "unknown_parameter"));
     assert_eq!(client.ask(request("GET", "/kv/b", &[])).status, 404);
+}
+
+#[test]
+fn the_gateway_tells_how_the_store_is() {
+    let served = Served::start();
+    let mut client = served.connect();
+    client.ask(with_body("PUT", "/kv/a?ttl=1h", &[], "hello"));
+    assert_eq!(client.ask(request("GET", "/ready", &[])).status, 200);
+    let stats = client.ask(request("GET", "/stats", &[])).json();
+    assert_eq!(stats["kv"]["values"], 1);
+    assert_eq!(stats["kv"]["value_bytes"], 5);
+    assert_eq!(stats["kv"]["commits"], 1);
+    assert_eq!(stats["kv"]["is_available"], true);
+    let metrics = String::from_utf8(client.ask(request("GET", "/metrics", &[])).body).unwrap();
+    for line in ["gateway_kv_values 1", "gateway_kv_expiring 1", "gateway_kv_available 1"] {
+        assert!(metrics.lines().any(|given| given == line), "{line}: {metrics}");
+    }
+}
+
+#[test]
+fn the_gateway_is_not_ready_without_its_store() {
+    let served = Served::with(settings().with_cache(0), Limits::default());
+    let mut client = served.connect();
+    client.ask(with_body("PUT", "/kv/a", &[], bytes(100_000, 1)));
+    served.cut_off();
+    let begun = Instant::now();
+    while client.ask(request("GET", "/ready", &[])).status == 200 {
+        client.ask(with_body("PUT", "/kv/a", &[], bytes(100_000, 1)));
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    let refused = client.ask(request("GET", "/ready", &[]));
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "not_ready"));
+    // Nothing of the file or the system is told.
+    let refused = client.ask(with_body("PUT", "/kv/a", &[], "x"));
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "store_unavailable"));
+    let text = String::from_utf8(refused.body).unwrap();
+    for secret in ["kv.redb", "tmp", "os error", "redb", "damaged"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    // It lives.
+    assert_eq!(client.ask(request("GET", "/health", &[])).status, 200);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A gateway with a store and nothing else.
 
 use std::{
+    fs::File,
     net::SocketAddr,
     thread::{self, JoinHandle},
     time::Duration,
@@ -24,7 +25,7 @@ pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     handle: GatewayHandle,
     server: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Served {
@@ -55,7 +56,13 @@ impl Served {
         let address =
             runtime.block_on(async { tokio::time::timeout(PATIENCE, handle.address()).await });
         let address = address.unwrap().unwrap();
-        Self { kv, address, handle, server: Some(server), _folder: folder }
+        Self { kv, address, handle, server: Some(server), folder }
+    }
+
+    /// Takes the contents of the store's file away.
+    pub(crate) fn cut_off(&self) {
+        let file = File::options().write(true).open(self.folder.path().join("kv.redb"));
+        file.unwrap().set_len(0).unwrap();
     }
 
     pub(crate) fn connect(&self) -> Connection {
