@@ -29,8 +29,8 @@ pub(crate) async fn public(
     headers: &HeaderMap,
 ) -> Result<HttpResponse, Problem> {
     match route {
-        Route::Docs => state.pages.docs(headers).await,
-        Route::Status => state.pages.status(headers).await,
+        Route::Docs => Box::pin(state.pages.docs(headers)).await,
+        Route::Status => Box::pin(state.pages.status(headers)).await,
         Route::Ready => operate::ready(state).await,
         _ => Ok(operate::health()),
     }
@@ -53,7 +53,7 @@ pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Prob
         }
         Route::StatusEvents => match only_get(&call, &route)? {
             Some(options) => Ok(options),
-            None => status::events(call).await,
+            None => Box::pin(status::events(call)).await,
         },
         Route::Table { table } => of_table(call, &table).await,
         Route::Query { table } => match method(&call) {

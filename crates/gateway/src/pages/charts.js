@@ -50,7 +50,7 @@ class Chart {
     const sample = (nth) => draw("svg", { viewBox: "0 0 26 10", "aria-hidden": "true" },
       draw("line", { x1: 1, x2: 25, y1: 5, y2: 5, class: `curve s${nth}` }));
     const legend = curves.map(([name], nth) => make("span", {}, sample(nth), `${name} `, this.values[nth]));
-    this.svg = draw("svg", { role: "img" });
+    this.svg = draw("svg", { role: "img", "aria-label": title });
     this.element = make("figure", { class: "chart" },
       make("figcaption", {}, make("b", {}, title), make("span", { class: "legend" }, legend)), this.svg);
     this.points = [];

@@ -73,17 +73,7 @@ fn of_pool(now: Option<&Stats>, before: Option<&Stats>) -> Value {
 
 #[cfg(feature = "kv")]
 fn of_kv(state: &State) -> Value {
-    state.kv.as_ref().map_or(Value::Null, |kv| {
-        let stats = kv.stats();
-        json!({
-            "values": stats.values,
-            "value_bytes": stats.value_bytes,
-            "file_bytes": stats.file_bytes,
-            "commits": stats.commits,
-            "writes": stats.writes,
-            "is_available": stats.is_available,
-        })
-    })
+    state.kv.as_ref().map_or(Value::Null, |kv| json!(kv.stats()))
 }
 
 #[cfg(not(feature = "kv"))]

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A browser with one page.
-pub struct Browser {
+pub(crate) struct Browser {
     address: SocketAddr,
     session: String,
     /// Ends after the session.
@@ -19,7 +19,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let driver = Process::start(["chromedriver", "--port=0"]);
         let port: u16 = driver.line(|line| {
             line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
@@ -55,22 +55,22 @@ impl Browser {
         answer.json()["value"].take()
     }
 
-    pub fn go(&self, url: &str) {
+    pub(crate) fn go(&self, url: &str) {
         self.command("POST", "/url", &json!({ "url": url }));
     }
 
     /// What an expression of JavaScript is.
-    pub fn value(&self, expression: &str) -> Value {
+    pub(crate) fn value(&self, expression: &str) -> Value {
         let script = format!("return ({expression})");
         self.command("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    pub fn text(&self, expression: &str) -> String {
+    pub(crate) fn text(&self, expression: &str) -> String {
         self.value(expression).as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits in the page until an expression is true.
-    pub fn until(&self, expression: &str) {
+    pub(crate) fn until(&self, expression: &str) {
         let script = format!(
             "const done = arguments[arguments.length - 1]; const started = Date.now(); \
              const look = () => {{ if ({expression}) done(true); \
@@ -82,12 +82,12 @@ impl Browser {
     }
 
     /// Clicks the first element of a selector as a person does.
-    pub fn click(&self, selector: &str) {
+    pub(crate) fn click(&self, selector: &str) {
         let id = self.find(selector);
         self.command("POST", &format!("/element/{id}/click"), &json!({}));
     }
 
-    pub fn type_into(&self, selector: &str, text: &str) {
+    pub(crate) fn type_into(&self, selector: &str, text: &str) {
         let id = self.find(selector);
         self.command("POST", &format!("/element/{id}/value"), &json!({ "text": text }));
     }
@@ -100,7 +100,7 @@ impl Browser {
     }
 
     /// Sets the size of the page, also below what a window may have.
-    pub fn size(&self, width: u32, height: u32) {
+    pub(crate) fn size(&self, width: u32, height: u32) {
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
             &json!({
@@ -109,7 +109,7 @@ impl Browser {
         );
     }
 
-    pub fn dark(&self, is_dark: bool) {
+    pub(crate) fn dark(&self, is_dark: bool) {
         let value = if is_dark { "dark" } else { "light" };
         let feature = json!({ "name": "prefers-color-scheme", "value": value });
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
@@ -121,7 +121,7 @@ impl Browser {
     }
 
     /// Keeps a picture of the page, to be looked at.
-    pub fn picture(&self, name: &str) {
+    pub(crate) fn picture(&self, name: &str) {
         let picture = self.command("GET", "/screenshot", &Value::Null);
         let bytes = STANDARD.decode(picture.as_str().unwrap()).unwrap();
         let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
@@ -135,13 +135,13 @@ impl Browser {
     }
 
     /// What the console has since it was last asked for, but for what is only for debugging.
-    pub fn console(&self) -> Vec<String> {
+    pub(crate) fn console(&self) -> Vec<String> {
         let entries = self.log("browser").into_iter();
         entries.filter(|entry| entry["level"] != "DEBUG").map(|entry| entry.to_string()).collect()
     }
 
     /// The addresses that were requested since they were last asked for.
-    pub fn requested(&self) -> Vec<String> {
+    pub(crate) fn requested(&self) -> Vec<String> {
         let messages = self
             .log("performance")
             .into_iter()
@@ -155,7 +155,7 @@ impl Browser {
     }
 
     /// That nothing was written to the console, and nothing of another origin was asked for.
-    pub fn check(&self, origin: &str) {
+    pub(crate) fn check(&self, origin: &str) {
         let console = self.console();
         assert!(console.is_empty(), "{console:#?}");
         let requested = self.requested();

@@ -10,19 +10,19 @@ use serde_json::Value;
 use crate::process::LONG;
 
 /// What a server answered.
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.body))
     }
 }
 
-pub fn send(
+pub(crate) fn send(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -34,7 +34,7 @@ pub fn send(
 }
 
 /// As [`send`], but an answer that does not come is an error.
-pub fn try_send(
+pub(crate) fn try_send(
     address: SocketAddr,
     method: &str,
     path: &str,

@@ -15,17 +15,17 @@ use std::{
 use crate::http::{self, Answer};
 
 /// The longest wait of a test, on a machine that is busy with other things.
-pub const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// A program that runs, and what it writes.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: mpsc::Receiver<String>,
     written: Arc<Mutex<String>>,
 }
 
 impl Process {
-    pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "TERM", "--"])
             .args(arguments)
@@ -54,7 +54,7 @@ impl Process {
     }
 
     /// Waits for the line in which `find` finds something.
-    pub fn line<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn line<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
         let start = Instant::now();
         while let Ok(line) = self.lines.recv_timeout(LONG.saturating_sub(start.elapsed())) {
             if let Some(found) = find(&line) {
@@ -64,18 +64,18 @@ impl Process {
         panic!("the line did not come:\n{}", self.written());
     }
 
-    pub fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         self.written.lock().unwrap().clone()
     }
 
     /// Asks it to end.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits until it has ended, and says whether it was well.
-    pub fn ended(&mut self, within: Duration) -> bool {
+    pub(crate) fn ended(&mut self, within: Duration) -> bool {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -95,15 +95,15 @@ impl Drop for Process {
 }
 
 /// The example `served`, running.
-pub struct Served {
-    pub process: Process,
-    pub address: SocketAddr,
+pub(crate) struct Served {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
     secret: Option<&'static str>,
 }
 
 impl Served {
     /// For everybody, or for those who have the secret.
-    pub fn start(secret: Option<&'static str>) -> Self {
+    pub(crate) fn start(secret: Option<&'static str>) -> Self {
         let built = env::current_exe().unwrap();
         let folder = built.parent().and_then(|folder| folder.parent()).unwrap();
         let program = folder.join("examples/served");
@@ -116,17 +116,17 @@ impl Served {
         Self { process, address, secret }
     }
 
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The address of a path below the prefix.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}/api/v1{path}", self.origin())
     }
 
     /// Sends a request as one who may.
-    pub fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> Answer {
         let mut fields = vec![("content-type".to_owned(), "application/json".to_owned())];
         fields.extend(
             self.secret.map(|secret| ("authorization".to_owned(), format!("Bearer {secret}"))),
@@ -135,7 +135,7 @@ impl Served {
     }
 
     /// That it has not failed inside.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         assert_eq!(self.send("GET", "/health", "").status, 200);
         let written = self.process.written();
         assert!(!written.contains("panicked"), "{written}");
@@ -143,7 +143,7 @@ impl Served {
 }
 
 /// Where `run` has installed what PyPI has.
-pub fn installed(program: &str) -> PathBuf {
+pub(crate) fn installed(program: &str) -> PathBuf {
     let folder = env::var_os("GATEWAY_OTHERS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/others"),
         PathBuf::from,

@@ -35,7 +35,7 @@ fn curves_are_drawn_of_what_is_served() {
     browser.until("!document.getElementById('kv-section').hidden");
     // Time to answer has a curve where something was answered.
     browser.until(&format!("{}[0] >= 1", steps(1)));
-    let told = browser.text("document.querySelector('.chart svg').getAttribute('aria-label')");
+    let told = browser.text("document.querySelector('.chart > svg').getAttribute('aria-label')");
     assert!(told.starts_with("Answers in the last minutes, now good "), "{told}");
     browser.picture("status");
     browser.check(&served.origin());
