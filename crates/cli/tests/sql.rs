@@ -7,7 +7,7 @@ mod terminal;
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     process::{Command, Output, Stdio},
     sync::mpsc,

@@ -1,8 +1,12 @@
 //! [pure] The columns of a query as those of a table, and its batches in their types.
 
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use std::sync::Arc;
+
+use arrow_array::{
+    Array, ArrayRef, RecordBatch, StringArray, cast::AsArray, types::TimestampMicrosecondType,
+};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 
 use crate::schema::{Column, ColumnType, Schema, is_json};
 
@@ -68,8 +72,18 @@ impl QueryColumns {
 
     fn cast(&self, values: &ArrayRef, column: &Column) -> Result<ArrayRef, String> {
         let options = CastOptions { safe: false, ..CastOptions::default() };
-        let cast = cast_with_options(values, &column.kind.arrow(), &options);
+        let kind = match values.data_type() {
+            // It is a moment of UTC in any zone, and without one.
+            DataType::Timestamp(_, zone) => {
+                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+            }
+            _ => column.kind.arrow(),
+        };
+        let cast = cast_with_options(values, &kind, &options);
         let cast = cast.map_err(|error| format!("`{}`: {error}", column.name))?;
+        if let Some(moments) = cast.as_primitive_opt::<TimestampMicrosecondType>() {
+            return Ok(Arc::new(moments.clone().with_timezone("UTC")));
+        }
         if let Some(texts) = cast.as_any().downcast_ref::<StringArray>()
             && let Some(reason) = texts.iter().flatten().find_map(self.refuses)
         {
@@ -126,14 +140,11 @@ fn refused(kind: &DataType) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::{
         Int32Array, StringViewArray, TimestampNanosecondArray, UInt64Array,
-        cast::AsArray,
-        types::{Decimal128Type, Int64Type, TimestampMicrosecondType},
+        types::{Decimal128Type, Int64Type},
     };
-    use arrow_schema::{Schema as ArrowSchema, TimeUnit};
+    use arrow_schema::Schema as ArrowSchema;
 
     use super::*;
 
@@ -163,9 +174,12 @@ mod tests {
         let (batch, bytes) = columns.conform(&batch).unwrap();
         assert_eq!(batch.column(0).as_string::<i32>().value(0), "b");
         assert!((1..100).contains(&bytes), "{bytes}");
-        let (columns, batch) = of("a", Arc::new(TimestampNanosecondArray::from(vec![5_000])));
-        let (batch, _) = columns.conform(&batch).unwrap();
-        assert_eq!(batch.column(0).as_primitive::<TimestampMicrosecondType>().value(0), 5);
+        for zone in [None, Some("+02:00")] {
+            let moments = TimestampNanosecondArray::from(vec![5_000]).with_timezone_opt(zone);
+            let (columns, batch) = of("a", Arc::new(moments));
+            let (batch, _) = columns.conform(&batch).unwrap();
+            assert_eq!(batch.column(0).as_primitive::<TimestampMicrosecondType>().value(0), 5);
+        }
     }
 
     #[test]
@@ -173,7 +187,7 @@ mod tests {
         let list = DataType::List(Arc::new(Field::new("item", DataType::Int64, true)));
         for (kind, said) in [
             (DataType::Null, "the column `a` of the query has no type: say one"),
-            (list, "the column `a` of the query is List(Int64), which no sink holds"),
+            (list, "which no sink holds"),
             (DataType::Binary, "the column `a` of the query is Binary, which no sink holds"),
             (DataType::Decimal256(76, 2), "which no sink holds"),
         ] {
