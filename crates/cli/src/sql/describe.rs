@@ -33,7 +33,7 @@ pub(crate) async fn columns(session: &ApiSession, table: &str) -> Result<(), Fai
     let mut columns = Table::new(["column", "type", "null"].map(column).into());
     for field in table.schema().fields() {
         let null = if field.is_nullable() { "" } else { "never" };
-        columns.add(vec![field.name().clone(), kind(field), null.to_owned()]);
+        columns.add(&[field.name().clone(), kind(field), null.to_owned()]);
     }
     output::text(columns.finish());
     Ok(())

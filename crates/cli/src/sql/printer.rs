@@ -1,6 +1,6 @@
 //! [pure] Rows of a query as text, in the format that was asked for.
 
-use std::mem;
+use std::{fmt::Display, mem};
 
 use console::{Alignment, measure_text_width, pad_str};
 use vantage_api_sql::datafusion::arrow::{
@@ -80,7 +80,7 @@ impl Printer {
         match self {
             Self::Nothing => {}
             Self::Table(table) => {
-                each_row(batch, |cells| table.add(cells))?;
+                each_row(batch, |cells| table.add(&cells))?;
                 text = table.take();
             }
             Self::Expanded(names, rows) => each_row(batch, |cells| {
@@ -158,13 +158,13 @@ fn add_line(text: &mut String, line: &str) {
 fn records(records: impl IntoIterator<Item = Vec<String>>) -> Result<String, ArrowError> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for record in records {
-        csv.write_record(&record).map_err(not_csv)?;
+        csv.write_record(&record).map_err(|error| not_csv(&error))?;
     }
-    let bytes = csv.into_inner().map_err(not_csv)?;
-    String::from_utf8(bytes).map_err(not_csv)
+    let bytes = csv.into_inner().map_err(|error| not_csv(&error))?;
+    String::from_utf8(bytes).map_err(|error| not_csv(&error))
 }
 
-fn not_csv(error: impl ToString) -> ArrowError {
+fn not_csv(error: &dyn Display) -> ArrowError {
     ArrowError::CsvError(error.to_string())
 }
 

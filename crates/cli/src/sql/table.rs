@@ -38,7 +38,7 @@ impl Table {
     }
 
     /// Adds a row, which has a cell for each column.
-    pub(crate) fn add(&mut self, cells: Vec<String>) {
+    pub(crate) fn add(&mut self, cells: &[String]) {
         self.waiting.push(cells.iter().map(|cell| harmless(cell).into_owned()).collect());
         self.rows += 1;
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn add(table: &mut Table, cells: [&str; 2]) {
-        table.add(cells.map(str::to_owned).to_vec());
+        table.add(&cells.map(str::to_owned));
     }
 
     #[test]

@@ -114,12 +114,12 @@ fn end(state: &State, started: Instant) -> Option<&'static str> {
 enum Coding {
     Identity,
     /// One stream of gzip, since events are much alike.
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 impl Coding {
     fn gzip() -> Self {
-        Self::Gzip(GzEncoder::new(Vec::new(), Compression::fast()))
+        Self::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::fast())))
     }
 
     fn encode(&mut self, event: Bytes) -> io::Result<Bytes> {

@@ -46,14 +46,14 @@ impl Sampler {
             let before = earlier.and_then(|sample| sample.pools.get(nth)?.as_ref());
             told.insert(name.to_owned(), of_pool(now.as_ref(), before));
         }
-        let document = of_all(state, told);
+        let document = of_all(state, &told);
         let event = Bytes::from(format!("id: {number}\ndata: {document}\n\n"));
         *last = Some(Sample { number, taken: Instant::now(), event: event.clone(), pools });
         (number, event)
     }
 }
 
-fn of_all(state: &State, pools: Map<String, Value>) -> Value {
+fn of_all(state: &State, pools: &Map<String, Value>) -> Value {
     let bounds = BUCKETS.map(|micros| Duration::from_micros(micros).as_secs_f64());
     json!({
         "at": state.status.started.elapsed().as_secs_f64(),
