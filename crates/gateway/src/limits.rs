@@ -31,7 +31,7 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// The largest body in bytes: 1 MiB. Then 413.
     pub body: usize,
-    /// The largest answer in bytes: 32 MiB. Then 413, which names the ways to ask for less. A
+    /// The largest answer in bytes: 32 MiB. Then 422, which names the ways to ask for less. A
     /// stream has no such bound.
     pub answer: usize,
     /// The longest URL in bytes: 8 KiB. Then 414.

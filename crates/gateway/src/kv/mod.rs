@@ -40,7 +40,9 @@
 //! ```
 //!
 //! The answer has a list `results` in the same order. If a precondition does not hold, the answer is
-//! 412, and nothing is written.
+//! 412, and nothing is written. How many operations a batch has, and how large its body is, is
+//! bounded by [`Limits::batch`](crate::Limits::batch) and [`Limits::body`](crate::Limits::body); a
+//! value by itself is bounded by [`Settings::with_largest_value`].
 
 mod batch;
 mod budget;
