@@ -147,7 +147,7 @@ impl RowReader {
         own.filter_map(|(key, node)| {
             let is_kept = node.column.is_some() || node.is_dropped;
             let holds_lists = self.nested != Nested::Children || node.lists == Lists::Column;
-            is_kept.then(|| (key.as_str(), Plain { column: node.column, holds_lists }))
+            is_kept.then_some((key.as_str(), Plain { column: node.column, holds_lists }))
         })
     }
 
