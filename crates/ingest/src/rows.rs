@@ -73,8 +73,8 @@ impl RowBatches {
         Self::new(plans.collect(), SchemaPolicy::Discard)
     }
 
-    /// A decoder of all fields, each with the narrowest type of its values; objects and lists are
-    /// JSON.
+    /// A decoder of all fields that have a value in some row, each with the narrowest type of its
+    /// values; objects and lists are JSON.
     #[must_use]
     pub fn inferred() -> Self {
         Self::new(IndexMap::new(), SchemaPolicy::Evolve)
@@ -146,7 +146,7 @@ mod tests {
 
     fn rows(json: &str) -> Vec<&str> {
         let rows: Vec<&serde_json::value::RawValue> = serde_json::from_str(json).unwrap();
-        rows.into_iter().map(|row| row.get()).collect()
+        rows.into_iter().map(serde_json::value::RawValue::get).collect()
     }
 
     #[test]
@@ -186,7 +186,6 @@ mod tests {
         decoder.decode(&rows(r#"[{"a": 1, "b": null}, {"a": 0.5, "c": [1]}]"#)).unwrap();
         let columns = decoder.schema().columns.iter();
         let columns: Vec<_> = columns.map(|column| (&*column.name, column.kind)).collect();
-        let expected = [("a", ColumnType::Float), ("b", ColumnType::Text), ("c", ColumnType::Json)];
-        assert_eq!(columns, expected);
+        assert_eq!(columns, [("a", ColumnType::Float), ("c", ColumnType::Json)]);
     }
 }

@@ -320,6 +320,6 @@ jobs:
         let place = format!("jobs.copy.streams[0]{place}: ");
         assert!(said.contains(&place) && said.contains(words), "{lines}: {said}");
     }
-    let said = refused(&*format!("{{ {sql}, id: a, write: merge }}"), "csv: out");
+    let said = refused(&format!("{{ {sql}, id: a, write: merge }}"), "csv: out");
     assert!(said.contains("files can only be appended to or replaced"), "{said}");
 }

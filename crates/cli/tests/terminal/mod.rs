@@ -58,6 +58,13 @@ impl Terminal {
         }
     }
 
+    /// Enters a line once the next prompt is there: what is typed before may be lost.
+    pub(crate) fn enter_at_prompt(&mut self, line: &str) {
+        // Each prompt turns bracketed paste on.
+        self.wait_for("\u{1b}[?2004h");
+        self.enter(line);
+    }
+
     pub(crate) fn enter(&mut self, line: &str) {
         self.press(format!("{line}\r").as_bytes());
     }

@@ -161,8 +161,8 @@ mod tests {
 
     use super::*;
 
-    fn written(array: ArrayRef, kind: ColumnType) -> Vec<u8> {
-        let columns = [Values::of(&array, kind).unwrap()];
+    fn written(array: &ArrayRef, kind: ColumnType) -> Vec<u8> {
+        let columns = [Values::of(array, kind).unwrap()];
         let mut out = Vec::new();
         for row in 0..array.len() {
             push_row(&columns, row, &mut out).unwrap();
@@ -266,7 +266,7 @@ mod tests {
             (Json, Arc::new(StringArray::from(vec!["[]"])), &[0, 0, 0, 3, 1, b'[', b']']),
         ];
         for (kind, array, expected) in cases {
-            assert_eq!(written(array, kind), [&[0, 1], expected].concat(), "{kind}");
+            assert_eq!(written(&array, kind), [&[0, 1], expected].concat(), "{kind}");
         }
     }
 
