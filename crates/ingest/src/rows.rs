@@ -1,4 +1,4 @@
-//! [pure] The rows of an API as Arrow batches, and back, for programs such as a query engine.
+//! The rows of an API as Arrow batches, and back, for programs such as a query engine.
 //!
 //! [`RowBatches`] is the decoder of the jobs, without what a copy needs besides: keys, marks, checks, rows that
 //! are set aside.

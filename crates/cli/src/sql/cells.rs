@@ -1,4 +1,4 @@
-//! [pure] The values of rows as texts.
+//! The values of rows as texts.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! [pure] What a prompt takes besides SQL.
+//! What a prompt takes besides SQL.
 
 use clap::ValueEnum;
 

@@ -1,4 +1,4 @@
-//! [pure] Errors of queries in one line.
+//! Errors of queries in one line.
 
 use std::{error::Error, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! [pure] Rows as JSON, an object on each line.
+//! Rows as JSON, an object on each line.
 
 use std::{fmt, mem, sync::Arc};
 

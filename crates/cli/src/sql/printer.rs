@@ -1,4 +1,4 @@
-//! [pure] Rows of a query as text, in the format that was asked for.
+//! Rows of a query as text, in the format that was asked for.
 
 use std::{fmt::Display, mem};
 

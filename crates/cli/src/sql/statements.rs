@@ -1,4 +1,4 @@
-//! [pure] Cuts a text into statements, at the semicolons that the parser of SQL sees.
+//! Cuts a text into statements, at the semicolons that the parser of SQL sees.
 
 use std::str::CharIndices;
 

@@ -1,4 +1,4 @@
-//! [pure] Rows as a table for people.
+//! Rows as a table for people.
 
 use std::mem;
 
