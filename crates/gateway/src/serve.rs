@@ -127,6 +127,8 @@ async fn of_row(call: Call, name: &str, id: &str) -> Result<HttpResponse, Proble
             allowed.extend(ops.has(Ops::REPLACE).then_some("PUT"));
             allowed.extend(ops.has(Ops::PATCH).then_some("PATCH"));
             allowed.extend(ops.has(Ops::DELETE).then_some("DELETE"));
+            // A row may have this id, whose path is also that of queries.
+            allowed.extend((id == "query").then_some("POST, QUERY"));
             otherwise(method, table, &allowed.join(", "))
         }
     }

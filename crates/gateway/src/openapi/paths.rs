@@ -370,7 +370,6 @@ pub(super) fn of_kv(paths: &mut Paths) {
                 "parameters": [text("ttl")],
                 "requestBody": { "required": true, "content": { "*/*": { "schema": {} } } },
                 "responses": responses(&[
-                    ("200", plain("Replaced")),
                     ("201", plain("New")),
                     ("204", plain("Replaced")),
                 ]),

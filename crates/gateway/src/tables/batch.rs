@@ -156,8 +156,6 @@ fn check<'a>(
     }
     let text = |name: &str| texts.get(name).and_then(Json::as_str).map(str::to_owned);
     let needed = |name: &str| text(name).ok_or_else(|| wrong(name, "it is needed".to_owned()));
-    let table = crate::serve::seen(call, state, &needed("table")?)?;
-    let ops = table.ops_of(&call.principal);
     let op = needed("op")?;
     let needs = match op.as_str() {
         "get" => Ops::NONE,
@@ -170,6 +168,8 @@ fn check<'a>(
             return Err(wrong("op", format!("there is no such operation; there are: {all}")));
         }
     };
+    let table = crate::serve::seen(call, state, &needed("table")?)?;
+    let ops = table.ops_of(&call.principal);
     if !ops.has(needs) {
         let all = listed(ops.names().chain(["get"]));
         let status = StatusCode::METHOD_NOT_ALLOWED;

@@ -115,7 +115,13 @@ impl<'a> Store<'a> {
                     ))
             }
             (Some(current), Resolution::Ignore) => Ok(self.stored(id, &current, false)),
-            (Some(current), Resolution::Merge) => self.put(id, row, Some(current)).await,
+            (Some(current), Resolution::Merge) => {
+                if !self.ops.has(Ops::PATCH) {
+                    let title = "rows of this table may not be changed";
+                    return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", title));
+                }
+                self.set(&id, &row, &current).await
+            }
             (None, _) => {
                 let stored = self.vista.insert_value(id.as_str(), &row).await?;
                 let stored = self.reread(&id, stored).await?;
@@ -187,10 +193,15 @@ impl<'a> Store<'a> {
         let current = self.current(id).await?;
         self.judge(id, current.as_ref(), conditions)?;
         let Some(current) = current else { return Err(no_row()) };
+        self.set(id, &row, &current).await
+    }
+
+    /// Sets these columns of a row that is there. The others stay as they are.
+    async fn set(&self, id: &str, row: &Record, current: &Record) -> Result<Stored, Problem> {
         if row.is_empty() {
-            return Ok(self.stored(id.to_owned(), &current, false));
+            return Ok(self.stored(id.to_owned(), current, false));
         }
-        let stored = self.vista.patch_value(id, &row).await?;
+        let stored = self.vista.patch_value(id, row).await?;
         let stored = self.reread(id, stored).await?;
         Ok(self.stored(id.to_owned(), &stored, false))
     }

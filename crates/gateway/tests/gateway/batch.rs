@@ -92,6 +92,7 @@ fn an_operation_that_is_not_one_is_named_before_any_is_run() {
             "/operations/1/resolution",
         ),
         (json!("get"), "/operations/1/"),
+        (json!({ "op": "AAA", "table": "nothing" }), "/operations/1/op"),
     ] {
         let first = json!({ "op": "delete", "table": "cities", "id": "1" });
         let answer = post(&served, &json!({ "operations": [first, operation] }));

@@ -211,6 +211,8 @@ fn methods_are_answered_by_what_there_is() {
             assert_eq!((refused.status, refused.field("allow")), (405, Some(allow)), "{path}");
         }
     }
+    let query = served.send("OPTIONS", &format!("{TABLE}/query"), &[], "");
+    assert!(query.field("allow").unwrap().ends_with(", POST, QUERY"));
     assert_eq!(served.send("HEAD", "/api/v1/health", &[], "").status, 200);
     for path in ["/", "/api", "/api/v1", "/api/v1/", "/api/v2/tables", "/api/v1/tables/a/b/c/d"] {
         let answer = served.get(path);

@@ -64,8 +64,9 @@ fn an_array_is_inserted_row_by_row() {
 
 #[test]
 fn an_id_that_is_taken_is_a_conflict_unless_the_client_says_otherwise() {
-    let (mock, served) = served_with(Ops::INSERT | Ops::REPLACE);
+    let (mock, served) = served_with(Ops::INSERT | Ops::PATCH);
     let row = r#"{"id": "1", "name": "Changed"}"#;
+    let people = mock.get_record("1").unwrap()["population"].clone();
     assert_eq!(served.json("POST", TABLE, row).kind(), "conflict");
     let post = |prefer: &str| {
         let fields = [("content-type", "application/json"), ("prefer", prefer)];
@@ -76,7 +77,14 @@ fn an_id_that_is_taken_is_a_conflict_unless_the_client_says_otherwise() {
     assert_eq!(ignored.field("preference-applied"), Some("resolution=ignore-duplicates"));
     let merged = post("resolution=merge-duplicates");
     assert_eq!((merged.status, &merged.json()["name"]), (200, &json!("Changed")));
-    assert_eq!(mock.get_record("1").unwrap()["name"], text("Changed"));
+    let stored = mock.get_record("1").unwrap();
+    assert_eq!((&stored["name"], &stored["population"]), (&text("Changed"), &people));
+    // Whoever may not change a row does not do so by an insert.
+    let (mock, served) = served_with(Ops::INSERT | Ops::REPLACE);
+    let fields = [("content-type", "application/json"), ("prefer", "resolution=merge-duplicates")];
+    let refused = served.send("POST", TABLE, &fields, row);
+    assert_eq!((refused.status, refused.kind().as_str()), (403, "forbidden"));
+    assert_ne!(mock.get_record("1").unwrap()["name"], text("Changed"));
 }
 
 #[test]
