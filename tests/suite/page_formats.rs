@@ -94,3 +94,19 @@ async fn a_body_of_lines_that_ends_before_its_length_is_truncated_wherever_it_wa
         }
     }
 }
+
+#[tokio::test]
+async fn a_number_is_read_to_its_last_digit() {
+    let numbers =
+        [0.1 + 0.2, 2.638_344_616_030_823e-256, 9_007_199_254_740_993.5, f64::MIN_POSITIVE];
+    let some = (1..2_000_u64).map(|n| f64::from_bits(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let numbers: Vec<f64> = some.filter(|number| number.is_finite()).chain(numbers).collect();
+    let body = serde_json::to_string(&numbers).unwrap();
+    let server = RawServer::answering(lines("content-type: application/json\r\n", &body));
+    let read = items(&server, Envelope::bare_array(), Paging::none()).await.unwrap();
+    assert_eq!(read.iter().filter_map(Value::as_f64).collect::<Vec<_>>(), numbers);
+    let stream = PaginatedStream::get(pool(&server), "/rows").envelope(Envelope::bare_array());
+    let stream = stream.paging(Paging::none()).items_as::<f64>();
+    let typed: Vec<f64> = soon("the numbers", stream.try_collect()).await.unwrap();
+    assert_eq!(typed, numbers);
+}

@@ -70,13 +70,15 @@ impl Destination {
     }
 }
 
-/// When to commit. Each commit into files writes one, so they are fewer.
+/// When to commit. Each commit into files writes one, so they are fewer, and none is made before its
+/// time.
 fn commit_at(every: &CommitEvery, is_files: bool) -> CommitAt {
-    let (rows, age) = if is_files { (50_000, 5) } else { (10_000, 1) };
+    let (rows, age) = if is_files { (25_000, 5) } else { (10_000, 1) };
     CommitAt {
         rows: usize::try_from(every.rows.unwrap_or(rows)).unwrap_or(usize::MAX),
         bytes: usize::try_from(every.bytes).unwrap_or(usize::MAX),
         age: every.every.unwrap_or(Duration::from_secs(age)),
+        when_idle: !is_files && every.every.is_none(),
     }
 }
 
@@ -133,7 +135,7 @@ impl Stream {
         let at_once = is_at_once.then_some(write.commit.bytes);
         if is_at_once {
             let (rows, bytes) = (usize::MAX, usize::MAX);
-            write.commit = CommitAt { rows, bytes, age: Duration::MAX };
+            write.commit = CommitAt { rows, bytes, age: Duration::MAX, when_idle: false };
         }
         let plan = QueryPlan {
             sql: query.text.clone(),

@@ -1,6 +1,10 @@
 //! What a writer was given and has not committed yet.
 
-use std::{mem, sync::mpsc, time::Instant};
+use std::{
+    mem,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use arrow_array::RecordBatch;
 use indexmap::IndexMap;
@@ -33,11 +37,13 @@ pub(super) struct Buffer {
     bytes: usize,
     /// When the first of it came.
     since: Option<Instant>,
+    /// How long the last commit took, and when it ended.
+    committed: (Duration, Instant),
 }
 
 pub(super) enum Next {
     Order(Order),
-    /// What there is has waited long enough.
+    /// What there is has waited long enough, or nothing more is there to be written.
     Due,
     Closed,
 }
@@ -56,6 +62,7 @@ impl Buffer {
             rows: 0,
             bytes: 0,
             since: None,
+            committed: (Duration::ZERO, Instant::now()),
         }
     }
 
@@ -63,7 +70,13 @@ impl Buffer {
         let Some(since) = self.since else {
             return orders.recv().map_or(Next::Closed, Next::Order);
         };
-        match orders.recv_timeout(self.rules.commit.age.saturating_sub(since.elapsed())) {
+        let CommitAt { age, when_idle, .. } = self.rules.commit;
+        let mut wait = age.saturating_sub(since.elapsed());
+        if when_idle {
+            let (took, at) = self.committed;
+            wait = wait.min(took.saturating_sub(at.elapsed()));
+        }
+        match orders.recv_timeout(wait) {
             Ok(order) => Next::Order(order),
             Err(mpsc::RecvTimeoutError::Timeout) => Next::Due,
             Err(mpsc::RecvTimeoutError::Disconnected) => Next::Closed,
@@ -154,6 +167,7 @@ impl Buffer {
     }
 
     pub(super) fn commit(&mut self, sink: &mut dyn Sink) -> Result<(), SinkError> {
+        let begun = Instant::now();
         let items = mem::take(&mut self.items);
         let Self { state, batches, rejects, rules, .. } = &*self;
         let items = latest(items, &rules.merge_key, &state.schema, batches)?;
@@ -169,6 +183,55 @@ impl Buffer {
         self.batches.clear();
         self.rejects.clear();
         (self.rows, self.bytes, self.since) = (0, 0, None);
+        self.committed = (begun.elapsed(), Instant::now());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(when_idle: bool) -> Buffer {
+        let commit =
+            CommitAt { rows: 1_000, bytes: 1_000, age: Duration::from_hours(1), when_idle };
+        let rules = WriteRules {
+            commit,
+            merge_key: Vec::new(),
+            since: None,
+            knows_rows: false,
+            has_children: false,
+            begins_anew: false,
+            rows: None,
+        };
+        let mut state = StreamState::default();
+        let begun = Begun::of(&mut state, None, "2026-01-01T00:00:00Z");
+        Buffer::new(state, begun, rules)
+    }
+
+    fn chunk() -> Chunk {
+        Chunk { progress: vec![Progress::default()], decoded: None }
+    }
+
+    #[test]
+    fn what_there_is_is_due_once_nothing_more_waits() {
+        let (orders, received) = mpsc::channel();
+        let mut buffer = buffer(true);
+        buffer.add(chunk());
+        assert!(matches!(buffer.next(&received), Next::Due));
+        // What waits is taken first.
+        assert!(orders.send(Order::Chunk(Box::new(chunk()), 0)).is_ok());
+        assert!(matches!(buffer.next(&received), Next::Order(Order::Chunk(..))));
+        assert!(matches!(buffer.next(&received), Next::Due));
+    }
+
+    #[test]
+    fn it_waits_for_its_time_where_a_commit_is_a_file() {
+        let (orders, received) = mpsc::channel();
+        let mut buffer = buffer(false);
+        buffer.add(chunk());
+        let later = std::thread::spawn(move || orders.send(Order::Finish).is_ok());
+        assert!(matches!(buffer.next(&received), Next::Order(Order::Finish)));
+        assert!(later.join().is_ok_and(|sent| sent));
     }
 }

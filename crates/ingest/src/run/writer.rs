@@ -29,6 +29,8 @@ pub(crate) struct CommitAt {
     pub(crate) rows: usize,
     pub(crate) bytes: usize,
     pub(crate) age: Duration,
+    /// And before, once nothing waits to be written for as long as the last commit took.
+    pub(crate) when_idle: bool,
 }
 
 /// What a writer needs to know of its stream.
