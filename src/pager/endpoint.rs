@@ -51,6 +51,9 @@ pub(super) struct Endpoint {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
+    /// How many rows, from the first of the set on, the consumer needs. No page after those is
+    /// prefetched.
+    pub(super) needed: Option<u64>,
     pub(super) on_warning: Option<OnWarning>,
 }
 
@@ -93,6 +96,7 @@ impl Endpoint {
             paging: Paging::default(),
             envelope: Arc::default(),
             mode: ReadMode::default(),
+            needed: None,
             on_warning: None,
         }
     }

@@ -56,6 +56,8 @@ pub(super) struct Reader<T: Send + 'static> {
     following: Option<PageAddress>,
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
+    /// How many rows of the set the consumer needs, until it wants more.
+    needed: Option<u64>,
     /// How many restarts are left.
     restarts: u32,
     /// How many rows were read before a restart and must still be skipped.
@@ -94,9 +96,10 @@ impl<T: Send + 'static> Reader<T> {
         endpoint.paging.check_origins(&connected.caller.dispatcher.config)?;
         let endpoint = Arc::new(endpoint);
         let plan = Plan::new(endpoint.paging.clone(), &position);
+        let needed = endpoint.needed;
         let feed = match &position.address {
             Some(_) => {
-                let horizon = horizon(&plan, position.index, endpoint.bounds.max_pages);
+                let horizon = horizon(&plan, needed, position.index, endpoint.bounds.max_pages);
                 Some(Feed::open(&connected, &endpoint, &position, horizon).await?)
             }
             None => None,
@@ -109,6 +112,7 @@ impl<T: Send + 'static> Reader<T> {
             is_judged: false,
             at_hand: 0,
             skip: position.taken,
+            needed,
             restarts: endpoint.paging.restarts(),
             behind: 0,
             reopening: None,
@@ -193,6 +197,13 @@ impl<T: Send + 'static> Reader<T> {
                 Ok(feed) => self.feed = Some(feed),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
+        }
+        let is_more_than_needed =
+            self.needed.is_some_and(|rows| self.judge.plan.pages_up_to(rows) == 0);
+        if is_more_than_needed {
+            self.needed = None;
+            let horizon = horizon(&self.judge.plan, None, self.index, self.pages_left());
+            self.feed.iter().for_each(|feed| feed.set_horizon(horizon));
         }
         match &mut self.feed {
             Some(feed) => {
@@ -296,7 +307,7 @@ impl<T: Send + 'static> Reader<T> {
         let Some(left) = self.restarts.checked_sub(1) else { return Err(expired(error)) };
         let (rows, start) = (self.judge.plan.rows, self.endpoint.start());
         let plan = Plan::new(self.endpoint.paging.clone(), &start);
-        let horizon = horizon(&plan, 0, self.pages_left());
+        let horizon = horizon(&plan, self.needed, 0, self.pages_left());
         let (connected, endpoint) = (Arc::clone(&self.judge.connected), Arc::clone(&self.endpoint));
         let opening = async move { Feed::open(&connected, &endpoint, &start, horizon).await };
         self.reopening = Some(Box::pin(opening));
@@ -334,7 +345,8 @@ impl<T: Send + 'static> Reader<T> {
         } else if let Err(error) = self.endpoint.bounds.check_pages(self.pages.saturating_add(1)) {
             (self.feed, self.failure) = (None, Some(error));
         } else {
-            let horizon = horizon(&self.judge.plan, self.index + 1, self.pages_left());
+            let (next, left) = (self.index + 1, self.pages_left());
+            let horizon = horizon(&self.judge.plan, self.needed, next, left);
             let is_asked_for = named.as_ref().is_none_or(|scan| scan.goes_on);
             let named = named.and_then(|scan| scan.next);
             self.following = named.or_else(|| self.judge.plan.address(self.index + 1));
@@ -376,7 +388,9 @@ fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option
     }
 }
 
-/// The pages that the plan allows to request, at most `left` from page `next` on.
-fn horizon(plan: &Plan, next: u64, left: u64) -> Horizon {
+/// The pages that the plan allows to request, at most `left` from page `next` on, and none after
+/// those that have the `needed` rows.
+fn horizon(plan: &Plan, needed: Option<u64>, next: u64, left: u64) -> Horizon {
+    let left = needed.map_or(left, |rows| left.min(plan.pages_up_to(rows)));
     Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride }
 }

@@ -104,6 +104,11 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self
     }
 
+    /// No page after the first `rows` rows of the set is requested until it is polled for.
+    pub(crate) fn needing(self, rows: u64) -> Self {
+        self.set(|endpoint| endpoint.needed = Some(rows))
+    }
+
     /// At most this many pages are in flight, waiting for the consumer or being consumed: 3 by
     /// default. With 1, the next page is still in flight while one is consumed. Settings have no
     /// effect once the stream was polled.

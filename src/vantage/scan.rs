@@ -175,7 +175,11 @@ impl Scan {
                 .within(self.bounds)
                 .prefetch(self.prefetch.min(pages));
         // After the only page that is needed nothing is requested while it is read.
-        if pages <= 1 { stream.mode(ReadMode::Sequential) } else { stream }
+        let stream = if pages <= 1 { stream.mode(ReadMode::Sequential) } else { stream };
+        match self.window.filter(|_| self.filter.is_empty()) {
+            Some(window) => stream.needing(window.end()),
+            None => stream,
+        }
     }
 }
 

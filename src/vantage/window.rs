@@ -31,6 +31,11 @@ impl RowWindow {
         self.start
     }
 
+    /// The row after the last.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// The most rows it can have.
     pub(super) fn len(&self) -> u64 {
         self.end.saturating_sub(self.start)

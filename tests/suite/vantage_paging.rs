@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use crate::support::hostile::{Form, Hostile, HostileServer, Log, Style, Total};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use vantage_api_pool::{AwwPool, Paging, PoolApi, vantage::PoolTableExt};
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, table::Table};
@@ -123,6 +124,32 @@ async fn accept_04_a_count_by_any_paging_is_that_of_the_rows() {
             if total == Total::InPagination {
                 assert_eq!(server.log(Log::pages).len(), 1, "{style:?}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn accept_17_no_page_is_requested_after_those_with_the_rows_of_a_window() {
+    // Long enough that all pages could be fetched while the rows of the first are built.
+    let name = "n".repeat(300_000);
+    let rows_of = |count: u64| {
+        (0..count).map(|id| json!({ "id": id, "name": name, "n": id })).collect::<Vec<_>>()
+    };
+    let number = || Hostile::with_rows(rows_of(40)).page_size(10, 10);
+    let cursor = || number().style(Style::Cursor("next")).params("after", "limit");
+    for (hostile, paging) in [
+        (number(), Paging::page_number()),
+        (number().total(Total::Absent), Paging::page_number()),
+        (cursor(), Paging::cursor("after", "next")),
+    ] {
+        let server = hostile.start();
+        let table = rows(&server, paging.clone());
+        for (skip, limit, pages) in [(0, 10, 1), (0, 4, 1), (5, 10, 2), (0, 20, 2)] {
+            let before = server.log(|log| log.seen.len());
+            let listed = listed(&window(&table, skip, limit)).await;
+            assert_eq!(listed, (skip..skip + limit).collect::<Vec<_>>(), "{skip}, {limit}");
+            let requested = server.log(|log| log.seen.len()) - before;
+            assert_eq!(requested, pages, "{paging:?}: {skip}, {limit}");
         }
     }
 }

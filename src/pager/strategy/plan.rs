@@ -116,6 +116,13 @@ impl Plan {
         }
     }
 
+    /// How many pages after those that were judged have the rows up to `rows`, counted from the
+    /// first of the set: one at most until the length of a page is known.
+    pub(in crate::pager) fn pages_up_to(&self, rows: u64) -> u64 {
+        let left = rows.saturating_sub(self.rows);
+        if self.full == 0 { left.min(1) } else { left.div_ceil(self.full) }
+    }
+
     /// How many pages begin below the API's row cap.
     fn pages_below_the_cap(&self) -> u64 {
         let Some(cap) = self.paging.ends.row_cap else { return u64::MAX };
@@ -357,6 +364,16 @@ mod tests {
     #[test]
     fn only_the_first_page_is_asked_for_before_anything_is_known() {
         assert_eq!(plan().horizon(), 1);
+    }
+
+    #[test]
+    fn the_pages_up_to_a_row_are_counted_by_the_length_of_the_first() {
+        let mut plan = plan();
+        assert_eq!((plan.pages_up_to(0), plan.pages_up_to(25)), (0, 1));
+        assert_eq!(plan.sees(0, 0, &info(Some(4)), false), Verdict::More);
+        assert_eq!(plan.pages_up_to(25), 1);
+        assert_eq!(plan.sees(1, 10, &info(Some(4)), false), Verdict::More);
+        assert_eq!((plan.pages_up_to(10), plan.pages_up_to(11), plan.pages_up_to(25)), (0, 1, 2));
     }
 
     #[test]
