@@ -73,7 +73,7 @@ impl Destination {
 /// When to commit. Each commit into files writes one, so they are fewer, and none is made before its
 /// time.
 fn commit_at(every: &CommitEvery, is_files: bool) -> CommitAt {
-    let (rows, age) = if is_files { (25_000, 5) } else { (10_000, 1) };
+    let (rows, age) = if is_files { (20_000, 5) } else { (10_000, 1) };
     CommitAt {
         rows: usize::try_from(every.rows.unwrap_or(rows)).unwrap_or(usize::MAX),
         bytes: usize::try_from(every.bytes).unwrap_or(usize::MAX),

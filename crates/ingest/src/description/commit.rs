@@ -10,7 +10,7 @@ use super::forms;
 ///
 /// | key | value |
 /// |---|---|
-/// | `rows` | after so many rows, with those that were set aside; by default 10,000, and 25,000 into files, of which each commit writes one |
+/// | `rows` | after so many rows, with those that were set aside; by default 10,000, and 20,000 into files, of which each commit writes one |
 /// | `bytes` | after so many bytes of decoded values, and of rows that were set aside; 16,777,216 (16 MiB) by default |
 /// | `every` | after so long: a number of seconds, or text such as `500ms`; by default as below, and `5s` into files |
 ///
