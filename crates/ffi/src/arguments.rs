@@ -2,7 +2,7 @@
 
 use std::{ffi::CStr, mem::MaybeUninit, os::raw::c_char, slice};
 
-use crate::error::Failure;
+use crate::{error::Failure, handles::vap_handle};
 
 /// Bytes that belong to something else, which its documentation names.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,16 @@ pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 /// A place that must be there.
 pub(crate) fn place<'a, T>(name: &str, out: Out<'a, T>) -> Result<&'a mut MaybeUninit<T>, Failure> {
     out.ok_or_else(|| Failure::argument(format!("{name}: is NULL")))
+}
+
+/// The place of a handle, which is 0 until there is one.
+pub(crate) fn empty<'a>(
+    name: &str,
+    out: Out<'a, vap_handle>,
+) -> Result<&'a mut MaybeUninit<vap_handle>, Failure> {
+    let out = place(name, out)?;
+    out.write(0);
+    Ok(out)
 }
 
 /// Bytes that must be there, though there may be none of them.

@@ -90,3 +90,48 @@ pub(crate) fn message_of(panic: Box<dyn Any + Send>) -> String {
     mem::forget(text);
     "a panic without a message".to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+
+    use super::*;
+    use crate::error::{E_PANIC, vap_error_code, vap_error_message};
+
+    /// A value whose end panics as well.
+    struct Mine;
+
+    impl Drop for Mine {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error_and_says_what_it_was() {
+        let mut slot = MaybeUninit::new(None);
+        for (panics, says) in [
+            ((|| panic!("number {}", 7)) as fn() -> Result<State, Failure>, "number 7"),
+            (|| panic!("a\0b"), "a\\0b"),
+            (|| panic_any(Mine), "without a message"),
+        ] {
+            assert_eq!(call(Some(&mut slot), panics), E_PANIC);
+            // SAFETY: every call writes to it.
+            let error = unsafe { slot.assume_init_mut() }.take();
+            assert_eq!(vap_error_code(error.as_deref()), E_PANIC);
+            // SAFETY: the text of an error ends with a NUL and lasts as long as the error.
+            let text = unsafe { std::ffi::CStr::from_ptr(vap_error_message(error.as_deref())) };
+            assert!(text.to_str().unwrap().contains(says), "{text:?}");
+        }
+        assert_eq!(call(None, || panic!("nobody listens")), E_PANIC);
+        assert_eq!(value(|| -1, || panic_any(Mine)), -1);
+    }
+
+    #[test]
+    fn what_does_not_fail_leaves_no_error() {
+        let mut slot = MaybeUninit::uninit();
+        assert_eq!(call(Some(&mut slot), || Ok(State::Timeout)), 2);
+        // SAFETY: every call writes to it.
+        assert!(unsafe { slot.assume_init() }.is_none());
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arguments::{Out, place},
+    arguments::{Out, empty},
     border::{ErrorSlot, State, border},
     error::Failure,
     handles::{TABLE, vap_handle},
@@ -41,7 +41,7 @@ pub(crate) fn token_of(cancel: vap_handle) -> Result<Option<CancellationToken>, 
 #[unsafe(no_mangle)]
 pub extern "C" fn vap_cancel_new(out: Out<'_, vap_handle>, err: ErrorSlot<'_>) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
+        let out = empty("out", out)?;
         out.write(TABLE.insert(Arc::new(Cancel::default()))?);
         Ok(State::Ok)
     })

@@ -146,6 +146,7 @@ impl Table {
 
     /// Gives an object a handle.
     pub(crate) fn insert_object(&self, object: Object) -> Result<vap_handle, Failure> {
+        fork::check()?;
         let number = self.next.fetch_add(1, Relaxed) % SHARDS;
         let mut shard = self.shard(number);
         let shard = &mut *shard;
@@ -167,6 +168,7 @@ impl Table {
 
     /// The object of a handle.
     pub(crate) fn get<T: Kind>(&self, handle: vap_handle) -> Result<Arc<T>, Failure> {
+        fork::check()?;
         let address = Address::of(handle);
         let shard = self.shard(address.shard);
         let object = shard.object(&address).ok_or_else(|| unknown::<T>())?;
@@ -175,6 +177,7 @@ impl Table {
 
     /// The object of a handle, which leads nowhere from then on.
     pub(crate) fn take<T: Kind>(&self, handle: vap_handle) -> Result<Arc<T>, Failure> {
+        fork::check()?;
         let address = Address::of(handle);
         let mut shard = self.shard(address.shard);
         let object = shard.object(&address).ok_or_else(|| unknown::<T>())?;
@@ -263,7 +266,7 @@ fn close(object: Object) {
         Object::Job(job) => job.stop(),
         Object::Kv(store) => store.close(),
         Object::Connections(connections) => connections.close(),
-        // Who waits for the cancellation must not wait longer for that.
+        // Nothing runs on these.
         Object::Cancel(_)
         | Object::Request(_)
         | Object::Response(_)
@@ -276,7 +279,7 @@ fn close(object: Object) {
 /// How many handles are open.
 #[unsafe(no_mangle)]
 pub extern "C" fn vap_handles_open() -> usize {
-    border!(or 0, { TABLE.open() })
+    border!(or 0, { fork::check().map_or(0, |()| TABLE.open()) })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio::{runtime::Builder, sync::watch};
 use vantage_api_ingest::{Job, Progress, description::Reader};
 
 use crate::{
-    arguments::{optional_text, place, text},
+    arguments::{empty, optional_text, text},
     border::{ErrorSlot, State, border, message_of},
     buffer::{give, give_found, vap_buf},
     cancel::token_of,
@@ -145,8 +145,7 @@ pub unsafe extern "C" fn vap_job_open(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
-        out.write(0);
+        let out = empty("out", out)?;
         // SAFETY: the caller's contract.
         let description = unsafe { text("description", description, description_len) }?;
         // SAFETY: the caller's contract.
@@ -209,9 +208,9 @@ pub extern "C" fn vap_job_wait(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let (job, cancel) = (TABLE.get::<RunningJob>(job)?, token_of(cancel)?);
         let mut state = State::Timeout;
         let given = give_found(out, || {
+            let (job, cancel) = (TABLE.get::<RunningJob>(job)?, token_of(cancel)?);
             let ended = until(ended(job.phase.subscribe()), cancel.as_ref(), None);
             let Some(ended) = wait(ended, timeout_ms) else { return Ok(None) };
             let (ended, report) = ended?;
@@ -232,6 +231,7 @@ pub extern "C" fn vap_job_watch(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
+        let op = empty("op", op)?;
         let job = TABLE.get::<RunningJob>(job)?;
         let (mut progress, phase) = (job.job.progress(), job.phase.subscribe());
         drop(job);

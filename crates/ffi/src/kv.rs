@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use vantage_api_gateway::kv::{self, Key, Kv, Precondition, Put};
 
 use crate::{
-    arguments::{bytes, optional_text, place, text},
+    arguments::{bytes, empty, optional_text, text},
     border::{ErrorSlot, State, border},
     buffer::{give, give_found, vap_buf},
     cancel::token_of,
@@ -80,8 +80,7 @@ pub unsafe extern "C" fn vap_kv_open(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
-        out.write(0);
+        let out = empty("out", out)?;
         // SAFETY: the caller's contract.
         let path = unsafe { text("path", path, path_len) }?;
         // SAFETY: the caller's contract.
@@ -108,13 +107,12 @@ pub unsafe extern "C" fn vap_kv_get(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let (store, cancel) = (TABLE.get::<Store>(kv)?, token_of(cancel)?);
-        // SAFETY: the caller's contract.
-        let key = key(unsafe { text("key", key_text, key_len) }?)?;
-        let opened = store.kv()?;
         let mut is_late = false;
         let state = give_found(out, || {
-            let value = store.wait(opened.get(&key), timeout_ms, cancel.as_ref())?;
+            let (store, cancel) = (TABLE.get::<Store>(kv)?, token_of(cancel)?);
+            // SAFETY: the caller's contract.
+            let key = key(unsafe { text("key", key_text, key_len) }?)?;
+            let value = store.wait(store.kv()?.get(&key), timeout_ms, cancel.as_ref())?;
             is_late = value.is_none();
             Ok(value.flatten().map(kv::Value::into_bytes))
         })?;
@@ -203,17 +201,16 @@ pub unsafe extern "C" fn vap_kv_list(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let (store, cancel) = (TABLE.get::<Store>(kv)?, token_of(cancel)?);
-        // SAFETY: the caller's contract.
-        let prefix = unsafe { optional_text("prefix", prefix, prefix_len) }?.unwrap_or_default();
-        // SAFETY: the caller's contract.
-        let after = unsafe { optional_text("after", after, after_len) }?;
-        let opened = store.kv()?;
-        let list = opened.list(prefix, after, limit);
-        let page = store.wait(list, timeout_ms, cancel.as_ref());
         let mut is_late = false;
         let state = give_found(out, || {
-            let Some(page) = page? else {
+            let (store, cancel) = (TABLE.get::<Store>(kv)?, token_of(cancel)?);
+            // SAFETY: the caller's contract.
+            let prefix = unsafe { optional_text("prefix", prefix, prefix_len) }?;
+            // SAFETY: the caller's contract.
+            let after = unsafe { optional_text("after", after, after_len) }?;
+            let opened = store.kv()?;
+            let list = opened.list(prefix.unwrap_or_default(), after, limit);
+            let Some(page) = store.wait(list, timeout_ms, cancel.as_ref())? else {
                 is_late = true;
                 return Ok(None);
             };

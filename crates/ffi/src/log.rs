@@ -14,7 +14,7 @@ use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
-    subscriber::set_global_default,
+    subscriber::{Interest, set_global_default},
 };
 
 use crate::{
@@ -99,6 +99,11 @@ fn number(level: &Level) -> i32 {
 struct Telling;
 
 impl Subscriber for Telling {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // The level may change.
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         number(metadata.level()) <= LEVEL.load(Relaxed)
             && metadata.is_event()

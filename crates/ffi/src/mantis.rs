@@ -383,6 +383,9 @@ pub extern "C" fn mantis_pool_destroy(pool: *mut PoolHandle) {
 #[unsafe(no_mangle)]
 pub extern "C" fn mantis_free_value(ptr: *mut u8, _len: usize) {
     border!(or(), {
+        if crate::fork::check().is_err() {
+            return;
+        }
         let mut values = VALUES.lock().unwrap_or_else(PoisonError::into_inner);
         let value = values.as_mut().and_then(|values| values.remove(&ptr.addr()));
         drop(values);

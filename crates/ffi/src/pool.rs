@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use vantage_api_pool::{AwwPool, PoolConfig, Request};
 
 use crate::{
-    arguments::{place, text},
+    arguments::{empty, text},
     border::{ErrorSlot, State, border},
     buffer::{give, vap_buf},
     error::Failure,
@@ -49,8 +49,7 @@ pub unsafe extern "C" fn vap_pool_open(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
-        out.write(0);
+        let out = empty("out", out)?;
         // SAFETY: the caller's contract.
         let config = unsafe { text("config", config, config_len) }?;
         let pool = PoolConfig::from_yaml(config)?.builder()?.build()?;

@@ -11,7 +11,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arguments::place,
+    arguments::{empty, place},
     border::{ErrorSlot, State, border},
     completion::{Done, What, vap_completion},
     error::Failure,
@@ -220,8 +220,7 @@ pub extern "C" fn vap_queue_open(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
-        out.write(0);
+        let out = empty("out", out)?;
         out.write(TABLE.insert(Arc::new(Queue::new(capacity)?))?);
         Ok(State::Ok)
     })

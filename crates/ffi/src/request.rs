@@ -11,7 +11,7 @@ use bytes::Bytes;
 use vantage_api_pool::{AwwPool, Error, Priority, Request};
 
 use crate::{
-    arguments::{bytes, place, text},
+    arguments::{bytes, empty, text},
     border::{ErrorSlot, State, border},
     cancel::token_of,
     error::Failure,
@@ -47,8 +47,7 @@ pub(crate) fn send(
     cancel: vap_handle,
     out: Option<&mut MaybeUninit<vap_handle>>,
 ) -> Result<State, Failure> {
-    let out = place("out", out)?;
-    out.write(0);
+    let out = empty("out", out)?;
     let (pool, cancel) = (TABLE.get::<AwwPool>(pool)?, token_of(cancel)?);
     let request = request()?;
     let call = async { pool.request(request).await.map_err(Failure::from) };
@@ -75,8 +74,7 @@ pub unsafe extern "C" fn vap_request_new(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
-        out.write(0);
+        let out = empty("out", out)?;
         // SAFETY: the caller's contract.
         let method = unsafe { text("method", method, method_len) }?;
         // SAFETY: the caller's contract.

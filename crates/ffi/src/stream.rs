@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use vantage_api_pool::{AwwPool, Error, paging::Page};
 
 use crate::{
-    arguments::{optional_text, place, text},
+    arguments::{empty, optional_text, text},
     batch::{Batch, PageItems},
     border::{ErrorSlot, State, border},
     cancel::token_of,
@@ -175,8 +175,7 @@ pub unsafe extern "C" fn vap_stream_open(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
-        out.write(0);
+        let out = empty("out", out)?;
         let pool = TABLE.get::<AwwPool>(pool)?;
         // SAFETY: the caller's contract.
         let path = unsafe { text("path", path, path_len) }?;
@@ -201,8 +200,7 @@ pub extern "C" fn vap_stream_next(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let out = place("out", out)?;
-        out.write(0);
+        let out = empty("out", out)?;
         let (stream, cancel) = (TABLE.get::<Stream>(stream)?, token_of(cancel)?);
         let next = stream.next(Limits::new(max_items, max_bytes), cancel.as_ref());
         match wait(next, timeout_ms) {

@@ -8,7 +8,7 @@ use vantage_api_pool::AwwPool;
 use bytes::Bytes;
 
 use crate::{
-    arguments::place,
+    arguments::empty,
     border::{ErrorSlot, State, border},
     completion::What,
     error::Failure,
@@ -29,11 +29,9 @@ pub(crate) fn submit<F: Future<Output = Outcome> + Send + 'static>(
     queue: vap_handle,
     tag: u64,
     what: What,
-    out: Option<&mut MaybeUninit<vap_handle>>,
+    out: &mut MaybeUninit<vap_handle>,
     run: impl FnOnce(&Arc<Slot>) -> F,
 ) -> Result<State, Failure> {
-    let out = place("op", out)?;
-    out.write(0);
     drop(runtime::enter()?);
     let (slot, operation) = TABLE.get::<Queue>(queue)?.reserve(tag, what)?;
     let op = slot.op;
@@ -73,6 +71,7 @@ pub extern "C" fn vap_submit_send(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
+        let op = empty("op", op)?;
         let pool = TABLE.get::<AwwPool>(pool)?;
         let request = TABLE.get::<Draft>(request)?.request();
         submit(queue, tag, What::Response, op, |_| async move {
@@ -96,6 +95,7 @@ pub extern "C" fn vap_submit_next(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
+        let op = empty("op", op)?;
         let stream = TABLE.get::<Stream>(stream)?;
         submit(queue, tag, What::Batch, op, |_| async move {
             let next = stream.next(Limits::new(max_items, max_bytes), None);
@@ -117,6 +117,7 @@ pub extern "C" fn vap_events_open(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
+        let op = empty("op", op)?;
         let pool = TABLE.get::<AwwPool>(pool)?;
         let mut events = pool.events();
         // It ends with the last handle of the pool.
