@@ -167,3 +167,40 @@ func TestADoneContextSendsNothing(t *testing.T) {
 		t.Fatal("a request was sent")
 	}
 }
+
+// confluentinc/confluent-kafka-go #455, #463 and segmentio/kafka-go #428: closing, again and again with
+// calls under way, hangs.
+func TestClosingWithCallsUnderWayEnds(t *testing.T) {
+	a := serve(t)
+	handles := OpenHandles()
+	for range 20 {
+		p, err := Open(Config{BaseURL: a.URL, Workers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var calls sync.WaitGroup
+		for range 5 {
+			calls.Go(func() {
+				if _, err := p.Get(context.Background(), "/slow"); !errors.Is(err, ErrClosed) {
+					t.Error(err)
+				}
+			})
+			calls.Go(func() {
+				for _, err := range p.Items(context.Background(), "/items", nil) {
+					if err != nil && !errors.Is(err, ErrClosed) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		begun := a.begun.Load()
+		until(t, "a call is under way", func() bool { return a.begun.Load() > begun || len(p.in.queue.room) > 0 })
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := p.Shutdown(now); err != nil {
+			t.Fatal(err)
+		}
+		calls.Wait()
+	}
+	until(t, "nothing is left", func() bool { return OpenHandles() <= handles })
+}

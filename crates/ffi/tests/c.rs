@@ -49,6 +49,12 @@ fn a_program_links_the_static_library() {
     Build::new().linked_statically("functions").run(&[&server.url]);
 }
 
+#[test]
+fn a_program_that_unloads_the_library_goes_on() {
+    let server = Server::start();
+    Build::new().loading("unload").run(&[&server.url]);
+}
+
 /// The same under the tools that `tests/run` installs.
 #[test]
 fn checkers_of_memory_and_threads_find_nothing() {

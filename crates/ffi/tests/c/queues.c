@@ -72,6 +72,27 @@ static void completions(vap_handle pool) {
   }
   CHECK(!readable(fd));
 
+  /* curl #22272: a wake must not be lost beside completions. */
+  GIVES(VAP_OK, vap_submit_send(pool, request, LONG_MS, queue, 9, &op, &error));
+  done[0] = taken(queue);
+  GIVES(VAP_OK, vap_close(&done[0].result, &error));
+  GIVES(VAP_OK, vap_submit_send(pool, request, LONG_MS, queue, 10, &op, &error));
+  {
+    struct pollfd polled;
+    polled.fd = fd;
+    polled.events = POLLIN;
+    CHECK(poll(&polled, 1, LONG_MS) == 1);
+  }
+  GIVES(VAP_OK, vap_queue_wake(queue, &error));
+  GIVES(VAP_OK, vap_queue_wake(queue, &error));
+  done[0] = taken(queue);
+  GIVES(VAP_OK, vap_close(&done[0].result, &error));
+  CHECK(readable(fd));
+  GIVES(VAP_WOKEN, vap_queue_next(queue, done, 8, &count, LONG_MS, &error));
+  /* curl #21547: and it must not be readable for ever. */
+  CHECK(!readable(fd));
+  GIVES(VAP_TIMEOUT, vap_queue_next(queue, done, 8, &count, 0, &error));
+
   /* Cancelled, the request ends on the wire as well. */
   long gone = told(pool, "/gone");
   GIVES(VAP_OK, vap_request_new("GET", VAP_NUL, "/slow", VAP_NUL, &slow, &error));

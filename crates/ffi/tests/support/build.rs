@@ -58,6 +58,13 @@ impl Build {
         self.compile(name, "static", &["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE"], &link)
     }
 
+    /// A program that loads the library itself.
+    pub(crate) fn loading(&self, name: &str) -> Program {
+        let folder = self.folder.path().display();
+        let link = ["-ldl".into(), format!("-Wl,-rpath,{folder}")];
+        self.compile(name, "loading", &["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE"], &link)
+    }
+
     fn shared(&self) -> Vec<String> {
         let folder = self.folder.path().display();
         vec![format!("-L{folder}"), "-lvantage_pool".into(), format!("-Wl,-rpath,{folder}")]
