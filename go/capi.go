@@ -29,6 +29,8 @@ package vantagepool
 import "C"
 
 import (
+	"log/slog"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -102,4 +104,13 @@ func OpenHandles() int {
 // Version returns the release of the library.
 func Version() string {
 	return C.GoString(C.vap_version())
+}
+
+var forgotten sync.Once
+
+// tellForgotten says that something was garbage before it was closed. Once, as there may be many.
+func tellForgotten(what string) {
+	forgotten.Do(func() {
+		slog.Warn("vantagepool: "+what+" was not closed; it is now, and further ones will be", "what", what)
+	})
 }

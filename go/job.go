@@ -6,7 +6,6 @@ import "C"
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"runtime"
 	"sync/atomic"
 )
@@ -93,7 +92,7 @@ func (j *job) close() error {
 func (j *job) forgotten() {
 	if !j.isClosed.Load() {
 		_ = j.close()
-		slog.Warn("vantagepool: a job was not closed")
+		tellForgotten("a job")
 	}
 }
 

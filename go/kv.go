@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
-	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -74,7 +73,7 @@ func (k *kv) forgotten() {
 	if !k.isClosed.Load() {
 		// It waits for the disk, which cleanups must not.
 		go k.close()
-		slog.Warn("vantagepool: a key-value store was not closed")
+		tellForgotten("a key-value store")
 	}
 }
 

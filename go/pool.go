@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
-	"log/slog"
 	"runtime"
 	"sync"
 	"time"
@@ -147,7 +146,7 @@ func (p *pool) forgotten() {
 	// Cleanups must not wait.
 	go func() {
 		if p.close(0) {
-			slog.Warn("vantagepool: a pool was not closed")
+			tellForgotten("a pool")
 		}
 	}()
 }

@@ -143,7 +143,7 @@ func TestACallReturnsTheResponse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(r.Body) != "one\x00two" || r.Header.Get("x-target") != "/echo?q=a+b&q=c%26d" {
+	if string(r.Body) != "one\x00two" || r.Header.Get("x-target") != "/echo?q=a%20b&q=c%26d" {
 		t.Fatalf("%q %v", r.Body, r.Header)
 	}
 	if r.Header.Get("x-said") != "POST hékey-1" {
@@ -277,8 +277,10 @@ func TestAStreamEndsWithItsError(t *testing.T) {
 		t.Fatal(seen, last)
 	}
 	last = nil
-	bare := &StreamOptions{Envelope: map[string]any{"items": ""}, Paging: map[string]any{"by": "none"}}
-	bare.Envelope = map[string]any{"or_bare_array": true}
+	bare := &StreamOptions{
+		Envelope: map[string]any{"items": "data", "or_bare_array": true},
+		Paging:   map[string]any{"by": "none"},
+	}
 	for _, err := range ItemsAs[item](ctx, p, "/bare", bare) {
 		last = err
 	}

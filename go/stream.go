@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
-	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -125,7 +124,7 @@ func (s *stream) close() error {
 func (s *stream) forgotten() {
 	if !s.isClosed.Load() {
 		_ = s.close()
-		slog.Warn("vantagepool: a stream was not closed")
+		tellForgotten("a stream")
 	}
 }
 

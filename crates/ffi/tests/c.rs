@@ -70,6 +70,7 @@ fn checkers_of_memory_and_threads_find_nothing() {
     for name in ["functions", "queues", "threads", "garbage", "mantis"] {
         build.sanitized(name, "address,undefined").run(&[&server.url]);
     }
-    build.sanitized("threads", "thread").run(&[&server.url]);
-    build.sanitized("queues", "thread").run(&[&server.url]);
+    for name in ["threads", "queues"] {
+        build.sanitized(name, "thread").run_for_races(&[&server.url]);
+    }
 }

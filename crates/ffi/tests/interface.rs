@@ -221,7 +221,8 @@ fn the_pages_show_what_the_examples_have() {
         [("README.md", "c", &examples[..]), ("../../go/README.md", "go", &go[..])]
     {
         let text = read(page);
-        let shown = text.split(&format!("```{language}\n")).skip(1);
+        let start = format!("```{language}\n");
+        let shown = text.split(&start).skip(1);
         let shown: Vec<_> = shown.filter_map(|after| after.split("```").next()).collect();
         assert!(shown.len() >= 3);
         for shown in shown {

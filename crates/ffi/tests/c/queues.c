@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include "check.h"
+#include "mantis_pool.h"
 
 static int lines;
 
@@ -259,7 +260,14 @@ int main(int count, char **arguments) {
   GIVES(VAP_OK, vap_pool_close(&pool, 0, &error));
   events(arguments[1]);
   watched_job(arguments[1], arguments[2]);
-  CHECK(__atomic_load_n(&lines, __ATOMIC_SEQ_CST) > 0);
+  /* What has no error object says in the log why it fails. */
+  int before = __atomic_load_n(&lines, __ATOMIC_SEQ_CST);
+  CHECK(mantis_pool_new(-1, 1, 1, 1) == NULL);
+  CHECK(__atomic_load_n(&lines, __ATOMIC_SEQ_CST) > before);
+  GIVES(VAP_OK, vap_set_log(0, count_line, &lines, &error));
+  before = __atomic_load_n(&lines, __ATOMIC_SEQ_CST);
+  CHECK(mantis_pool_new(-1, 1, 1, 1) == NULL);
+  CHECK(__atomic_load_n(&lines, __ATOMIC_SEQ_CST) == before);
   GIVES(VAP_OK, vap_set_log(0, NULL, NULL, &error));
   CHECK(vap_handles_open() == 0);
   puts("ok");

@@ -94,6 +94,16 @@ impl Program {
         self.end(Command::new(&self.path), arguments);
     }
 
+    /// Runs a program that looks for races itself: in its own code, as it sees no synchronization of
+    /// what was compiled without that.
+    pub(crate) fn run_for_races(&self, arguments: &[&str]) {
+        // Not every kernel leaves its memory where it wants to have it.
+        let mut setarch = Command::new("setarch");
+        setarch.arg("-R").arg(&self.path);
+        setarch.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1 halt_on_error=1");
+        self.end(setarch, arguments);
+    }
+
     pub(crate) fn under_valgrind(&self, arguments: &[&str]) {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
