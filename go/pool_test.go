@@ -32,6 +32,7 @@ type item struct {
 type api struct {
 	*httptest.Server
 	begun, gone atomic.Int64
+	late        atomic.Int64
 	pages       int
 }
 
@@ -61,6 +62,7 @@ func serve(t testing.TB) *api {
 	}
 	mux.HandleFunc("/slow", slow)
 	mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
+		a.late.Add(1)
 		time.Sleep(100 * time.Millisecond)
 		fmt.Fprint(w, "late")
 	})
@@ -379,7 +381,7 @@ func TestAClosedPoolRefusesAndEndsItsCalls(t *testing.T) {
 		_, err := p.Get(context.Background(), "/late")
 		failed <- err
 	}()
-	until(t, "the call is under way", func() bool { return len(p.in.queue.room) == 1 })
+	until(t, "the request came", func() bool { return a.late.Load() == 1 })
 	p.Close()
 	if err := <-failed; err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ unsafe impl Send for vap_slice {}
 unsafe impl Sync for vap_slice {}
 
 /// The place of a result.
-pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
+type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 
 /// A place that must be there.
 pub(crate) fn place<'a, T>(name: &str, out: Out<'a, T>) -> Result<&'a mut MaybeUninit<T>, Failure> {

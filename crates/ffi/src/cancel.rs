@@ -1,11 +1,14 @@
 //! Handles by which one thread ends the waits of others.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    mem::MaybeUninit,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arguments::{Out, empty},
+    arguments::empty,
     border::{ErrorSlot, State, border},
     error::Failure,
     handles::{TABLE, vap_handle},
@@ -39,7 +42,10 @@ pub(crate) fn token_of(cancel: vap_handle) -> Result<Option<CancellationToken>, 
 
 /// Makes a handle for the cancellation of calls.
 #[unsafe(no_mangle)]
-pub extern "C" fn vap_cancel_new(out: Out<'_, vap_handle>, err: ErrorSlot<'_>) -> i32 {
+pub extern "C" fn vap_cancel_new(
+    out: Option<&mut MaybeUninit<vap_handle>>,
+    err: ErrorSlot<'_>,
+) -> i32 {
     border!(err, {
         let out = empty("out", out)?;
         out.write(TABLE.insert(Arc::new(Cancel::default()))?);

@@ -12,8 +12,27 @@ use std::{
     process::Command,
 };
 
-use source::{member, sources};
+use source::{built, member};
 use vantage_pool::{CPoolStats, vap_buf, vap_completion, vap_slice};
+
+/// The source files with their texts.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut sources = Vec::new();
+    let mut folders = vec![member("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                sources.push((path, text));
+            }
+        }
+    }
+    sources.sort();
+    sources
+}
 
 /// The types of the parameters of each function, and first that of its result.
 type Functions = BTreeMap<String, Vec<String>>;
@@ -87,7 +106,7 @@ fn the_header_declares_what_cbindgen_finds_in_the_source() {
 
 #[test]
 fn the_library_exports_what_the_header_declares() {
-    let library = source::built("libvantage_pool.so");
+    let library = built("libvantage_pool.so");
     let nm = Command::new("nm").args(["-D", "--defined-only"]).arg(&library).output().unwrap();
     assert!(nm.status.success());
     let symbols = String::from_utf8(nm.stdout).unwrap();

@@ -68,6 +68,15 @@ static inline int buf_is(const vap_buf *buf, const char *text) {
   return buf->len == strlen(text) && memcmp(buf->ptr, text, buf->len) == 0;
 }
 
+/* The bytes end with no NUL. */
+static inline int buf_has(const vap_buf *buf, const char *text) {
+  size_t len = strlen(text);
+  for (size_t at = 0; at + len <= buf->len; at++) {
+    if (memcmp(buf->ptr + at, text, len) == 0) return 1;
+  }
+  return 0;
+}
+
 /* A number that the server tells at this path. */
 static inline long told(vap_handle pool, const char *path) {
   vap_handle response = 0;

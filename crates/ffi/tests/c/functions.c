@@ -85,7 +85,7 @@ static void calls(vap_handle pool) {
   GIVES(VAP_NOT_FOUND, vap_response_header(response, "no name\n", VAP_NUL, &header, &error));
   GIVES(VAP_E_ARGUMENT, vap_response_header(response, NULL, 0, &header, &error));
   GIVES(VAP_OK, vap_response_headers(response, &header, &error));
-  CHECK(strstr((const char *)header.ptr, "x-test: yes\r\n") != NULL);
+  CHECK(buf_has(&header, "x-test: yes\r\n"));
   vap_buf_free(&header);
   GIVES(VAP_OK, vap_response_body(response, &body, &error));
   CHECK(buf_is(&body, "{\"ok\":true}"));
@@ -283,7 +283,7 @@ static void values(const char *folder) {
   CHECK(buf.len == 0 && buf.owner != 0);
   vap_buf_free(&buf);
   GIVES(VAP_OK, vap_kv_list(kv, NULL, 0, NULL, 0, 1, LONG_MS, 0, &buf, &error));
-  CHECK(strstr((const char *)buf.ptr, "\"key\":\"a\"") != NULL);
+  CHECK(buf_has(&buf, "\"key\":\"a\""));
   vap_buf_free(&buf);
   SAYS(VAP_E_ARGUMENT, "limit", vap_kv_list(kv, NULL, 0, NULL, 0, 0, LONG_MS, 0, &buf, &error));
   GIVES(VAP_OK, vap_kv_stats(kv, &buf, &error));
@@ -331,8 +331,8 @@ static void jobs(const char *url, const char *folder) {
   for (int times = 0; times < 2; times++) {
     GIVES(VAP_OK, vap_job_start(job, &error));
     GIVES(VAP_OK, vap_job_wait(job, LONG_MS, 0, &report, &error));
-    CHECK(strstr((const char *)report.ptr, "\"outcome\":\"complete\"") != NULL);
-    CHECK(strstr((const char *)report.ptr, "\"read\":1000") != NULL);
+    CHECK(buf_has(&report, "\"outcome\":\"complete\""));
+    CHECK(buf_has(&report, "\"read\":1000"));
     vap_buf_free(&report);
   }
   GIVES(VAP_OK, vap_job_progress(job, &report, &error));
@@ -344,7 +344,7 @@ static void jobs(const char *url, const char *folder) {
   GIVES(VAP_TIMEOUT, vap_job_wait(job, 20, 0, &report, &error));
   GIVES(VAP_OK, vap_job_stop(job, &error));
   GIVES(VAP_INCOMPLETE, vap_job_wait(job, LONG_MS, 0, &report, &error));
-  CHECK(strstr((const char *)report.ptr, "\"outcome\":\"stopped\"") != NULL);
+  CHECK(buf_has(&report, "\"outcome\":\"stopped\""));
   vap_buf_free(&report);
   GIVES(VAP_OK, vap_close(&job, &error));
   GIVES(VAP_E_HANDLE, vap_job_start(0, &error));

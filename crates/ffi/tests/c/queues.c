@@ -194,7 +194,7 @@ static void events(const char *url) {
     done = taken(queue);
     CHECK(done.what == VAP_EVENT && done.tag == 7 && done.op == op);
     GIVES(VAP_OK, vap_buf_take(done.result, &text, &error));
-    found = strstr((const char *)text.ptr, "\"attempt_ended\"") != NULL;
+    found = buf_has(&text, "\"attempt_ended\"");
     vap_buf_free(&text);
     GIVES(VAP_E_HANDLE, vap_buf_take(done.result, &text, &error));
   }
@@ -238,12 +238,12 @@ static void watched_job(const char *url, const char *folder) {
     done = taken(queue);
     GIVES(VAP_OK, vap_buf_take(done.result, &text, &error));
     if (done.what == VAP_REPORT) break;
-    CHECK(done.what == VAP_PROGRESS && strstr((const char *)text.ptr, "\"counts\"") != NULL);
+    CHECK(done.what == VAP_PROGRESS && buf_has(&text, "\"counts\""));
     progress++;
     vap_buf_free(&text);
   }
   CHECK(progress >= 1 && done.code == VAP_OK);
-  CHECK(strstr((const char *)text.ptr, "\"complete\"") != NULL);
+  CHECK(buf_has(&text, "\"complete\""));
   vap_buf_free(&text);
   GIVES(VAP_E_HANDLE, vap_job_watch(queue, queue, 1, &op, &error));
   GIVES(VAP_OK, vap_close(&job, &error));
