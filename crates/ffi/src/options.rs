@@ -1,0 +1,191 @@
+//! [pure] Settings that come as texts in YAML or JSON.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde_json::Value;
+use vantage_api_gateway::kv::Settings;
+use vantage_api_pool::{
+    AwwPool, Envelope, Paging, Priority,
+    paging::{ReadMode, ResumeToken},
+};
+
+use crate::error::Failure;
+
+/// Reads settings, of which there are none in an empty text.
+pub(crate) fn read<T: DeserializeOwned + Default>(
+    name: &str,
+    text: Option<&str>,
+) -> Result<T, Failure> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Ok(T::default());
+    };
+    let value: Value = serde_saphyr::from_str(text)
+        .map_err(|_| Failure::config(format!("{name}: is neither YAML nor JSON")))?;
+    if !value.is_object() {
+        return Err(Failure::config(format!("{name}: must be a map")));
+    }
+    serde_json::from_value(value).map_err(|error| Failure::config(format!("{name}: {error}")))
+}
+
+/// The settings of a stream.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StreamOptions {
+    prefetch: Option<usize>,
+    byte_budget: Option<usize>,
+    paging: Option<Paging>,
+    envelope: Option<Envelope>,
+    priority: Option<PriorityOption>,
+    mode: Option<ModeOption>,
+    max_rows: Option<u64>,
+    max_pages: Option<u64>,
+    max_page_items: Option<u64>,
+    #[serde(deserialize_with = "duration")]
+    deadline: Option<Duration>,
+    resume: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PriorityOption {
+    Low,
+    Normal,
+    High,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ModeOption {
+    Parallel,
+    Overlap,
+    Sequential,
+    DedicatedThread,
+}
+
+impl StreamOptions {
+    /// A stream with these settings.
+    pub(crate) fn stream(
+        self,
+        pool: &AwwPool,
+        path: &str,
+    ) -> Result<vantage_api_pool::PaginatedStream, Failure> {
+        let mut stream = pool.stream(path);
+        if let Some(pages) = self.prefetch {
+            stream = stream.prefetch(pages);
+        }
+        if let Some(bytes) = self.byte_budget {
+            stream = stream.byte_budget(bytes);
+        }
+        if let Some(paging) = self.paging {
+            stream = stream.paging(paging);
+        }
+        if let Some(envelope) = self.envelope {
+            stream = stream.envelope(envelope);
+        }
+        if let Some(priority) = self.priority {
+            stream = stream.priority(match priority {
+                PriorityOption::Low => Priority::Low,
+                PriorityOption::Normal => Priority::Normal,
+                PriorityOption::High => Priority::High,
+            });
+        }
+        if let Some(mode) = self.mode {
+            stream = stream.mode(match mode {
+                ModeOption::Parallel => ReadMode::Parallel,
+                ModeOption::Overlap => ReadMode::Overlap,
+                ModeOption::Sequential => ReadMode::Sequential,
+                ModeOption::DedicatedThread => ReadMode::DedicatedThread,
+            });
+        }
+        if let Some(rows) = self.max_rows {
+            stream = stream.max_rows(rows);
+        }
+        if let Some(pages) = self.max_pages {
+            stream = stream.max_pages(pages);
+        }
+        if let Some(items) = self.max_page_items {
+            stream = stream.max_page_items(items);
+        }
+        if let Some(time) = self.deadline {
+            stream = stream.deadline(time);
+        }
+        if let Some(token) = self.resume {
+            let token: Result<ResumeToken, _> = token.parse();
+            stream = stream.resume_from(token?);
+        }
+        Ok(stream)
+    }
+}
+
+/// The settings of a key-value store.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct KvOptions {
+    largest_value: Option<usize>,
+    cache: Option<usize>,
+    memory: Option<usize>,
+    #[serde(deserialize_with = "duration")]
+    wait: Option<Duration>,
+}
+
+impl KvOptions {
+    pub(crate) fn settings(self) -> Settings {
+        let mut settings = Settings::default();
+        if let Some(bytes) = self.largest_value {
+            settings = settings.with_largest_value(bytes);
+        }
+        if let Some(bytes) = self.cache {
+            settings = settings.with_cache(bytes);
+        }
+        if let Some(bytes) = self.memory {
+            settings = settings.with_memory(bytes);
+        }
+        if let Some(wait) = self.wait {
+            settings = settings.with_wait(wait);
+        }
+        settings
+    }
+}
+
+/// A number of seconds, or a text such as `250ms`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Seconds(f64),
+        Text(String),
+    }
+    let form = Option::<Form>::deserialize(deserializer)?;
+    let invalid = || D::Error::custom("a duration is a number of seconds, or a text such as 250ms");
+    let duration = form.map(|form| match form {
+        Form::Seconds(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| invalid()),
+        Form::Text(text) => humantime::parse_duration(&text).map_err(|_| invalid()),
+    });
+    duration.transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_and_what_is_none_is_named() {
+        let text = "{ prefetch: 8, deadline: 1m, paging: { by: offset, param: skip } }";
+        let options: StreamOptions = read("options", Some(text)).unwrap();
+        assert_eq!((options.prefetch, options.deadline), (Some(8), Some(Duration::from_secs(60))));
+        assert!(read::<StreamOptions>("options", None).unwrap().paging.is_none());
+        for (text, named) in [
+            ("{ prefech: 8 }", "prefech"),
+            ("[1]", "must be a map"),
+            ("{ deadline: soon }", "duration"),
+            ("{ deadline: -1 }", "duration"),
+            ("{ paging: { by: magic } }", "magic"),
+            ("{ priority: urgent }", "urgent"),
+            ("{ a: ", "neither YAML nor JSON"),
+        ] {
+            let failure = read::<StreamOptions>("options", Some(text)).err().unwrap();
+            assert!(format!("{failure:?}").contains(named), "{text}: {failure:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! How the programs in C are compiled, against the library that cargo has just built, and run.
+
+use std::{
+    os::unix::fs::symlink,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::source::{built, member};
+
+/// How long one program may take.
+const LONGEST: Duration = Duration::from_secs(540);
+
+pub(crate) struct Build {
+    folder: TempDir,
+    library: PathBuf,
+}
+
+pub(crate) struct Program {
+    path: PathBuf,
+    folder: PathBuf,
+    argument: Option<String>,
+}
+
+impl Build {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let library = built("libvantage_pool.so");
+        for name in ["libvantage_pool.so", "libvantage_pool.so.1"] {
+            symlink(&library, folder.path().join(name)).unwrap();
+        }
+        Self { folder, library }
+    }
+
+    pub(crate) fn c99(&self, name: &str) -> Program {
+        self.compile(name, "c99", &["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE"], &self.shared())
+    }
+
+    pub(crate) fn cpp17(&self, name: &str) -> Program {
+        self.compile(name, "cpp17", &["g++", "-xc++", "-std=c++17"], &self.shared())
+    }
+
+    pub(crate) fn sanitized(&self, name: &str, checks: &str) -> Program {
+        let checks_of = format!("-fsanitize={checks}");
+        let compiler =
+            ["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE", "-fno-sanitize-recover=all", &checks_of];
+        self.compile(name, checks, &compiler, &self.shared())
+    }
+
+    pub(crate) fn linked_statically(&self, name: &str) -> Program {
+        let library = self.library.with_extension("a");
+        let library = if library.exists() { library } else { built("libvantage_pool.a") };
+        let mut link = vec!["-xnone".into(), library.display().to_string()];
+        link.extend(["-lpthread", "-lm", "-ldl"].map(String::from));
+        self.compile(name, "static", &["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE"], &link)
+    }
+
+    /// A program that loads the library itself.
+    pub(crate) fn loading(&self, name: &str) -> Program {
+        let folder = self.folder.path().display();
+        let link = ["-ldl".into(), format!("-Wl,-rpath,{folder}")];
+        self.compile(name, "loading", &["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE"], &link)
+    }
+
+    fn shared(&self) -> Vec<String> {
+        let folder = self.folder.path().display();
+        vec![format!("-L{folder}"), "-lvantage_pool".into(), format!("-Wl,-rpath,{folder}")]
+    }
+
+    fn compile(&self, name: &str, kind: &str, compiler: &[&str], link: &[String]) -> Program {
+        let path = self.folder.path().join(format!("{name}-{kind}"));
+        let mut command = Command::new(compiler[0]);
+        command.args(&compiler[1..]);
+        command.args(["-g", "-O1", "-pthread", "-Wall", "-Wextra", "-Werror"]);
+        command.arg("-I").arg(member("include")).arg("-I").arg(member("tests/c"));
+        command.arg(member(&format!("tests/c/{name}.c"))).arg("-o").arg(&path).args(link);
+        let status = command.status().unwrap_or_else(|error| panic!("{}: {error}", compiler[0]));
+        assert!(status.success(), "{name} does not compile as {kind}");
+        Program { path, folder: self.folder.path().to_owned(), argument: None }
+    }
+}
+
+impl Program {
+    /// The same with one more argument.
+    pub(crate) fn of(program: &Self, argument: &str) -> Self {
+        let (path, folder) = (program.path.clone(), program.folder.clone());
+        Self { path, folder, argument: Some(argument.to_owned()) }
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) {
+        self.end(Command::new(&self.path), arguments);
+    }
+
+    /// Runs a program that looks for races itself: in its own code, as it sees no synchronization of
+    /// what was compiled without that.
+    pub(crate) fn run_for_races(&self, arguments: &[&str]) {
+        // Not every kernel leaves its memory where it wants to have it.
+        let mut setarch = Command::new("setarch");
+        setarch.arg("-R").arg(&self.path);
+        setarch.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1 halt_on_error=1");
+        self.end(setarch, arguments);
+    }
+
+    pub(crate) fn under_valgrind(&self, arguments: &[&str]) {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
+        valgrind.args(["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]);
+        valgrind.args(["--fair-sched=try", "--trace-children=yes"]).arg(&self.path);
+        self.end(valgrind, arguments);
+    }
+
+    /// Runs it with a folder of its own, which must make it say `ok`.
+    fn end(&self, mut command: Command, arguments: &[&str]) {
+        let own = TempDir::new_in(&self.folder).unwrap();
+        command.args(arguments).arg(own.path()).args(&self.argument);
+        command.env_remove("VANTAGE_KV_PATH").stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if start.elapsed() > LONGEST {
+                child.kill().unwrap();
+                panic!("{} does not end", self.path.display());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let name = self.path.display();
+        assert!(output.status.success(), "{name} failed: {} {said}", output.status);
+        assert!(said.ends_with("ok\n"), "{name} said {said}");
+    }
+}

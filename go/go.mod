@@ -1,0 +1,3 @@
+module vantagepool
+
+go 1.25
