@@ -132,7 +132,8 @@ impl ResumeToken {
     /// The place that is so many full pages further on in the same read, signed with `key`: where a
     /// part of the set begins that is read by itself, by a stream with this
     /// [`signing_key`](crate::PaginatedStream::signing_key). `None` if pages name each other, if the
-    /// read has ended here, or if no page has shown yet how many items a full one has.
+    /// read has ended here or is in the middle of a page, or if no page has shown yet how many items
+    /// a full one has.
     ///
     /// ```no_run
     /// use futures::StreamExt;
@@ -153,9 +154,11 @@ impl ResumeToken {
     #[must_use]
     pub fn ahead(&self, pages: u64, key: &[u8; 32]) -> Option<Self> {
         let at = &self.position;
-        if at.full == 0 {
+        if at.full == 0 || (at.taken > 0 && at.taken < at.full) {
             return None;
         }
+        // A page that was taken whole is behind it.
+        let pages = pages.checked_add(u64::from(at.taken > 0))?;
         let index = at.index.checked_add(pages)?;
         let rows = pages.checked_mul(at.full)?;
         let address = match at.address.as_ref()? {
@@ -321,6 +324,12 @@ mod tests {
         assert!(page.check(&of, &Signer::new(&key).unwrap()).is_ok());
         let offset = at(PageAddress::Offset(100), 100).unwrap();
         assert_eq!(offset.position.address, Some(PageAddress::Offset(1_000)));
+        let whole = Position { taken: 100, full: 100, ..Position::at(PageAddress::Page(0), 0) };
+        for (taken, rows) in [(0, Some(900)), (50, None), (100, Some(1_000))] {
+            let at = Position { taken, ..whole.clone() };
+            let at = ResumeToken::signed(at, of.clone(), &Signer::of_this_process());
+            assert_eq!(at.ahead(9, &key).map(|ahead| ahead.position.rows), rows);
+        }
         assert_eq!(at(PageAddress::Page(1), 0), None);
         assert_eq!(at(PageAddress::Cursor("c".into()), 100), None);
         assert_eq!(at(PageAddress::Offset(u64::MAX), 100), None);
