@@ -29,14 +29,24 @@
 //! written once. Pages that were in flight when a process died are asked for again. Streams with another
 //! sink, or of another kind, are run whole by one process at a time, by the rules of their sinks.
 //!
+//! # One budget
+//!
+//! All processes together keep to the `rate_limit` of an API: each takes permits from the database, a
+//! tenth of a second's worth at a time and ahead of need, and gives back at its end what it has not used.
+//! What one of them learns holds for all: a refusal (429) cuts the rate to seven tenths of what was sent,
+//! from where it grows again on a cubic curve, and a quota in the headers bounds it for as long as it is
+//! told. So an API whose limit nobody knows is found out by all of them together.
+//!
 //! # What it needs
 //!
 //! PostgreSQL 13 or later with its extensions `hstore` and `pgcrypto`, and a role that may make tables
 //! and, at first, the schema `apalis`.
 
+mod budget;
 mod cluster;
 pub mod dispatch;
 mod error;
+mod member;
 mod overview;
 mod settings;
 mod store;
@@ -44,6 +54,7 @@ mod worker;
 
 pub use cluster::Cluster;
 pub use error::Error;
+pub use member::Member;
 pub use overview::{Overview, RunState, RunView, StreamView, UnitView, WorkerView};
 pub use settings::Settings;
 pub use worker::Worker;

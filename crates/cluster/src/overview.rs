@@ -1,7 +1,7 @@
 //! What is going on in a cluster, as values.
 
 use serde::Serialize;
-use sqlx::Row;
+use sqlx::{Row, postgres::PgRow};
 
 use crate::{Error, store::Store};
 
@@ -166,7 +166,7 @@ impl Store {
              WHERE u.owner = $1 AND NOT u.done AND NOT u.failed ORDER BY u.id",
         );
         let rows = rows.bind(worker).fetch_all(&self.pool).await?;
-        let unit = |row: &sqlx::postgres::PgRow| {
+        let unit = |row: &PgRow| -> Result<UnitView, Error> {
             Ok(UnitView {
                 job: row.try_get("job")?,
                 stream: row.try_get("stream")?,
@@ -211,7 +211,7 @@ impl Store {
              WHERE s.run = $1 AND NOT s.is_part GROUP BY s.id ORDER BY s.id",
         );
         let rows = rows.bind(run).fetch_all(&self.pool).await?;
-        let stream = |row: &sqlx::postgres::PgRow| {
+        let stream = |row: &PgRow| -> Result<StreamView, Error> {
             Ok(StreamView {
                 stream: row.try_get("stream")?,
                 units: row.try_get("units")?,

@@ -2,11 +2,11 @@
 
 use std::{fmt::Write, time::Duration};
 
-use vantage_api_cluster::{Cluster, Overview, RunState, RunView, Settings, StreamView, Worker};
+use vantage_api_cluster::{Cluster, Member, Overview, RunState, RunView, Settings, StreamView};
 use vantage_api_ingest::{Job, description::Description};
 use vantage_api_pool::AwwPool;
 
-use super::{describe, pool, with_queries};
+use super::{describe, with_queries};
 use crate::{
     arguments::{Hold, Url, Worker as WorkerArguments},
     failure::Failure,
@@ -22,14 +22,15 @@ const MEASURED: Duration = Duration::from_secs(1);
 
 pub(crate) async fn work(arguments: &WorkerArguments) -> Result<(), Failure> {
     let description = describe(&arguments.file)?;
-    let pool = pool(&description)?;
-    let description = with_queries(description, &pool)?;
     let mut settings = Settings::new(url_of(&arguments.url)?);
     settings.slots = arguments.slots;
     settings.heartbeat = Duration::try_from_secs_f64(arguments.heartbeat)
         .map_err(|error| Failure::usage(format_args!("`--heartbeat`: {error}")))?;
     let mut interrupts = Interrupts::new();
-    let worker = Worker::over(settings, description, pool.clone()).await?;
+    let member = Member::join(settings, description.api.clone()).await?;
+    let pool = member.pool().clone();
+    let description = with_queries(description, &pool)?;
+    let worker = member.work(description).await?;
     output::note(format_args!("{} works", worker.name()));
     interrupts.next().await;
     output::note("stopping: what was read is committed, and others go on; once more to abort");

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::Error;
 
 pub use in_process::InProcess;
-pub use queue::Queue;
+pub(crate) use queue::Queue;
 
 /// Does a unit, if there is something to do.
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use apalis::{layers::WorkerBuilderExt, prelude::*};
-use apalis_postgres::{Config, PgPool, PostgresStorage, queries::push_tasks};
+use apalis_postgres::{Config, PgPool, PgTask, PostgresStorage, queries::push_tasks};
 use async_trait::async_trait;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ struct Message {
 }
 
 /// A queue in PostgreSQL, which [apalis](https://crates.io/crates/apalis) keeps in the schema `apalis`.
-pub struct Queue {
+pub(crate) struct Queue {
     pool: PgPool,
     name: String,
     heartbeat: Duration,
@@ -119,7 +119,7 @@ impl Dispatcher for Queue {
         if units.is_empty() {
             return Ok(());
         }
-        let message = |unit: &i64| {
+        let message = |unit: &i64| -> Result<PgTask, Error> {
             let args = serde_json::to_vec(&Message { unit: *unit })?;
             // The unit is found again by its key; a message may come twice.
             let key = format!("{unit}.{}", Uuid::new_v4().simple());

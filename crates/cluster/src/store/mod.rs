@@ -1,5 +1,6 @@
 //! The tables of a cluster: what is true of its runs, units and workers.
 
+mod budgets;
 mod runs;
 mod settle;
 mod tables;
@@ -16,6 +17,7 @@ use sqlx::{
 
 use crate::{Error, Settings};
 
+pub(crate) use budgets::Grant;
 pub(crate) use runs::RunId;
 pub(crate) use settle::{Divided, StreamEnd};
 pub(crate) use units::{Claimed, Work};

@@ -1,6 +1,6 @@
 //! The ends of streams and runs, all of whose units have ended.
 
-use sqlx::Row;
+use sqlx::{Row, postgres::PgRow};
 
 use super::{RunId, Store};
 use crate::Error;
@@ -40,19 +40,7 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Divided {
-                    unit: row.try_get("id")?,
-                    job: row.try_get("job")?,
-                    stream: row.try_get("stream")?,
-                    stream_run: row.try_get::<i64, _>("stream_run")?.unsigned_abs(),
-                    parts: row.try_get("parts")?,
-                    failed: row.try_get("failed")?,
-                    error: row.try_get("error")?,
-                })
-            })
-            .collect()
+        rows.iter().map(divided).collect()
     }
 
     /// What the parts of a stream have kept, and their remarks.
@@ -111,4 +99,16 @@ impl Store {
         .fetch_all(&self.pool)
         .await?)
     }
+}
+
+fn divided(row: &PgRow) -> Result<Divided, Error> {
+    Ok(Divided {
+        unit: row.try_get("id")?,
+        job: row.try_get("job")?,
+        stream: row.try_get("stream")?,
+        stream_run: row.try_get::<i64, _>("stream_run")?.unsigned_abs(),
+        parts: row.try_get("parts")?,
+        failed: row.try_get("failed")?,
+        error: row.try_get("error")?,
+    })
 }

@@ -20,10 +20,7 @@ use vantage_api_ingest::{Job, description::Description, schedule::Schedule};
 use vantage_api_pool::AwwPool;
 
 use crate::{
-    Error, Settings,
-    cluster::streams,
-    dispatch::{Dispatcher, Queue},
-    store::Store,
+    Error, Settings, cluster::streams, dispatch::Dispatcher, member::Member, store::Store,
 };
 use running::Running;
 
@@ -37,6 +34,7 @@ pub struct Worker {
     stop: watch::Sender<bool>,
     slots: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
+    member: Option<Member>,
 }
 
 /// What all parts of a worker have.
@@ -53,34 +51,17 @@ pub(crate) struct Shared {
 }
 
 impl Worker {
-    /// Starts to work on the jobs of a description, with a pool of its own.
+    /// Starts to work on the jobs of a description, with a pool of its own that takes from the budget of
+    /// all.
     ///
     /// # Errors
     /// If a setting is not valid, or the database of the cluster cannot be reached.
     pub async fn start(settings: Settings, description: Description) -> Result<Self, Error> {
-        let builder = description.api.clone().builder();
-        let pool = builder.and_then(|builder| builder.build());
-        let pool = pool.map_err(vantage_api_ingest::Error::from)?;
-        Self::over(settings, description, pool).await
+        Member::join(settings, description.api.clone()).await?.work(description).await
     }
 
-    /// Starts to work, with requests that go through `pool`.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub async fn over(
-        settings: Settings,
-        description: Description,
-        pool: AwwPool,
-    ) -> Result<Self, Error> {
-        let store = Store::connect(&settings).await?;
-        let me = name();
-        let (heartbeat, silence) = (settings.heartbeat, settings.silence());
-        let queue = Queue::open(store.pool.clone(), me.clone(), heartbeat, silence).await?;
-        Self::with(settings, description, pool, me, store, Arc::new(queue)).await
-    }
-
-    /// Starts to work on what a dispatcher gives, such as one of this process alone.
+    /// Starts to work on what a dispatcher gives, such as one of this process alone, with requests that
+    /// go through `pool`.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -94,7 +75,13 @@ impl Worker {
         Self::with(settings, description, pool, name(), store, dispatcher).await
     }
 
-    async fn with(
+    /// The same worker, which has joined by this.
+    pub(crate) fn of(mut self, member: Member) -> Self {
+        self.member = Some(member);
+        self
+    }
+
+    pub(crate) async fn with(
         settings: Settings,
         description: Description,
         pool: AwwPool,
@@ -118,7 +105,7 @@ impl Worker {
             tokio::spawn(Arc::clone(&shared).beat()),
             tokio::spawn(Arc::clone(&shared).look()),
         ];
-        Ok(Self { shared, stop, slots, others })
+        Ok(Self { shared, stop, slots, others, member: None })
     }
 
     /// Its name in the cluster: the host, the process and something random.
@@ -143,6 +130,9 @@ impl Worker {
         };
         if let Err(error) = left.await {
             tracing::warn!(%error, "others will miss this worker");
+        }
+        if let Some(member) = self.member.take() {
+            member.leave().await;
         }
     }
 }
@@ -227,7 +217,7 @@ impl Shared {
 }
 
 /// A name that no other process has or had.
-fn name() -> String {
+pub(crate) fn name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "host",

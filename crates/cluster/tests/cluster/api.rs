@@ -7,12 +7,14 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
 
 pub(crate) const PAGE: u64 = 100;
+
+const DOWN: &str = "503 Service Unavailable";
 
 /// The running API. Its threads end with the process.
 #[derive(Clone)]
@@ -21,6 +23,7 @@ pub(crate) struct Api {
     state: Arc<Mutex<State>>,
 }
 
+#[derive(Default)]
 struct State {
     rows: u64,
     latency: Duration,
@@ -28,14 +31,16 @@ struct State {
     /// The page that kills whoever asks for it, as often as it says.
     poison: Option<(u64, u32)>,
     asked: HashMap<u64, u64>,
+    /// How many requests per second are accepted, and when the next one is, if there is a limit.
+    limit: Option<(f64, Instant)>,
+    refused: u64,
 }
 
 impl Api {
     pub(crate) fn start(rows: u64, latency: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = HashMap::new();
-        let state = State { rows, latency, is_down: false, poison: None, asked };
+        let state = State { rows, latency, ..State::default() };
         let api = Self { address, state: Arc::new(Mutex::new(state)) };
         let served = api.clone();
         thread::spawn(move || {
@@ -51,9 +56,7 @@ impl Api {
     /// The one at a base URL, which another process serves.
     pub(crate) fn at(base: &str) -> Self {
         let address = base.strip_prefix("http://").unwrap().parse().unwrap();
-        let (asked, latency) = (HashMap::new(), Duration::ZERO);
-        let state = State { rows: 0, latency, is_down: false, poison: None, asked };
-        Self { address, state: Arc::new(Mutex::new(state)) }
+        Self { address, state: Arc::default() }
     }
 
     pub(crate) fn base_url(&self) -> String {
@@ -66,6 +69,16 @@ impl Api {
 
     pub(crate) fn poison(&self, page: u64, times: u32) {
         self.state.lock().unwrap().poison = Some((page, times));
+    }
+
+    /// Refuses more than so many requests per second, with bursts of a tenth of a second's worth.
+    pub(crate) fn limit(&self, rate: f64) {
+        self.state.lock().unwrap().limit = Some((rate, Instant::now()));
+    }
+
+    /// How many requests were refused.
+    pub(crate) fn refused(&self) -> u64 {
+        self.state.lock().unwrap().refused
     }
 
     /// How many requests for pages were answered.
@@ -114,23 +127,36 @@ impl Api {
                 kill(process.unwrap(), libc::SIGKILL);
                 return Ok(());
             }
-            let body = match state.is_down {
-                true => None,
+            let is_refused = match &mut state.limit {
+                Some((rate, next)) => {
+                    let now = Instant::now();
+                    let start = (*next).max(now);
+                    let is_refused = start > now + Duration::from_millis(100);
+                    if !is_refused {
+                        *next = start + Duration::from_secs_f64(1.0 / *rate);
+                    }
+                    is_refused
+                }
+                None => false,
+            };
+            state.refused += u64::from(is_refused);
+            let body = match state.is_down || is_refused {
+                true => Err(if is_refused { "429 Too Many Requests" } else { DOWN }),
                 false => {
                     *state.asked.entry(page).or_default() += 1;
                     let first = (page - 1) * PAGE;
                     let ids = first + 1..=(first + PAGE).min(state.rows);
                     let rows = ids.map(|id| json!({ "id": id, "name": format!("row {id}") }));
                     let rows: Vec<_> = rows.collect();
-                    Some(json!({ "data": rows, "total": state.rows }).to_string())
+                    Ok(json!({ "data": rows, "total": state.rows }).to_string())
                 }
             };
             (state.latency, body)
         };
         thread::sleep(latency);
         let (status, body) = match body {
-            Some(body) => ("200 OK", body),
-            None => ("503 Service Unavailable", String::new()),
+            Ok(body) => ("200 OK", body),
+            Err(status) => (status, String::new()),
         };
         write!(
             stream,

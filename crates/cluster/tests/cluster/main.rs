@@ -8,6 +8,7 @@
 #![cfg(test)]
 
 mod api;
+mod budget;
 mod chaos;
 mod child;
 mod database;
