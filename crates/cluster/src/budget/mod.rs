@@ -87,7 +87,8 @@ impl Budget {
         let Some(news) = self.news() else { return Ok(()) };
         let told = self.tell(store, &news).await;
         if let Err(error) = told {
-            self.state().limit = news.limit;
+            let mut state = self.state();
+            state.limit = state.limit.or(news.limit);
             return Err(error);
         }
         let is_wanted = {

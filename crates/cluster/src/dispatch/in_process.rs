@@ -61,6 +61,11 @@ impl InProcess {
     }
 }
 
+/// Waits for the word to stop, or the end of whoever could give it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 #[async_trait]
 impl Dispatcher for InProcess {
     async fn push(&self, _: &mut PgConnection, units: &[i64]) -> Result<(), Error> {
@@ -81,7 +86,7 @@ impl Dispatcher for InProcess {
             loop {
                 let unit = tokio::select! {
                     biased;
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = stopped(&mut stop) => return,
                     unit = self.next() => unit,
                 };
                 handler.handle(unit).await;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
-use apalis::{layers::WorkerBuilderExt, prelude::*};
+use apalis::prelude::*;
 use apalis_postgres::{Config, PgPool, PgTask, PostgresStorage, queries::push_tasks};
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -68,7 +68,7 @@ impl Queue {
         heartbeat: Duration,
         silence: Duration,
     ) -> Result<Self, Error> {
-        PostgresStorage::setup(&pool).await?;
+        PostgresStorage::<()>::setup(&pool).await?;
         Ok(Self { pool, name, heartbeat, silence })
     }
 

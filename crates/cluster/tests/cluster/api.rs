@@ -34,6 +34,8 @@ struct State {
     /// How many requests per second are accepted, and when the next one is, if there is a limit.
     limit: Option<(f64, Instant)>,
     refused: u64,
+    /// The row after which rows have a wider column and one more.
+    wider_after: Option<u64>,
 }
 
 impl Api {
@@ -74,6 +76,11 @@ impl Api {
     /// Refuses more than so many requests per second, with bursts of a tenth of a second's worth.
     pub(crate) fn limit(&self, rate: f64) {
         self.state.lock().unwrap().limit = Some((rate, Instant::now()));
+    }
+
+    /// Gives the rows after this one a float and a text where those before have a whole number alone.
+    pub(crate) fn widen_after(&self, row: u64) {
+        self.state.lock().unwrap().wider_after = Some(row);
     }
 
     /// How many requests were refused.
@@ -146,7 +153,11 @@ impl Api {
                     *state.asked.entry(page).or_default() += 1;
                     let first = (page - 1) * PAGE;
                     let ids = first + 1..=(first + PAGE).min(state.rows);
-                    let rows = ids.map(|id| json!({ "id": id, "name": format!("row {id}") }));
+                    let rows = ids.map(|id| match state.wider_after {
+                        Some(after) if id > after => json!({ "id": id, "value": 1.5, "late": "x" }),
+                        Some(_) => json!({ "id": id, "value": 1 }),
+                        None => json!({ "id": id, "name": format!("row {id}") }),
+                    });
                     let rows: Vec<_> = rows.collect();
                     Ok(json!({ "data": rows, "total": state.rows }).to_string())
                 }

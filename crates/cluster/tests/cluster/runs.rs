@@ -65,6 +65,27 @@ async fn rows_are_merged_by_their_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parts_that_see_other_columns_write_one_table() {
+    let (api, database) = (Api::start(10_000, QUICK), Database::new());
+    // In the midst of a part, of which several are written at a time.
+    api.widen_after(4_250);
+    let all = description(&api, &database.url, "write: append");
+    let workers = [
+        Worker::start(database.settings(), all.clone()).await.unwrap(),
+        Worker::start(database.settings(), all.clone()).await.unwrap(),
+    ];
+    let cluster = Cluster::connect(&database.settings()).await.unwrap();
+    let run = cluster.begin(&all, "copy").await.unwrap();
+    assert_eq!(soon(cluster.ended(run)).await.unwrap(), Some(RunState::Complete));
+    assert_eq!(database.rows(), (10_000, 10_000));
+    assert_eq!(database.number("SELECT count(late) FROM items"), 5_750);
+    assert_eq!(database.number("SELECT (sum(value) * 2)::bigint FROM items"), 8_500 + 17_250);
+    for worker in workers {
+        soon(worker.stop()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_process_needs_no_queue() {
     let (api, database) = (Api::start(2_000, QUICK), Database::new());
     let all = description(&api, &database.url, "write: append");
