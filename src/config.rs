@@ -26,7 +26,7 @@ use serde::Deserialize;
 use crate::{
     data::{duration, optional_duration},
     error::Error,
-    rate_limit::{AnswerRules, KeyedRateLimiter, default_burst},
+    rate_limit::{AnswerRules, KeyedRateLimiter, SharedBudget, default_burst},
     retry::{CircuitBreaker, Earnings, Hedge, ResponseRule},
     signer::Signer,
     token_manager::{Credentials, TokenSet},
@@ -129,6 +129,8 @@ pub struct PoolConfig {
     pub(crate) burst_per_key: Option<u32>,
     pub(crate) rate_limit_per_token: Option<Decimal>,
     pub(crate) use_dampener: bool,
+    #[serde(skip)]
+    pub(crate) shared_budget: Option<Arc<dyn SharedBudget>>,
     #[serde(with = "optional_duration")]
     pub(crate) queue_timeout: Option<Duration>,
     #[serde(with = "duration")]
@@ -226,6 +228,7 @@ impl PoolConfig {
             burst_per_key: None,
             rate_limit_per_token: None,
             use_dampener: false,
+            shared_budget: None,
             queue_timeout: None,
             call_timeout: Duration::from_secs(120),
             attempt_timeout: Duration::from_secs(30),

@@ -84,7 +84,7 @@ pub use vantage::PoolApi;
 pub mod limits {
     pub use crate::{
         enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer},
-        rate_limit::{KeyedRateLimiter, RateLimiter},
+        rate_limit::{KeyedRateLimiter, RateLimiter, SharedBudget},
     };
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Envelope,
-    strategy::{Paging, Position},
+    strategy::{PageAddress, Paging, Position},
 };
 use crate::{
     error::Error,
@@ -127,6 +127,54 @@ impl ResumeToken {
     #[must_use]
     pub fn is_end(&self) -> bool {
         self.position.address.is_none()
+    }
+
+    /// The place that is so many full pages further on in the same read, signed with `key`: where a
+    /// part of the set begins that is read by itself, by a stream with this
+    /// [`signing_key`](crate::PaginatedStream::signing_key). `None` if pages name each other, if the
+    /// read has ended here or is in the middle of a page, or if no page has shown yet how many items
+    /// a full one has.
+    ///
+    /// ```no_run
+    /// use futures::StreamExt;
+    /// use vantage_api_pool::{AwwPool, PaginatedStream};
+    ///
+    /// # async fn demo(pool: AwwPool, key: [u8; 32]) -> Result<(), vantage_api_pool::Error> {
+    /// let rows = || PaginatedStream::get(&pool, "/rows").signing_key(&key);
+    /// let mut pages = rows().max_pages(1).pages();
+    /// let Some(first) = pages.next().await else { return Ok(()) };
+    /// let after = first?.resume_token();
+    /// // Pages 11 to 20, while others read the rest.
+    /// if let Some(tenth) = after.ahead(9, &key) {
+    ///     let part = rows().resume_from(tenth).max_pages(10).pages().take(10);
+    /// #   drop(part);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn ahead(&self, pages: u64, key: &[u8; 32]) -> Option<Self> {
+        let at = &self.position;
+        if at.full == 0 || (at.taken > 0 && at.taken < at.full) {
+            return None;
+        }
+        // A page that was taken whole is behind it.
+        let pages = pages.checked_add(u64::from(at.taken > 0))?;
+        let index = at.index.checked_add(pages)?;
+        let rows = pages.checked_mul(at.full)?;
+        let address = match at.address.as_ref()? {
+            PageAddress::Page(_) => PageAddress::Page(index),
+            PageAddress::Offset(row) => PageAddress::Offset(row.checked_add(rows)?),
+            _ => return None,
+        };
+        let mut ahead = at.clone();
+        ahead.go_to(index, Some(address), at.rows.checked_add(rows)?);
+        Some(Self::signed(ahead, self.identity.clone(), &Signer::new(key)?))
+    }
+
+    /// How many items a full page of the read has, as far as it is known by then; 0 if it is not.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        self.position.full
     }
 
     /// # Errors
@@ -261,6 +309,30 @@ mod tests {
             assert!(refusal(&kept, &own).unwrap().contains("not signed with the key"));
         }
         assert_eq!(refusal(&token().to_text().parse().unwrap(), &own), None);
+    }
+
+    #[test]
+    fn a_place_further_on_is_known_where_pages_are_counted() {
+        let (key, of) = ([7; 32], token().identity);
+        let at = |address: PageAddress, full| {
+            let at = Position { index: 1, full, ..Position::at(address, 100) };
+            ResumeToken::signed(at, of.clone(), &Signer::of_this_process()).ahead(9, &key)
+        };
+        let page = at(PageAddress::Page(1), 100).unwrap();
+        assert_eq!((page.position.index, page.position.rows), (10, 1_000));
+        assert_eq!(page.position.address, Some(PageAddress::Page(10)));
+        assert!(page.check(&of, &Signer::new(&key).unwrap()).is_ok());
+        let offset = at(PageAddress::Offset(100), 100).unwrap();
+        assert_eq!(offset.position.address, Some(PageAddress::Offset(1_000)));
+        let whole = Position { taken: 100, full: 100, ..Position::at(PageAddress::Page(0), 0) };
+        for (taken, rows) in [(0, Some(900)), (50, None), (100, Some(1_000))] {
+            let at = Position { taken, ..whole.clone() };
+            let at = ResumeToken::signed(at, of.clone(), &Signer::of_this_process());
+            assert_eq!(at.ahead(9, &key).map(|ahead| ahead.position.rows), rows);
+        }
+        assert_eq!(at(PageAddress::Page(1), 0), None);
+        assert_eq!(at(PageAddress::Cursor("c".into()), 100), None);
+        assert_eq!(at(PageAddress::Offset(u64::MAX), 100), None);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What a pool's handle and its builder say of limits: those that are set, for all requests or by
 //! key, and those that the API makes known by its words or by refusals.
 
+use std::sync::Arc;
+
 use rust_decimal::Decimal;
 
 use super::{AwwPool, PoolBuilder};
-use crate::{error::Error, supervisor::messages::SetRate};
+use crate::{error::Error, rate_limit::SharedBudget, supervisor::messages::SetRate};
 
 impl AwwPool {
     /// Sets the rate limit of the whole API, in requests per second, or takes it away. It is
@@ -78,6 +80,14 @@ impl PoolBuilder {
     /// one; if there is, the lower of the rates counts.
     pub fn use_dampener(mut self, use_dampener: bool) -> Self {
         self.config.use_dampener = use_dampener;
+        self
+    }
+
+    /// Takes a permit for each request to the API from a budget that others share as well, such as the
+    /// pools of other processes; besides the limits of this pool, and in the place of its
+    /// [dampener](Self::use_dampener). None by default.
+    pub fn shared_budget(mut self, budget: Arc<dyn SharedBudget>) -> Self {
+        self.config.shared_budget = Some(budget);
         self
     }
 

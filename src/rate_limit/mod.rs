@@ -8,7 +8,7 @@
 //! (`retry_after`). `hold` stops everyone for as long as a server requests, and `reopening` lets
 //! calls back gradually. `rotation` decides which token is used next; all workers share it.
 //! `limiter` and `keyed` are limits as values, for users and for the pool's own limits per key and
-//! per worker; `keys` forgets unused keys, and `timer` wakes callers on any executor.
+//! per worker; `shared` is a budget that several pools share; `keys` forgets unused keys, and `timer` wakes callers on any executor.
 
 mod actor;
 mod bucket;
@@ -29,6 +29,7 @@ mod reading;
 mod reopening;
 mod retry_after;
 mod rotation;
+mod shared;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -49,3 +50,4 @@ pub(crate) use pacer::{PacedAttempt, Pacer};
 pub(crate) use quota::Quota;
 pub(crate) use reading::quota;
 pub(crate) use rotation::Rotation;
+pub use shared::SharedBudget;

@@ -170,7 +170,8 @@ impl Pace {
         }
     }
 
-    fn learned(&self, now: Instant) -> f64 {
+    /// The rate by the quotas in the headers, in requests per second; infinite if there are none.
+    pub(super) fn learned(&self, now: Instant) -> f64 {
         self.learned.map_or(f64::INFINITY, |learned| learned.rate(now))
     }
 

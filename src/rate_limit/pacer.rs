@@ -11,7 +11,7 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{dampener::Slower, pace::Pace, quota::Quota};
+use super::{SharedBudget, dampener::Slower, pace::Pace, quota::Quota};
 use crate::{
     events::{Event, Events, RateCause},
     lock::lock,
@@ -29,6 +29,8 @@ pub(crate) struct Pacer {
     in_flight: AtomicU64,
     /// Locked for a few instructions at a time.
     pace: Mutex<Pace>,
+    /// The budget that other pools take from as well, and the origin that it is for.
+    shared: Option<(Arc<dyn SharedBudget>, String)>,
     events: Arc<Events>,
 }
 
@@ -46,8 +48,19 @@ impl Pacer {
             has_queue: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             pace: Mutex::new(pace),
+            shared: None,
             events,
         }
+    }
+
+    /// The same, with permits from a budget that others share, for requests to `origin`.
+    pub(crate) fn sharing(mut self, budget: Option<Arc<dyn SharedBudget>>, origin: &str) -> Self {
+        let Some(budget) = budget else { return self };
+        self.is_open.store(false, Ordering::Release);
+        self.is_watching.store(true, Ordering::Release);
+        budget.limited(origin, lock(&self.pace).limit());
+        self.shared = Some((budget, origin.to_owned()));
+        self
     }
 
     /// Whether a call may pass without a permit.
@@ -64,7 +77,10 @@ impl Pacer {
     pub(crate) fn set_limit(&self, limit: Option<Decimal>, now: Instant) {
         let mut pace = lock(&self.pace);
         pace.set_limit(limit, now);
-        self.is_watching.store(pace.is_watching(), Ordering::Release);
+        self.is_watching.store(pace.is_watching() || self.shared.is_some(), Ordering::Release);
+        if let Some((budget, origin)) = &self.shared {
+            budget.limited(origin, limit);
+        }
         self.tell(&mut pace, Some(RateCause::Set), now);
     }
 
@@ -98,7 +114,13 @@ impl Pacer {
     /// returns the time until there is one.
     pub(crate) fn take(&self, cost: u32, now: Instant) -> Result<(), Duration> {
         let mut pace = lock(&self.pace);
-        let taken = pace.take(cost, now);
+        let wait = pace.ready_in(0, now);
+        let taken = match &self.shared {
+            // What is shared is taken last, so that none of it is lost.
+            Some((budget, _)) if wait.is_zero() => budget.try_take(),
+            _ => Ok(()),
+        };
+        let taken = taken.and_then(|()| pace.take(cost, now));
         self.tell(&mut pace, None, now);
         taken
     }
@@ -118,7 +140,7 @@ impl Pacer {
     /// Publishes the rate at `now` to the workers and the observers.
     fn tell(&self, pace: &mut Pace, cause: Option<RateCause>, now: Instant) {
         let rate = pace.rate(now);
-        self.is_open.store(rate.is_infinite(), Ordering::Release);
+        self.is_open.store(rate.is_infinite() && self.shared.is_none(), Ordering::Release);
         if pace.tells(rate, cause == Some(RateCause::Set)) {
             let cause = cause.unwrap_or(RateCause::Quota);
             self.events.emit(|| Event::RateChanged { rate: pace.shown(now), cause });
@@ -137,6 +159,10 @@ impl PacedAttempt<'_> {
         let cause = if quota.is_some() { RateCause::Quota } else { RateCause::Refusals };
         let mut pace = lock(&pacer.pace);
         pace.ended(slower, quota, in_flight, sent_at, now);
+        if let Some((budget, _)) = &pacer.shared {
+            let quota = quota.map(|_| pace.learned(now)).filter(|rate| rate.is_finite());
+            budget.ended(slower == Slower::Yes, now.saturating_duration_since(sent_at), quota);
+        }
         pacer.tell(&mut pace, Some(cause), now);
     }
 }

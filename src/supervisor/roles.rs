@@ -99,11 +99,12 @@ impl Roles {
         let pace = Pace::new(
             settings.rate_limit,
             settings.burst,
-            settings.use_dampener,
+            settings.use_dampener && settings.shared_budget.is_none(),
             settings.max_retry_after,
             now,
         );
-        let pacer = Pacer::new(pace, Arc::clone(dispatcher.events()));
+        let (shared, origin) = (settings.shared_budget.clone(), dispatcher.config.base.origin());
+        let pacer = Pacer::new(pace, Arc::clone(dispatcher.events())).sharing(shared, origin);
         let mut roles = Self {
             own_tokens: dispatcher.config.own_tokens(now).map(Arc::new),
             dispatcher,

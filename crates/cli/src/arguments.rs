@@ -31,9 +31,24 @@ pub(crate) enum Command {
     /// Runs jobs: all of them, or those that are named.
     Run(Run),
     /// Shows where each stream stands, and why its last run failed if it did.
-    Status(File),
+    Status(Status),
     /// Forgets where a job, or one of its streams, stands: the next run begins anew.
     Reset(Reset),
+    /// Works on the jobs of a description, beside the workers of other machines.
+    ///
+    /// What is to be done comes from `apipool run FILE --url URL`, and from the times of the jobs. It
+    /// ends at a signal, and hands over what it was doing.
+    #[cfg(feature = "cluster")]
+    Worker(Worker),
+    /// Pauses the run of a job on all machines.
+    #[cfg(feature = "cluster")]
+    Pause(Hold),
+    /// Lets the run of a job go on that was paused.
+    #[cfg(feature = "cluster")]
+    Resume(Hold),
+    /// Ends the run of a job on all machines; the next one goes on there.
+    #[cfg(feature = "cluster")]
+    Cancel(Hold),
     /// Runs SQL over the tables of the API, and what jobs have written.
     ///
     /// Several statements are separated by `;`, and the first that fails is the last that is run.
@@ -55,6 +70,60 @@ pub(crate) struct File {
     /// The value of a variable in the description, before that of the environment.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) variables: Vec<(String, String)>,
+}
+
+#[derive(Args)]
+pub(crate) struct Status {
+    /// The description of the API and its jobs, in YAML.
+    #[cfg_attr(feature = "cluster", arg(required_unless_present = "url"))]
+    #[cfg_attr(not(feature = "cluster"), arg(required = true))]
+    pub(crate) file: Option<PathBuf>,
+    /// The value of a variable in the description, before that of the environment.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) variables: Vec<(String, String)>,
+    /// Shows what the workers of this database do, instead: `postgres://USER:PASSWORD@HOST/DATABASE`.
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    pub(crate) url: Option<String>,
+    /// Prints that as JSON.
+    #[cfg(feature = "cluster")]
+    #[arg(long, requires = "url")]
+    pub(crate) json: bool,
+}
+
+/// The database of a cluster.
+#[cfg(feature = "cluster")]
+#[derive(Args)]
+pub(crate) struct Url {
+    /// The database that the workers share, `postgres://USER:PASSWORD@HOST/DATABASE`; by default that of
+    /// the environment's APIPOOL_URL, which other users of the machine do not see.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(Args)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) file: File,
+    #[command(flatten)]
+    pub(crate) url: Url,
+    /// How many units it works on at a time.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) slots: usize,
+    /// How often it says that it is alive, in seconds. After two and a half times without a word, others
+    /// take what it has.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(crate) heartbeat: f64,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(Args)]
+pub(crate) struct Hold {
+    /// The job.
+    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) url: Url,
 }
 
 #[derive(Args)]
@@ -118,6 +187,11 @@ pub(crate) struct Run {
     /// Writes a report with drawn curves into this file.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Has the workers of this database run the jobs once, `postgres://USER:PASSWORD@HOST/DATABASE`, and
+    /// waits for their ends.
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["full_refresh", "report"])]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Args)]

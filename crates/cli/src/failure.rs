@@ -132,6 +132,21 @@ pub(crate) fn advice_on(error: &vantage_api_pool::Error) -> Option<&'static str>
     }
 }
 
+#[cfg(feature = "cluster")]
+impl From<vantage_api_cluster::Error> for Failure {
+    fn from(error: vantage_api_cluster::Error) -> Self {
+        use vantage_api_cluster::Error;
+        match error {
+            Error::Job(error) => error.into(),
+            Error::Url | Error::Settings(_) => Self::usage(error),
+            Error::Database(_) | Error::Queue(_) => {
+                Self::run(error).advising("see whether the database of `--url` is there")
+            }
+            error => Self::run(error),
+        }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::run(error)

@@ -35,6 +35,14 @@ async fn main() -> ExitCode {
         Command::Run(run) => commands::run::run(&run).await,
         Command::Status(status) => commands::status::run(&status).await,
         Command::Reset(reset) => commands::reset::run(&reset).await,
+        #[cfg(feature = "cluster")]
+        Command::Worker(worker) => commands::cluster::work(&worker).await,
+        #[cfg(feature = "cluster")]
+        Command::Pause(hold) => commands::cluster::pause(&hold).await,
+        #[cfg(feature = "cluster")]
+        Command::Resume(hold) => commands::cluster::resume(&hold).await,
+        #[cfg(feature = "cluster")]
+        Command::Cancel(hold) => commands::cluster::cancel(&hold).await,
         #[cfg(feature = "sql")]
         Command::Sql(sql) => commands::sql::run(&sql).await,
         #[cfg(feature = "gateway")]

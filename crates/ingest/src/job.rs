@@ -1,5 +1,7 @@
 //! A job: streams that are copied into one sink.
 
+mod parts;
+
 use std::{
     mem,
     time::{Duration, Instant},

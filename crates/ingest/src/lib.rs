@@ -7,7 +7,7 @@
 //! that whatever ends a run, the next one goes on with the page after the last commit.
 //!
 //! [`Job`] runs one job. [`Jobs`] and [`JobsHandle`] look after all jobs of a description: see
-//! [`jobs`].
+//! [`jobs`]. Several processes share a stream in [`parts`].
 //!
 //! What a gateway serves by a description, be it of the API or what jobs have written, is there as
 //! Vistas: see [`vistas`].
@@ -43,6 +43,7 @@ pub mod description;
 mod error;
 mod job;
 pub mod jobs;
+pub mod parts;
 mod plan;
 pub mod query;
 pub mod report;

@@ -2,6 +2,7 @@
 //! reads, the units of a run, the rules of its rows and the sink it writes.
 
 mod outcome;
+mod parts;
 mod rules;
 mod units;
 

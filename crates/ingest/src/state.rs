@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{row::Mark, schema::Schema};
+use crate::{parts::PartState, row::Mark, run::now, schema::Schema};
 
 mod boundary;
 
@@ -52,7 +52,11 @@ pub struct StreamState {
     pub ended: Option<String>,
     /// What ended it for now, if it was an error; of a finished run, what it could not read.
     pub error: Option<String>,
-    /// The units of the current run by their keys. Empty once the run is finished.
+    /// Whether that run is in parts, which several processes read: see
+    /// [`Job::divide`](crate::Job::divide). Each part has a state of its own.
+    pub is_in_parts: bool,
+    /// The units of the current run by their keys. Empty once the run is finished, and of a run that
+    /// is in parts.
     pub units: IndexMap<String, UnitState>,
 }
 
@@ -119,7 +123,20 @@ impl StreamState {
         // One that was not read again this time may be the next.
         self.boundary.absorb(mem::take(&mut self.next_boundary));
         self.is_finished = true;
+        self.is_in_parts = false;
         self.units.clear();
+    }
+
+    /// Ends a run in parts, all of which are done. One that has failed does not move the mark.
+    pub(crate) fn end_parts(&mut self, parts: &[PartState], error: Option<String>) {
+        let mut mark = Mark(self.mark.take());
+        if error.is_none() {
+            parts.iter().filter_map(|part| part.mark.as_deref()).for_each(|own| mark.raise(own));
+        }
+        self.mark = mark.0;
+        self.last = PartState::sum(parts.iter());
+        (self.ended, self.error) = (Some(now()), error);
+        (self.is_finished, self.is_in_parts) = (true, false);
     }
 
     /// The greatest value of the incremental field that was read, in the current run or before it.

@@ -1,6 +1,8 @@
 //! What each command does.
 
 pub(crate) mod check;
+#[cfg(feature = "cluster")]
+pub(crate) mod cluster;
 pub(crate) mod demo;
 pub(crate) mod preview;
 pub(crate) mod read;

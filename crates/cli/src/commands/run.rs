@@ -21,6 +21,10 @@ pub(crate) async fn run(run: &Run) -> Result<(), Failure> {
     let pool = pool(&description)?;
     // A query may read what other jobs have written.
     let description = wanted(with_queries(description, &pool)?, run)?;
+    #[cfg(feature = "cluster")]
+    if let Some(url) = &run.url {
+        return super::cluster::run(url, &description, &pool, run.json).await;
+    }
     if run.full_refresh {
         forget(&description, &pool).await?;
     }

@@ -3,10 +3,19 @@
 use vantage_api_ingest::{Job, report::Outcome, state::StreamState};
 
 use super::{describe, pool};
-use crate::{arguments::File, failure::Failure, output};
+use crate::{
+    arguments::{File, Status},
+    failure::Failure,
+    output,
+};
 
-pub(crate) async fn run(file: &File) -> Result<(), Failure> {
-    let description = describe(file)?;
+pub(crate) async fn run(status: &Status) -> Result<(), Failure> {
+    #[cfg(feature = "cluster")]
+    if let Some(url) = &status.url {
+        return super::cluster::status(url, status.json).await;
+    }
+    let file = status.file.clone().unwrap_or_default();
+    let description = describe(&File { file, variables: status.variables.clone() })?;
     let pool = pool(&description)?;
     for name in description.jobs.keys() {
         let job = Job::over(&description, name, pool.clone())?;

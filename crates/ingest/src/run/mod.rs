@@ -20,6 +20,6 @@ pub(crate) use unit::{Since, TimeWindows, Unit};
 pub(crate) use writer::{CommitAt, OnCommit, WriteRules, Writer};
 
 /// The moment, as states have it.
-fn now() -> String {
+pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -206,10 +206,29 @@ impl StreamPlan {
         let rows = (self.table)(unit).stream_json().await?;
         let rows = rows.prefetch(self.prefetch).signing_key(signing_key);
         let mut rows = rows.on_warning(move |warning| warnings.add(warning));
-        if let Some(token) = before.token {
+        if let Some(token) = before.token.or_else(|| unit.start.clone()) {
             rows = rows.resume_from(token.parse::<ResumeToken>()?);
         }
-        Ok(rows.pages())
+        let left = unit.pages.map(|pages| pages.saturating_sub(before.counts.pages));
+        if let Some(left) = left {
+            // None beyond the unit is requested.
+            rows = rows.max_pages(left);
+        }
+        let left = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX);
+        Ok(rows.pages().take(left))
+    }
+
+    /// The first page of a unit: the token after it, signed with this key, and how many rows the API
+    /// says there are. `None` if the unit is empty.
+    pub(crate) async fn first_page(
+        &self,
+        unit: &Unit,
+        signing_key: &[u8; 32],
+    ) -> Result<Option<(ResumeToken, Option<u64>)>, Error> {
+        let rows = (self.table)(unit).stream_json().await?;
+        let mut pages = rows.prefetch(1).signing_key(signing_key).max_pages(1).pages();
+        let first = pages.next().await.transpose()?;
+        Ok(first.map(|page| (page.resume_token(), page.total())))
     }
 }
 

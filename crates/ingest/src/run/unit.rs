@@ -1,18 +1,19 @@
 //! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
-//! that request each.
+//! that request each, or the pages that they are.
 
 use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     description::{MomentFormat, moment_of},
     row::compare,
 };
 
-/// A part of a stream that is read from page to page: the whole set, a window of time, or the rows of
-/// one parent.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A part of a stream that is read from page to page: the whole set, a range of its pages, a window of
+/// time, or the rows of one parent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Unit {
     /// What it is called in the state: the same unit has the same key in each run of a process.
     pub(crate) key: String,
@@ -20,6 +21,12 @@ pub(crate) struct Unit {
     pub(crate) params: Vec<(String, String)>,
     /// Values of columns of its rows, or of placeholders in the path.
     pub(crate) conditions: Vec<(String, ciborium::Value)>,
+    /// Where it begins, as a resume token; at the start of the set if there is none.
+    #[serde(default)]
+    pub(crate) start: Option<String>,
+    /// How many pages it has; up to the end of the set if it does not say.
+    #[serde(default)]
+    pub(crate) pages: Option<u64>,
 }
 
 /// What is new since the last run.
@@ -75,6 +82,7 @@ impl Unit {
             key: keys.join(" "),
             params: [&*self.params, &*other.params].concat(),
             conditions: [&*self.conditions, &*other.conditions].concat(),
+            ..Self::default()
         }
     }
 }
@@ -165,7 +173,7 @@ impl TimeWindows {
             units.push(Unit {
                 key: format!("{low}..{high}"),
                 params: vec![(self.from.clone(), low), (self.to.clone(), high)],
-                conditions: Vec::new(),
+                ..Unit::default()
             });
             let Some(next) = next else { break };
             from = next;

@@ -165,6 +165,18 @@ impl Writer {
     }
 }
 
+/// A state, unless others read the parts of its run: they would be read twice.
+fn unless_in_parts(state: StreamState) -> Result<StreamState, SinkError> {
+    match state.is_in_parts && !state.is_finished {
+        true => Err(SinkError::lasting(format!(
+            "run {} of the stream is in parts that several processes read: let them go on, or reset \
+             the stream",
+            state.run
+        ))),
+        false => Ok(state),
+    }
+}
+
 fn died() -> SinkError {
     SinkError::passing("the writer has died")
 }
@@ -187,7 +199,7 @@ impl Thread {
         ended: oneshot::Sender<Result<StreamState, SinkError>>,
     ) {
         let room = Arc::clone(&self.room);
-        match self.sink.open() {
+        match self.sink.open().and_then(unless_in_parts) {
             Ok(mut state) => {
                 if self.rules.begins_anew {
                     state.give_up_run();

@@ -22,6 +22,7 @@ mod vantage;
 
 pub use files::{FileFormat, Files};
 pub use postgres::Postgres;
+pub(crate) use postgres::{PostgresPart, end_parts};
 pub use sqlite::Sqlite;
 pub use stored::{Stored, TakeRows};
 pub use vantage::VantageTable;

@@ -7,7 +7,9 @@ mod connection;
 mod copy;
 mod error;
 mod objects;
+mod part;
 mod refuses;
+mod shared;
 mod state;
 mod stored;
 mod table;
@@ -19,6 +21,7 @@ use std::{fmt, time::Duration};
 use secrecy::SecretString;
 
 use self::connection::{Connection, Limits};
+pub(crate) use self::part::{PostgresPart, end_parts};
 use super::{
     Child, Commit, Sink, SinkError, TakeRows, Target,
     sql::names::{Naming, OWN},

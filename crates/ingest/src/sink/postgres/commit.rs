@@ -60,16 +60,16 @@ pub(super) async fn commit(
 }
 
 /// A commit that is written.
-struct Writing<'a> {
-    transaction: &'a Transaction<'a>,
-    names: &'a Names,
-    target: &'a Target,
-    parts: Parts<'a>,
+pub(super) struct Writing<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) names: &'a Names,
+    pub(super) target: &'a Target,
+    pub(super) parts: Parts<'a>,
     /// Those of the stream and of all tables below its own, whether or not this commit has them.
-    rows: Rows<'a>,
-    steps: Steps,
+    pub(super) rows: Rows<'a>,
+    pub(super) steps: Steps,
     /// Whether the tables are known to be the stream's, with the columns and keys of this commit.
-    is_fitted: bool,
+    pub(super) is_fitted: bool,
 }
 
 impl Writing<'_> {
@@ -91,7 +91,7 @@ impl Writing<'_> {
     }
 
     /// Writes the rows and their items.
-    async fn write(&self) -> Result<(), SinkError> {
+    pub(super) async fn write(&self) -> Result<(), SinkError> {
         let stream = &self.parts.stream;
         stream.check_columns()?;
         if stream.schema.columns.is_empty() {

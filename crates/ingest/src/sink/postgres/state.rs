@@ -195,7 +195,7 @@ impl Rows<'_> {
     }
 
     /// What there is, and its owner.
-    async fn read(self, end: &str) -> Result<Option<(Before, String)>, SinkError> {
+    pub(super) async fn read(self, end: &str) -> Result<Option<(Before, String)>, SinkError> {
         let what = || what(self.target);
         let sql = format!(
             "SELECT \"state\", \"beside\", \"owner\" FROM {} \

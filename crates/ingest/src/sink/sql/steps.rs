@@ -91,6 +91,9 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
+    /// Those of a commit that adds rows to the stream's own table, or merges them.
+    pub(crate) const PLAIN: Self = Self { drops: None, makes: None, needs: None, is_last: false };
+
     /// What the next commit does, whose state is `state`.
     ///
     /// # Errors

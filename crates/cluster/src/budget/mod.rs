@@ -1,0 +1,214 @@
+//! One budget for all processes: the rate of an API is a row in the database, of which each process is
+//! granted blocks of permits, a tenth of a second's worth at a time, and ahead of need.
+
+mod blocks;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+use tokio::{sync::Notify, task::JoinHandle};
+use vantage_api_pool::limits::SharedBudget;
+
+use crate::store::{Grant, Store};
+use blocks::Blocks;
+
+/// When to ask again while nothing is known yet.
+const SOON: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether there is a limit by now, while there is none.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The wait before the database is asked again that was not there. Nothing is sent meanwhile.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The longest time for which what headers tell holds for others.
+const TOLD_FOR: Duration = Duration::from_secs(10);
+
+/// The budget of a process.
+pub(crate) struct Budget {
+    state: Mutex<State>,
+    /// There is something to ask or to tell.
+    wanted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the budget is called, once the pool has begun.
+    key: Option<String>,
+    /// The limit that the pool was given, if it was not told yet.
+    limit: Option<Option<f64>>,
+    blocks: Blocks,
+    /// Whether there is no limit, as far as is known.
+    is_unlimited: bool,
+    /// How long ago a request was sent that the API refused, if it was not told yet.
+    refused: Option<Duration>,
+    /// The rate of a quota, if it was not told yet.
+    quota: Option<f64>,
+    /// How many requests were sent since then.
+    sent: (u32, Option<Instant>),
+    /// How many were sent per second lately.
+    rate: f64,
+}
+
+/// What is to be told before a block is asked for.
+struct News {
+    key: String,
+    limit: Option<Option<f64>>,
+    refused: Option<Duration>,
+    quota: Option<f64>,
+    rate: f64,
+}
+
+impl Budget {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), wanted: Notify::new() })
+    }
+
+    /// Asks the database for what is needed, until it is aborted.
+    pub(crate) fn start(self: &Arc<Self>, store: Store) -> JoinHandle<()> {
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                // While there is no limit, another process may have met one.
+                let _ = tokio::time::timeout(LOOK, own.wanted.notified()).await;
+                if let Err(error) = own.ask(&store).await {
+                    tracing::warn!(%error, "the shared budget cannot be asked");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        })
+    }
+
+    async fn ask(&self, store: &Store) -> Result<(), crate::Error> {
+        let Some(news) = self.news() else { return Ok(()) };
+        let told = self.tell(store, &news).await;
+        if let Err(error) = told {
+            let mut state = self.state();
+            state.limit = state.limit.or(news.limit);
+            return Err(error);
+        }
+        let is_wanted = {
+            let state = self.state();
+            state.is_unlimited || state.blocks.are_few()
+        };
+        if !is_wanted {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        let grant = store.grant(&news.key).await?;
+        let mut state = self.state();
+        match grant {
+            Grant::Unlimited => state.is_unlimited = true,
+            Grant::Permits { permits, each, wait } => {
+                state.is_unlimited = false;
+                // From before the question on: the answer has taken its time.
+                state.blocks.add(permits, each, asked + wait);
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, store: &Store, news: &News) -> Result<(), crate::Error> {
+        if let Some(limit) = news.limit {
+            store.limit_budget(&news.key, limit).await?;
+        }
+        if let Some(age) = news.refused {
+            store.cut_budget(&news.key, age, news.rate).await?;
+        }
+        if let Some(rate) = news.quota {
+            store.tell_quota(&news.key, rate, TOLD_FOR).await?;
+        }
+        Ok(())
+    }
+
+    fn news(&self) -> Option<News> {
+        let mut state = self.state();
+        let key = state.key.clone()?;
+        Some(News {
+            key,
+            limit: state.limit.take(),
+            refused: state.refused.take(),
+            quota: state.quota.take(),
+            rate: state.rate,
+        })
+    }
+
+    /// Gives back what was granted and not used.
+    pub(crate) async fn give_back(&self, store: &Store) -> Result<(), crate::Error> {
+        let (key, time) = {
+            let mut state = self.state();
+            let time = state.blocks.give_back(Instant::now());
+            (state.key.clone(), time)
+        };
+        match key {
+            Some(key) if !time.is_zero() => store.return_budget(&key, time).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Measures how many requests are sent.
+    fn count(&mut self, now: Instant) {
+        let (sent, since) = (self.sent.0 + 1, *self.sent.1.get_or_insert(now));
+        self.sent.0 = sent;
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= LOOK {
+            self.rate = f64::from(sent) / elapsed.as_secs_f64();
+            self.sent = (0, Some(now));
+        }
+    }
+}
+
+impl SharedBudget for Budget {
+    fn try_take(&self) -> Result<(), Duration> {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.is_unlimited {
+            state.count(now);
+            return Ok(());
+        }
+        let taken = state.blocks.take(now);
+        if taken.is_ok() {
+            state.count(now);
+        }
+        if state.blocks.are_few() {
+            self.wanted.notify_one();
+        }
+        taken.map_err(|wait| wait.unwrap_or(SOON))
+    }
+
+    fn limited(&self, origin: &str, rate_limit: Option<Decimal>) {
+        let mut state = self.state();
+        state.key = Some(origin.to_owned());
+        state.limit = Some(rate_limit.and_then(|rate| rate.to_f64()));
+        self.wanted.notify_one();
+    }
+
+    fn ended(&self, is_refused: bool, age: Duration, quota: Option<f64>) {
+        if !is_refused && quota.is_none() {
+            return;
+        }
+        let mut state = self.state();
+        if is_refused {
+            // The one that was sent last.
+            state.refused = Some(state.refused.map_or(age, |known| known.min(age)));
+        }
+        state.quota = quota.or(state.quota);
+        self.wanted.notify_one();
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! The handle of a cluster: begins runs, holds them, and tells what is going on.
+
+use std::{fmt, time::Duration};
+
+use chrono::Utc;
+use vantage_api_ingest::description::{Description, JobDescription};
+
+use crate::{
+    Error, Overview, RunState, Settings,
+    dispatch::{Dispatcher, Queue},
+    store::Store,
+};
+
+/// How often it is looked whether a run has ended.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A cluster, seen from outside: it works on nothing itself.
+pub struct Cluster {
+    store: Store,
+    queue: Queue,
+}
+
+impl Cluster {
+    /// Connects to a cluster, and makes its tables if they are not there.
+    ///
+    /// # Errors
+    /// If a setting is not valid, or the database cannot be reached.
+    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
+        let store = Store::connect(settings).await?;
+        let (heartbeat, silence) = (settings.heartbeat, settings.silence());
+        let queue = Queue::open(store.pool.clone(), String::new(), heartbeat, silence).await?;
+        Ok(Self { store, queue })
+    }
+
+    /// Begins a run of a job, or goes on with the last one if that was paused, cancelled or has failed,
+    /// and returns its number. That of the run that is under way, if there is one.
+    ///
+    /// # Errors
+    /// If the description has no such job, or the database cannot be reached.
+    pub async fn begin(&self, description: &Description, job: &str) -> Result<i64, Error> {
+        let own = description.jobs.get(job);
+        let own = own.ok_or_else(|| vantage_api_ingest::Error::NoJob(job.to_owned()))?;
+        let streams = streams(own);
+        loop {
+            if let Some(run) = self.store.begin(job, &streams, Utc::now(), &self.queue).await? {
+                return Ok(run);
+            }
+            if let Some(run) = self.store.open_run(job).await? {
+                return Ok(run);
+            }
+            // It has ended in between, or another machine's clock is ahead.
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until a run has ended or is held, and returns how it stands. `None` if there is no such
+    /// run.
+    ///
+    /// # Errors
+    /// That of the database.
+    pub async fn ended(&self, run: i64) -> Result<Option<RunState>, Error> {
+        loop {
+            match self.store.state_of(run).await? {
+                Some(RunState::Running) => tokio::time::sleep(LOOK).await,
+                state => return Ok(state),
+            }
+        }
+    }
+
+    /// Pauses the run of a job on all machines: nothing is committed any more, and it waits to be
+    /// [resumed](Self::resume), or begun.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] if none is under way; that of the database.
+    pub async fn pause(&self, job: &str) -> Result<(), Error> {
+        self.store.hold(job, RunState::Paused).await
+    }
+
+    /// Lets the run of a job go on that was paused.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] if none is paused; that of the database.
+    pub async fn resume(&self, job: &str) -> Result<(), Error> {
+        self.store.resume(job, &self.queue).await
+    }
+
+    /// Ends the run of a job on all machines: nothing is committed any more. What is committed stays,
+    /// and the next run goes on there.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] if none is under way; that of the database.
+    pub async fn cancel(&self, job: &str) -> Result<(), Error> {
+        self.store.hold(job, RunState::Cancelled).await
+    }
+
+    /// What is going on.
+    ///
+    /// # Errors
+    /// That of the database.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        self.store.overview().await
+    }
+}
+
+/// The names of a job's streams.
+pub(crate) fn streams(job: &JobDescription) -> Vec<String> {
+    job.streams.iter().map(|stream| stream.name.clone()).collect()
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}

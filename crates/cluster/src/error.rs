@@ -1,0 +1,28 @@
+//! What can go wrong in a cluster.
+
+/// Why a cluster cannot do something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL is not that of a PostgreSQL database. What is wrong with it could show a password.
+    #[error("the URL of the cluster is none: it is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
+    Url,
+    /// The settings contradict each other.
+    #[error("{0}")]
+    Settings(String),
+    /// The database cannot be reached, or refuses a statement.
+    #[error("the database of the cluster: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The queue cannot be made or written.
+    #[error("the queue of the cluster: {0}")]
+    Queue(#[from] apalis_postgres::Error),
+    /// A job, or a part of one, is not what a run of it needs.
+    #[error(transparent)]
+    Job(#[from] vantage_api_ingest::Error),
+    /// There is no run of this job that could be held.
+    #[error("no run of job `{0}` is under way")]
+    NoRun(String),
+    /// A value that another version has written.
+    #[error("the tables of the cluster have a value that this version does not read: {0}")]
+    Value(#[from] serde_json::Error),
+}

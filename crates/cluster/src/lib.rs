@@ -1,0 +1,60 @@
+//! Runs the jobs of [`vantage_api_ingest`] on several machines over one PostgreSQL: each row exactly
+//! once, whatever is killed, frozen or cut off.
+//!
+//! A [`Worker`] in each process does units of what is to be done: streams, and parts of streams whose
+//! sink is the database of the cluster. A [`Cluster`] begins runs, holds them, and tells what is going
+//! on. Nothing but the URL of the database ties the processes together; each has the description of
+//! the jobs, with its secrets, itself.
+//!
+//! ```no_run
+//! use vantage_api_cluster::{Cluster, Settings, Worker};
+//! use vantage_api_ingest::description::Description;
+//!
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! let description = Description::from_file("world.yaml")?;
+//! let settings = Settings::new("postgres://apipool@db.example.com/apipool");
+//! // On each machine:
+//! let worker = Worker::start(settings.clone(), description.clone()).await?;
+//! // Anywhere:
+//! let cluster = Cluster::connect(&settings).await?;
+//! let run = cluster.begin(&description, "world").await?;
+//! println!("{:?}", cluster.ended(run).await?);
+//! worker.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # What is exact, and what is not
+//!
+//! A part of a stream is committed with a fence, in the transaction that writes its rows, so each row is
+//! written once. Pages that were in flight when a process died are asked for again. Streams with another
+//! sink, or of another kind, are run whole by one process at a time, by the rules of their sinks.
+//!
+//! # One budget
+//!
+//! All processes together keep to the `rate_limit` of an API: each takes permits from the database, a
+//! tenth of a second's worth at a time and ahead of need, and gives back at its end what it has not used.
+//! What one of them learns holds for all: a refusal (429) cuts the rate to seven tenths of what was sent,
+//! from where it grows again on a cubic curve, and a quota in the headers bounds it for as long as it is
+//! told. So an API whose limit nobody knows is found out by all of them together.
+//!
+//! # What it needs
+//!
+//! PostgreSQL 13 or later with its extensions `hstore` and `pgcrypto`, and a role that may make tables
+//! and, at first, the schema `apalis`.
+
+mod budget;
+mod cluster;
+pub mod dispatch;
+mod error;
+mod member;
+mod overview;
+mod settings;
+mod store;
+mod worker;
+
+pub use cluster::Cluster;
+pub use error::Error;
+pub use member::Member;
+pub use overview::{Overview, RunState, RunView, StreamView, UnitView, WorkerView};
+pub use settings::Settings;
+pub use worker::Worker;

@@ -1,0 +1,210 @@
+//! Runs: how they begin, are held, and go on.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Row};
+
+use super::Store;
+use crate::{Error, dispatch::Dispatcher, overview::RunState};
+
+/// The number of a run.
+pub(crate) type RunId = i64;
+
+impl Store {
+    /// Begins a run of a job that is due at `due` and has these streams, and returns its number; or goes
+    /// on with the last one, if that was paused, cancelled or has failed. `None` if a run is under way,
+    /// or there was one that was due then or later.
+    pub(crate) async fn begin(
+        &self,
+        job: &str,
+        streams: &[String],
+        due: DateTime<Utc>,
+        dispatcher: &dyn Dispatcher,
+    ) -> Result<Option<RunId>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        // Whoever begins a run of the same job waits, and finds this one.
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('apipool run ' || $1, 0))")
+            .bind(job)
+            .execute(&mut *transaction)
+            .await?;
+        let last = sqlx::query(
+            "SELECT id, state, extract(epoch FROM due)::float8 FROM _apipool_run
+             WHERE job = $1 ORDER BY id DESC LIMIT 1",
+        )
+        .bind(job)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let due = due.timestamp_micros() as f64 / 1e6;
+        let run = match last {
+            Some(row) => {
+                let (id, state): (RunId, RunState) =
+                    (row.try_get(0)?, RunState::of(row.try_get(1)?));
+                if state == RunState::Running || row.try_get::<f64, _>(2)? >= due {
+                    return Ok(None);
+                }
+                match state {
+                    RunState::Complete => add_run(&mut transaction, job, streams, due).await?,
+                    _ => {
+                        go_on(&mut transaction, id, streams, due).await?;
+                        id
+                    }
+                }
+            }
+            None => add_run(&mut transaction, job, streams, due).await?,
+        };
+        push_all(&mut transaction, run, dispatcher).await?;
+        transaction.commit().await?;
+        dispatcher.committed();
+        Ok(Some(run))
+    }
+
+    /// When the last run of a job was due.
+    pub(crate) async fn last_due(&self, job: &str) -> Result<Option<DateTime<Utc>>, Error> {
+        let sql = "SELECT extract(epoch FROM max(due))::float8 FROM _apipool_run WHERE job = $1";
+        let due: Option<f64> = sqlx::query_scalar(sql).bind(job).fetch_one(&self.pool).await?;
+        Ok(due.and_then(|due| DateTime::from_timestamp_micros((due * 1e6).round() as i64)))
+    }
+
+    /// The run of a job that is under way or paused.
+    pub(crate) async fn open_run(&self, job: &str) -> Result<Option<RunId>, Error> {
+        let sql = "SELECT id FROM _apipool_run WHERE job = $1 AND state IN ('running', 'paused')";
+        Ok(sqlx::query_scalar(sql).bind(job).fetch_optional(&self.pool).await?)
+    }
+
+    /// Holds the run of a job: nothing of it is committed any more.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], if none is under way.
+    pub(crate) async fn hold(&self, job: &str, state: RunState) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let run: Option<RunId> = sqlx::query_scalar(
+            "UPDATE _apipool_run SET state = $2,
+                 ended = CASE WHEN $2 = 'cancelled' THEN now() END
+             WHERE job = $1 AND state IN ('running', 'paused') RETURNING id",
+        )
+        .bind(job)
+        .bind(state.as_str())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(run) = run else { return Err(Error::NoRun(job.to_owned())) };
+        sqlx::query("UPDATE _apipool_unit SET halted = true WHERE run = $1 AND NOT done")
+            .bind(run)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Lets the run of a job go on that was paused.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], if none is paused.
+    pub(crate) async fn resume(&self, job: &str, dispatcher: &dyn Dispatcher) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let run: Option<RunId> = sqlx::query_scalar(
+            "UPDATE _apipool_run SET state = 'running' WHERE job = $1 AND state = 'paused'
+             RETURNING id",
+        )
+        .bind(job)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(run) = run else { return Err(Error::NoRun(job.to_owned())) };
+        sqlx::query("UPDATE _apipool_unit SET halted = false WHERE run = $1")
+            .bind(run)
+            .execute(&mut *transaction)
+            .await?;
+        push_all(&mut transaction, run, dispatcher).await?;
+        transaction.commit().await?;
+        dispatcher.committed();
+        Ok(())
+    }
+
+    /// How a run stands.
+    pub(crate) async fn state_of(&self, run: RunId) -> Result<Option<RunState>, Error> {
+        let sql = "SELECT state FROM _apipool_run WHERE id = $1";
+        let state: Option<String> =
+            sqlx::query_scalar(sql).bind(run).fetch_optional(&self.pool).await?;
+        Ok(state.as_deref().map(RunState::of))
+    }
+}
+
+/// Adds a run with a unit for each stream.
+async fn add_run(
+    transaction: &mut PgConnection,
+    job: &str,
+    streams: &[String],
+    due: f64,
+) -> Result<RunId, Error> {
+    let run: RunId = sqlx::query_scalar(
+        "INSERT INTO _apipool_run (job, due) VALUES ($1, to_timestamp($2)) RETURNING id",
+    )
+    .bind(job)
+    .bind(due)
+    .fetch_one(&mut *transaction)
+    .await?;
+    add_streams(transaction, run, streams).await?;
+    Ok(run)
+}
+
+async fn add_streams(
+    transaction: &mut PgConnection,
+    run: RunId,
+    streams: &[String],
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO _apipool_unit (run, stream) SELECT $1, unnest($2::text[])
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(run)
+    .bind(streams)
+    .execute(&mut *transaction)
+    .await?;
+    Ok(())
+}
+
+/// Lets a run go on that was held or has failed: what is done stays done. A stream that has failed
+/// although all of its parts are done begins anew.
+async fn go_on(
+    transaction: &mut PgConnection,
+    run: RunId,
+    streams: &[String],
+    due: f64,
+) -> Result<(), Error> {
+    for sql in [
+        "DELETE FROM _apipool_unit p USING _apipool_unit s
+         WHERE p.run = $1 AND p.is_part AND s.run = $1 AND s.stream = p.stream AND NOT s.is_part
+             AND s.failed AND NOT EXISTS (SELECT 1 FROM _apipool_unit o WHERE o.run = $1
+                 AND o.stream = s.stream AND o.is_part AND NOT o.done)",
+        "UPDATE _apipool_unit s SET is_divided = false WHERE run = $1 AND NOT is_part AND failed
+             AND NOT EXISTS (SELECT 1 FROM _apipool_unit o WHERE o.run = $1
+                 AND o.stream = s.stream AND o.is_part)",
+        "UPDATE _apipool_unit SET halted = false, failed = false, starts = 0, error = NULL,
+             not_before = now() WHERE run = $1 AND NOT done",
+    ] {
+        sqlx::query(sql).bind(run).execute(&mut *transaction).await?;
+    }
+    sqlx::query(
+        "UPDATE _apipool_run SET state = 'running', ended = NULL, due = to_timestamp($2)
+         WHERE id = $1",
+    )
+    .bind(run)
+    .bind(due)
+    .execute(&mut *transaction)
+    .await?;
+    add_streams(transaction, run, streams).await
+}
+
+/// Hands what there is to do in a run to the dispatcher.
+async fn push_all(
+    transaction: &mut PgConnection,
+    run: RunId,
+    dispatcher: &dyn Dispatcher,
+) -> Result<(), Error> {
+    let units: Vec<i64> = sqlx::query_scalar(
+        "SELECT id FROM _apipool_unit WHERE run = $1 AND NOT done AND NOT failed AND NOT is_divided
+         ORDER BY id",
+    )
+    .bind(run)
+    .fetch_all(&mut *transaction)
+    .await?;
+    dispatcher.push(transaction, &units).await
+}

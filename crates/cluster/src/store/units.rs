@@ -1,0 +1,257 @@
+//! Units: who has which, and what becomes of them.
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use std::time::Duration;
+use vantage_api_ingest::parts::Part;
+
+use super::{RunId, Store, seconds};
+use crate::{Error, dispatch::Dispatcher};
+
+/// A unit that this process has, as long as the epoch in the table is this one.
+#[derive(Clone, Debug)]
+pub(crate) struct Claimed {
+    pub(crate) unit: i64,
+    pub(crate) run: RunId,
+    pub(crate) job: String,
+    pub(crate) stream: String,
+    pub(crate) epoch: i64,
+    /// How often it was started without getting further, this time included.
+    pub(crate) starts: i32,
+    pub(crate) work: Work,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// A stream, whole or to be divided.
+    Stream,
+    /// A part of one, in this run of the stream, from where it was left.
+    Part { stream_run: u64, part: Box<Part>, next: Option<String> },
+}
+
+impl Store {
+    /// Takes a unit of one of these jobs, if there is something to do and nobody has it who may be
+    /// alive.
+    pub(crate) async fn claim(
+        &self,
+        unit: i64,
+        me: &str,
+        jobs: &[String],
+    ) -> Result<Option<Claimed>, Error> {
+        let row = sqlx::query(
+            "UPDATE _apipool_unit u SET epoch = epoch + 1, starts = starts + 1, owner = $2,
+                 since = now()
+             FROM _apipool_run r
+             WHERE u.id = $1 AND r.id = u.run AND r.job = ANY($3) AND r.state = 'running' AND NOT u.done
+                 AND NOT u.failed AND NOT u.halted AND NOT u.is_divided AND u.not_before <= now()
+                 AND (u.owner IS NULL OR u.owner = $2 OR NOT _apipool_is_alive(u.owner))
+             RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next",
+        )
+        .bind(unit)
+        .bind(me)
+        .bind(jobs)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| claimed(&row)).transpose()
+    }
+
+    /// Whether a unit is still this process's.
+    pub(crate) async fn holds(&self, own: &Claimed) -> Result<bool, Error> {
+        Ok(!self.lost(&[(own.unit, own.epoch)]).await?.contains(&own.unit))
+    }
+
+    /// Those of these units, with their epochs, that are not this process's any more.
+    pub(crate) async fn lost(&self, own: &[(i64, i64)]) -> Result<Vec<i64>, Error> {
+        let (units, epochs): (Vec<i64>, Vec<i64>) = own.iter().copied().unzip();
+        let sql = "SELECT o.id FROM unnest($1::bigint[], $2::bigint[]) AS o (id, epoch)
+                   WHERE NOT EXISTS (SELECT 1 FROM _apipool_unit u
+                       WHERE u.id = o.id AND u.epoch = o.epoch AND NOT u.halted)";
+        Ok(sqlx::query_scalar(sql).bind(units).bind(epochs).fetch_all(&self.pool).await?)
+    }
+
+    /// Gives a unit back, to be taken by anyone after a while, at once if there is none.
+    pub(crate) async fn release(
+        &self,
+        own: &Claimed,
+        wait: Duration,
+        error: Option<&str>,
+        dispatcher: &dyn Dispatcher,
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let released: Option<bool> = sqlx::query_scalar(
+            "UPDATE _apipool_unit SET owner = NULL, error = $4,
+                 not_before = now() + make_interval(secs => $3)
+             WHERE id = $1 AND epoch = $2 AND NOT done AND NOT failed RETURNING halted",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .bind(seconds(wait))
+        .bind(error)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if released == Some(false) && wait.is_zero() {
+            dispatcher.push(&mut transaction, &[own.unit]).await?;
+        }
+        transaction.commit().await?;
+        dispatcher.committed();
+        Ok(())
+    }
+
+    /// Gives units back whose work has ended without a word, since its task was dropped.
+    pub(crate) async fn drop_all(&self, own: &[(i64, i64)]) -> Result<(), Error> {
+        let (units, epochs): (Vec<i64>, Vec<i64>) = own.iter().copied().unzip();
+        sqlx::query(
+            "UPDATE _apipool_unit u SET owner = NULL
+             FROM unnest($1::bigint[], $2::bigint[]) AS o (id, epoch)
+             WHERE u.id = o.id AND u.epoch = o.epoch",
+        )
+        .bind(units)
+        .bind(epochs)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Sets a unit aside with its error.
+    pub(crate) async fn fail(&self, own: &Claimed, error: &str) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE _apipool_unit SET failed = true, error = $3, owner = NULL
+             WHERE id = $1 AND epoch = $2 AND NOT done",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .bind(error)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends a unit that is done. A part has been done by its last commit; what is known of it is kept.
+    pub(crate) async fn finish(
+        &self,
+        own: &Claimed,
+        (pages, rows): (u64, u64),
+        remarks: &[String],
+    ) -> Result<(), Error> {
+        let is_part = matches!(own.work, Work::Part { .. });
+        sqlx::query(
+            "UPDATE _apipool_unit SET done = true, owner = NULL, error = NULL, remarks = $3,
+                 pages = CASE WHEN $6 THEN pages ELSE $4 END,
+                 rows = CASE WHEN $6 THEN rows ELSE $5 END
+             WHERE id = $1 AND epoch = $2",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .bind(remarks)
+        .bind(i64::try_from(pages).unwrap_or(i64::MAX))
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+        .bind(is_part)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Keeps how far a stream has come that is run whole: it has got further.
+    pub(crate) async fn tell(&self, own: &Claimed, pages: u64, rows: u64) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE _apipool_unit SET pages = $3, rows = $4, starts = 0
+             WHERE id = $1 AND epoch = $2 AND (pages < $3 OR rows < $4)",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .bind(i64::try_from(pages).unwrap_or(i64::MAX))
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts parts in the place of a stream, and hands them to the dispatcher; nothing, if the stream is
+    /// not this process's any more.
+    pub(crate) async fn divide(
+        &self,
+        own: &Claimed,
+        stream_run: u64,
+        parts: &[Part],
+        dispatcher: &dyn Dispatcher,
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let divided = sqlx::query(
+            "UPDATE _apipool_unit SET is_divided = true, stream_run = $3, owner = NULL, starts = 0
+             WHERE id = $1 AND epoch = $2 AND NOT halted AND NOT done",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .bind(i64::try_from(stream_run).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await?;
+        if divided.rows_affected() != 1 {
+            return Ok(());
+        }
+        let units = add_parts(&mut transaction, own, stream_run, parts).await?;
+        dispatcher.push(&mut transaction, &units).await?;
+        transaction.commit().await?;
+        dispatcher.committed();
+        Ok(())
+    }
+}
+
+async fn add_parts(
+    transaction: &mut PgConnection,
+    own: &Claimed,
+    stream_run: u64,
+    parts: &[Part],
+) -> Result<Vec<i64>, Error> {
+    let keys: Vec<String> = parts.iter().map(|part| part.key().to_owned()).collect();
+    let texts = parts.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    let units = sqlx::query_scalar(
+        "INSERT INTO _apipool_unit (run, stream, is_part, key, part, stream_run)
+         SELECT $1, $2, true, p.key, p.part, $3 FROM unnest($4::text[], $5::text[])
+             WITH ORDINALITY AS p (key, part, place) ORDER BY p.place
+         RETURNING id",
+    )
+    .bind(own.run)
+    .bind(&own.stream)
+    .bind(i64::try_from(stream_run).unwrap_or(i64::MAX))
+    .bind(keys)
+    .bind(texts)
+    .fetch_all(&mut *transaction)
+    .await?;
+    Ok(units)
+}
+
+fn claimed(row: &PgRow) -> Result<Claimed, Error> {
+    let part: Option<String> = row.try_get("part")?;
+    let work = match part {
+        None => Work::Stream,
+        Some(part) => Work::Part {
+            stream_run: row.try_get::<i64, _>("stream_run")?.unsigned_abs(),
+            part: serde_json::from_str(&part)?,
+            next: row.try_get("next")?,
+        },
+    };
+    Ok(Claimed {
+        unit: row.try_get("id")?,
+        run: row.try_get("run")?,
+        job: row.try_get("job")?,
+        stream: row.try_get("stream")?,
+        epoch: row.try_get("epoch")?,
+        starts: row.try_get("starts")?,
+        work,
+    })
+}
+
+impl Claimed {
+    /// The statement with which each commit of a part begins: it keeps where the part goes on, and
+    /// changes a row as long as the part is this process's.
+    pub(crate) fn fence(&self) -> String {
+        let Self { unit, epoch, .. } = self;
+        format!(
+            "UPDATE _apipool_unit SET next = $1, done = $2, starts = 0, error = NULL,
+                 pages = ($1::jsonb -> 'counts' ->> 'pages')::bigint,
+                 rows = ($1::jsonb -> 'counts' ->> 'written')::bigint,
+                 owner = CASE WHEN $2 THEN NULL ELSE owner END
+             WHERE id = {unit} AND epoch = {epoch} AND NOT done AND NOT failed AND NOT halted"
+        )
+    }
+}

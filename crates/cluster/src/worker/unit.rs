@@ -1,0 +1,204 @@
+//! Does one unit.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use tokio::{sync::broadcast::error::RecvError, task::JoinHandle};
+use vantage_api_ingest::{
+    Job,
+    description::SinkDescription,
+    parts::{Claim, Division, Part},
+    report::Outcome,
+};
+
+use super::Shared;
+use crate::{
+    Error,
+    dispatch::Handler,
+    store::{Claimed, Work},
+};
+
+/// The waits before a unit is tried again after an error that may pass: doubled each time, from the
+/// first to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What became of a unit.
+enum End {
+    Done {
+        pages: u64,
+        rows: u64,
+        remarks: Vec<String>,
+    },
+    /// It was divided, or others have it: nothing is to be written down.
+    Left,
+    /// It is to go on, by anyone and at once.
+    Stopped,
+    /// It is to be tried again.
+    Again(String, Duration),
+    Failed(String),
+}
+
+#[async_trait]
+impl Handler for Arc<Shared> {
+    async fn handle(&self, unit: i64) {
+        let own = Arc::clone(self);
+        // On a task of its own: what it does would hold up the heartbeats of the queue.
+        let task = tokio::spawn(async move { own.work(unit).await });
+        let mut task = AbortOnDrop(task);
+        match (&mut task.0).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(unit, %error, "a unit was left as it is"),
+            Err(error) => tracing::warn!(unit, %error, "a unit has ended before its time"),
+        }
+    }
+}
+
+struct AbortOnDrop(JoinHandle<Result<(), Error>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Shared {
+    async fn work(&self, unit: i64) -> Result<(), Error> {
+        let Some(mut running) = self.running.begin(unit) else { return Ok(()) };
+        // What others know alone is handed out again until one of them has it.
+        let jobs: Vec<String> = self.description.jobs.keys().cloned().collect();
+        let Some(own) = self.store.claim(unit, &self.me, &jobs).await? else { return Ok(()) };
+        tracing::info!(unit, own.epoch, own.job, own.stream, "begun");
+        let end = match self.job(&own.job) {
+            Ok(job) => {
+                let job = Arc::new(job);
+                running.claimed(&own, &job);
+                let most = i32::try_from(self.settings.max_starts).unwrap_or(i32::MAX);
+                match own.starts > most {
+                    true => End::Failed(format!(
+                        "set aside: it was started {most} times and got no further"
+                    )),
+                    false => self.run(&job, &own).await,
+                }
+            }
+            Err(error) => End::Failed(error.to_string()),
+        };
+        self.conclude(&own, end).await?;
+        running.ended();
+        Ok(())
+    }
+
+    async fn run(&self, job: &Job, own: &Claimed) -> End {
+        let ended = match &own.work {
+            Work::Stream => self.stream(job, own).await,
+            Work::Part { stream_run, part, next } => {
+                let claim = Claim { fence: own.fence(), next: next.clone() };
+                self.part(job, own, *stream_run, part, claim).await
+            }
+        };
+        match ended {
+            Ok(end) => end,
+            Err(Error::Job(error)) if !error.may_pass() => End::Failed(error.to_string()),
+            Err(error) => End::Again(error.to_string(), wait_after(own.starts)),
+        }
+    }
+
+    /// Divides a stream, or runs it whole.
+    async fn stream(&self, job: &Job, own: &Claimed) -> Result<End, Error> {
+        if self.is_at_home(&own.job) {
+            let division = job.divide(&own.stream, self.settings.pages).await?;
+            if let Division::Parts { run, parts } = division {
+                let dispatcher = &*self.dispatcher;
+                self.store.divide(own, run, &parts, dispatcher).await?;
+                return Ok(End::Left);
+            }
+        }
+        let mut progress = job.progress();
+        let mut run = std::pin::pin!(job.run_alone(&own.stream));
+        let report = loop {
+            tokio::select! {
+                report = &mut run => break report?,
+                told = progress.recv() => match told {
+                    Ok(told) => {
+                        let (pages, rows) = (told.counts.pages, told.counts.written);
+                        if let Err(error) = self.store.tell(own, pages, rows).await {
+                            tracing::warn!(%error, "progress is not told");
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {}
+                    // It ends with the job, which is here.
+                    Err(RecvError::Closed) => break (&mut run).await?,
+                },
+            }
+        };
+        Ok(match report.outcome {
+            Outcome::Complete => End::Done {
+                pages: report.counts.pages,
+                rows: report.counts.written,
+                remarks: report.remarks,
+            },
+            Outcome::Failed(error) => End::Failed(error),
+            _ => End::Stopped,
+        })
+    }
+
+    async fn part(
+        &self,
+        job: &Job,
+        own: &Claimed,
+        stream_run: u64,
+        part: &Part,
+        claim: Claim,
+    ) -> Result<End, Error> {
+        let end = job.run_part(&own.stream, stream_run, part, claim).await?;
+        Ok(match end.is_done {
+            true => End::Done { pages: 0, rows: 0, remarks: end.remarks },
+            false => End::Stopped,
+        })
+    }
+
+    /// Whether the sink of a job is the database of the cluster, in which a commit can be fenced.
+    fn is_at_home(&self, job: &str) -> bool {
+        let own = self.settings.url.expose_secret();
+        let sink = self.description.jobs.get(job).map(|job| &job.sink);
+        matches!(sink, Some(SinkDescription::Postgres(url)) if url.expose_secret() == own)
+    }
+
+    /// Writes down what became of a unit, if it is still this process's.
+    async fn conclude(&self, own: &Claimed, end: End) -> Result<(), Error> {
+        let Claimed { unit, epoch, .. } = *own;
+        match end {
+            End::Left => {}
+            End::Done { pages, rows, remarks } => {
+                self.store.finish(own, (pages, rows), &remarks).await?;
+                self.settle().await?;
+            }
+            End::Stopped => {
+                self.store.release(own, Duration::ZERO, None, &*self.dispatcher).await?;
+            }
+            End::Again(error, wait) => {
+                tracing::warn!(unit, epoch, error, "to be tried again");
+                self.store.release(own, wait, Some(&error), &*self.dispatcher).await?;
+            }
+            End::Failed(error) => {
+                if self.store.holds(own).await? {
+                    tracing::warn!(unit, epoch, error, "failed");
+                    self.store.fail(own, &error).await?;
+                    self.settle().await?;
+                } else {
+                    tracing::info!(unit, epoch, error, "others have it, or it is held");
+                    self.store.drop_all(&[(unit, epoch)]).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wait_after(starts: i32) -> Duration {
+    let doubled = u32::try_from(starts.saturating_sub(1)).unwrap_or_default().min(16);
+    let wait = FIRST_WAIT.saturating_mul(1 << doubled).min(LONGEST_WAIT);
+    // Not all at the same moment.
+    wait.mul_f64(0.75 + fastrand::f64() / 2.0)
+}

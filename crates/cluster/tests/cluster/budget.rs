@@ -1,0 +1,111 @@
+//! One budget for several processes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use tokio::{task::JoinHandle, time::sleep};
+use vantage_api_cluster::Member;
+use vantage_api_pool::PoolConfig;
+
+use crate::{
+    api::Api,
+    database::{Database, soon},
+};
+
+/// A member whose pool asks for pages as fast as it may, 16 at a time.
+struct Asking {
+    member: Member,
+    sent: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    callers: Vec<JoinHandle<()>>,
+}
+
+impl Asking {
+    async fn start(api: &Api, database: &Database, rate_limit: &str) -> Self {
+        let yaml =
+            format!("base_url: {}\nworkers: 1\nmax_attempts: 1\n{rate_limit}", api.base_url());
+        let config = PoolConfig::from_yaml(&yaml).unwrap();
+        let member = Member::join(database.settings(), config).await.unwrap();
+        let (sent, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let call = || {
+            let (pool, sent, is_over) = (member.pool().clone(), sent.clone(), is_over.clone());
+            tokio::spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    if pool.get("items?page=1").await.is_ok_and(|answer| answer.status() == 200) {
+                        sent.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        };
+        let callers = (0..16).map(|_| call()).collect();
+        Self { member, sent, is_over, callers }
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    async fn stop(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        join_all(self.callers).await;
+        drop(self.member);
+    }
+}
+
+/// How many requests per second are answered over some time.
+async fn rate(asking: &[&Asking], time: Duration) -> f64 {
+    let sent = || asking.iter().map(|own| own.sent()).sum::<u64>();
+    let (before, began) = (sent(), Instant::now());
+    sleep(time).await;
+    (sent() - before) as f64 / began.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_pools_keep_to_one_limit_and_the_one_that_is_left_has_all_of_it() {
+    let (api, database) = (Api::start(100, Duration::from_millis(2)), Database::new());
+    api.limit(100.0);
+    let one = Asking::start(&api, &database, "rate_limit: 100").await;
+    let other = Asking::start(&api, &database, "rate_limit: 100").await;
+    sleep(Duration::from_secs(1)).await;
+    let both = rate(&[&one, &other], Duration::from_secs(5)).await;
+    println!(
+        "both: {both}/s, of which {} and {}; {} refused",
+        one.sent(),
+        other.sent(),
+        api.refused()
+    );
+    assert!((80.0..=103.0).contains(&both), "{both}");
+    let (less, more) = (one.sent().min(other.sent()), one.sent().max(other.sent()));
+    assert!(less * 4 > more, "{less} and {more}");
+    soon(other.stop()).await;
+    // Two heartbeats are 800 ms.
+    sleep(Duration::from_millis(800)).await;
+    let left = rate(&[&one], Duration::from_secs(3)).await;
+    println!("one: {left}/s");
+    assert!((80.0..=103.0).contains(&left), "{left}");
+    soon(one.stop()).await;
+    assert!(api.refused() * 100 <= api.requests(), "{} were refused", api.refused());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_nobody_knows_is_found_by_all_of_them() {
+    let (api, database) = (Api::start(100, Duration::from_millis(2)), Database::new());
+    api.limit(100.0);
+    let one = Asking::start(&api, &database, "").await;
+    let other = Asking::start(&api, &database, "").await;
+    sleep(Duration::from_secs(10)).await;
+    let refused = api.refused();
+    let both = rate(&[&one, &other], Duration::from_secs(20)).await;
+    let refused = (api.refused() - refused) as f64 / (both * 20.0);
+    println!("both: {both}/s of 100/s, {:.2} % refused", refused * 100.0);
+    assert!((80.0..=103.0).contains(&both), "{both}");
+    assert!(refused < 0.05, "{refused}");
+    soon(one.stop()).await;
+    soon(other.stop()).await;
+}
