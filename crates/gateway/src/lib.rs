@@ -76,6 +76,7 @@ mod server;
 mod stats;
 mod status;
 mod tables;
+mod tag_list;
 mod unread;
 mod watch;
 

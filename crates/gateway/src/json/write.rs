@@ -12,6 +12,11 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Text(text) if !text.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') => {
+            out.push(b'"');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'"');
+        }
         value => {
             // Neither a `Vec` nor a `Cell` fails.
             let _ = serde_json::to_writer(out, &Cell(value));

@@ -1,6 +1,6 @@
 //! `GET` and `QUERY` of a list: a page, kept if the table says so, or all rows as a stream.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use actix_web::{
     HttpResponse,
@@ -23,7 +23,7 @@ use crate::{
     exposed::Table,
     gateway::State,
     json::{self, Shape},
-    query::{ListQuery, pairs},
+    query::{ListQuery, Window, pairs},
     serve::{seen, within},
     watch,
 };
@@ -94,12 +94,12 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
             }
             Some(_) => {
                 watch::follow(table);
-                let key = format!(
-                    "l{}\n{}\n{}",
-                    table.generation(),
-                    list_name(table, &principal, &query),
-                    query.part_key()
-                );
+                let mut key = String::with_capacity(96);
+                // A `String` takes everything.
+                let _ = writeln!(key, "l{}", table.generation());
+                write_name(&mut key, table, &principal, &query);
+                key.push('\n');
+                query.write_part(&mut key);
                 let loader = Loader { state: Arc::clone(&state), name: table.name.clone() };
                 let (answer, age) = state.cache.get(key, loader.load(principal, query)).await?;
                 answer.respond(request.headers(), age).await
@@ -128,8 +128,16 @@ impl Loader {
 /// Names a list and who reads it: what is kept for one reader is not given to another, and neither
 /// is a cursor.
 pub(super) fn list_name(table: &Table, principal: &Principal, query: &ListQuery) -> String {
+    let mut name = String::new();
+    write_name(&mut name, table, principal, query);
+    name
+}
+
+fn write_name(name: &mut String, table: &Table, principal: &Principal, query: &ListQuery) {
     let scope = table.scope_key(principal);
-    format!("{}\n{}:{scope}\n{}", table.name, scope.len(), query.what.key())
+    // A `String` takes everything.
+    let _ = write!(name, "{}\n{}:{scope}\n", table.name, scope.len());
+    query.write_what(name);
 }
 
 async fn page(
@@ -139,11 +147,15 @@ async fn page(
     query: &ListQuery,
 ) -> Result<Answer, Problem> {
     let vista = narrowed(table.vista_for(principal)?, &query.what)?;
-    let body = body(state, table, vista, query, &list_name(table, principal, query)).await?;
+    let list = match query.window {
+        Window::Cursor { .. } => list_name(table, principal, query),
+        Window::Page { .. } | Window::Offset { .. } => String::new(),
+    };
+    let body = body(state, table, vista, query, &list).await?;
     Ok(Answer::new(body, table.cache.unwrap_or_default()))
 }
 
-/// The body of a page of `vista`.
+/// The body of a page of `vista`. `list` names the list for cursors.
 pub(super) async fn body(
     state: &State,
     table: &Table,
@@ -153,9 +165,7 @@ pub(super) async fn body(
 ) -> Result<Vec<u8>, Problem> {
     let rows = window(table, &vista, query, &state.cursors, list).await?;
     let next = match (&query.window, &rows.next) {
-        (crate::query::Window::Cursor { .. }, Some(place)) => {
-            Some(state.cursors.seal(place, list)?)
-        }
+        (Window::Cursor { .. }, Some(place)) => Some(state.cursors.seal(place, list)?),
         _ => None,
     };
     let shape = Shape::new(table, query.select.as_deref());

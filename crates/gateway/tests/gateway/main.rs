@@ -4,6 +4,7 @@
 
 mod support;
 
+mod acceptance;
 mod auth;
 mod batch;
 mod bulk;
