@@ -107,10 +107,15 @@ impl ListQuery {
 
     /// Appends what is the same for equal filters, searches and orders, and different for others.
     pub(crate) fn write_what(&self, key: &mut String) {
-        let what = &self.what;
-        if !what.conditions.is_empty() || what.search.is_some() || what.order.is_some() {
-            key.push_str(&what.key());
+        if self.narrows() {
+            key.push_str(&self.what.key());
         }
+    }
+
+    /// Whether it asks for some rows, or for an order of them.
+    pub(crate) fn narrows(&self) -> bool {
+        let what = &self.what;
+        !what.conditions.is_empty() || what.search.is_some() || what.order.is_some()
     }
 
     /// Appends what is the same for equal queries with equal filters, search and order, and

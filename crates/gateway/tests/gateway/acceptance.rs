@@ -3,7 +3,6 @@
 
 use std::future::Future;
 
-use async_trait::async_trait;
 use ciborium::Value;
 use futures::TryStreamExt;
 use vantage_api_gateway::{Exposed, Ops};
@@ -24,9 +23,7 @@ use vantage_dataset::{
 use vantage_table::{column::core::Column as Of, pagination::Pagination, table::Table};
 use vantage_types::{EmptyEntity, Record};
 use vantage_vista::{
-    Capability, Column, ColumnFlag, FilterOp, Vista, VistaMetadata,
-    contract::{self, TxFixture, TxTables},
-    mocks::MockShell,
+    Capability, Column, ColumnFlag, FilterOp, Vista, VistaMetadata, contract, mocks::MockShell,
 };
 
 use crate::support::{LONG, Served, closed, text};
@@ -321,28 +318,6 @@ async fn accept_69_to_72_writes_tell_new_ids_and_meet_concurrent_changes() {
     assert!(error.to_string().contains("422"), "{error}");
 }
 
-/// A gateway has no transactions of Vantage for its clients: what they write is written at once.
-struct Untransacted(Behind);
-
-#[async_trait]
-impl TxFixture for Untransacted {
-    async fn fresh(&self) -> TxTables {
-        TxTables::new(self.0.vista(), self.0.vista())
-    }
-
-    async fn fresh_pool_of_one(&self) -> TxTables {
-        self.fresh().await
-    }
-
-    fn detects_deadlocks(&self) -> bool {
-        false
-    }
-
-    fn supports_transactions(&self) -> bool {
-        false
-    }
-}
-
 #[tokio::test]
 async fn accept_73_what_a_vista_advertises_works() {
     let behind = Behind::numbered(30).await;
@@ -354,5 +329,4 @@ async fn accept_73_what_a_vista_advertises_works() {
     contract::check_narrowing(&vista).await;
     contract::check_clone(&vista, "parent", text("fizz")).await;
     contract::check_advertised_writes(&vista).await;
-    contract::check_transactions(&Untransacted(behind)).await;
 }

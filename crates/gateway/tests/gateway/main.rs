@@ -12,6 +12,7 @@ mod cache;
 mod compression;
 mod drain;
 mod faults;
+mod more_reports;
 mod mounted;
 mod openapi;
 mod operate;
