@@ -33,6 +33,8 @@ pub(crate) struct Answer {
     plain: Bytes,
     gzip: OnceLock<Option<Bytes>>,
     tag: Tag,
+    /// The tag as a field.
+    tag_field: HeaderValue,
     pub(crate) made: Instant,
     /// How long it may be given again.
     pub(crate) fresh_for: Duration,
@@ -48,7 +50,8 @@ impl Answer {
     /// An answer of these bytes, with the tag of what it represents.
     pub(crate) fn tagged(plain: Vec<u8>, tag: Tag, fresh_for: Duration) -> Self {
         let (gzip, made) = (OnceLock::new(), Instant::now());
-        Self { plain: plain.into(), gzip, tag, made, fresh_for }
+        let tag_field = tag.header();
+        Self { plain: plain.into(), gzip, tag, tag_field, made, fresh_for }
     }
 
     /// The bytes it takes while it is kept, variant included.
@@ -72,7 +75,7 @@ impl Answer {
         } else {
             None
         };
-        let tag = if zipped.is_some() { self.tag.gzip_header() } else { self.tag.header() };
+        let tag = if zipped.is_some() { self.tag.gzip_header() } else { self.tag_field.clone() };
         let is_known =
             !conditions.is_empty() && conditions.read(&self.tag)? == Verdict::NotModified;
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };

@@ -114,12 +114,20 @@ impl Cache {
         }
     }
 
-    /// The answer of this key: kept, or made by `load`, which runs once for all that wait for it
-    /// and goes on if they leave. With it comes its age in seconds, if it was kept.
+    /// The answer that is kept for this key, and its age in seconds.
+    pub(crate) async fn kept(&self, key: &str) -> Option<(Arc<Answer>, u64)> {
+        let answer = self.fresh.get(key).await?;
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        let age = answer.made.elapsed().as_secs();
+        Some((answer, age))
+    }
+
+    /// The answer of this key, which is not kept, made by `load`, which runs once for all that wait
+    /// for it and goes on if they leave. With it comes its age in seconds, if it is an older one.
     ///
     /// # Errors
     /// Those of `load`, unless the source failed and an older answer may be given.
-    pub(crate) async fn get<F>(
+    pub(crate) async fn load<F>(
         &self,
         key: String,
         load: F,
@@ -127,11 +135,6 @@ impl Cache {
     where
         F: Future<Output = Result<Answer, Problem>> + 'static,
     {
-        if let Some(answer) = self.fresh.get(&key).await {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            let age = answer.made.elapsed().as_secs();
-            return Ok((answer, Some(age)));
-        }
         let loading = self.join(&key, load);
         self.misses.fetch_add(1, Ordering::Relaxed);
         let problem = match loading.await {

@@ -17,7 +17,7 @@ use actix_web::{
         header::{self, HeaderName, HeaderValue},
     },
 };
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryFutureExt as _};
 use tracing::Instrument as _;
 use vantage_api_pool::limits::RateLimitDecision;
 
@@ -85,8 +85,10 @@ pub(crate) async fn serve(
     };
     let mut response = unread.close_if_any(response);
     let fields = response.headers_mut();
+    // What says one of them itself says that one.
+    let has_own = fields.contains_key(header::CONTENT_SECURITY_POLICY);
     for (name, value) in SECURITY {
-        if !fields.contains_key(&name) {
+        if !(has_own && fields.contains_key(&name)) {
             fields.insert(name, HeaderValue::from_static(value));
         }
     }
@@ -211,14 +213,16 @@ async fn authenticate(
     let Some(credentials) = read_credentials(request.headers())? else {
         return Err(unauthorized("credentials are needed"));
     };
-    let deciding = authenticator.authenticate(&credentials);
-    let Ok(Ok(known)) = tokio::time::timeout(state.limits.handler, deciding).await else {
-        return Err(Problem::unavailable(
+    let unknown = |_| {
+        Problem::unavailable(
             "authentication_unavailable",
             "who makes the request cannot be known now",
             FULL,
-        ));
+        )
     };
+    let deciding = authenticator.authenticate(&credentials).map_err(|error| unknown(drop(error)));
+    let known = serve::within(state.limits.handler, deciding).await;
+    let known = known.map_err(|problem| unknown(drop(problem)))?;
     known.ok_or_else(|| {
         state.failed_logins.note(network, Instant::now());
         unauthorized("the credentials are nobody's")

@@ -3,10 +3,12 @@
 use std::{
     fmt,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -108,6 +110,10 @@ impl State {
         &self,
         work: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
+        let mut work = pin!(work);
+        if let Poll::Ready(answer) = futures::poll!(work.as_mut()) {
+            return answer;
+        }
         let mut ended = self.has_ended.subscribe();
         tokio::select! {
             biased;

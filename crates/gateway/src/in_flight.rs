@@ -19,8 +19,11 @@ struct Inner {
 #[derive(Default)]
 struct Held {
     all: usize,
-    of_one: HashMap<String, usize>,
+    of_one: HashMap<Arc<str>, usize>,
 }
+
+/// How many principals are remembered that have no request now: those that come again soon.
+const REMEMBERED: usize = 1_000;
 
 impl Inner {
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -31,7 +34,7 @@ impl Inner {
 /// The right to be worked on.
 pub(crate) struct Permit {
     inner: Arc<Inner>,
-    principal: Option<String>,
+    principal: Option<Arc<str>>,
 }
 
 impl InFlight {
@@ -58,15 +61,14 @@ impl Permit {
     /// Counts it for a principal too. `false` if that one has no more.
     pub(crate) fn belongs_to(&mut self, principal: &str) -> bool {
         let mut held = self.inner.held();
-        match held.of_one.get_mut(principal) {
-            Some(of_one) if *of_one >= self.inner.most_of_one => return false,
-            Some(of_one) => *of_one += 1,
-            None => {
-                held.of_one.insert(principal.to_owned(), 1);
-            }
-        }
+        let name = match held.of_one.get_key_value(principal) {
+            Some((_, of_one)) if *of_one >= self.inner.most_of_one => return false,
+            Some((name, _)) => Arc::clone(name),
+            None => principal.into(),
+        };
+        *held.of_one.entry(Arc::clone(&name)).or_default() += 1;
         drop(held);
-        self.principal = Some(principal.to_owned());
+        self.principal = Some(name);
         true
     }
 }
@@ -78,9 +80,9 @@ impl Drop for Permit {
         let Some(principal) = self.principal.take() else { return };
         if let Some(of_one) = held.of_one.get_mut(&principal) {
             *of_one = of_one.saturating_sub(1);
-            if *of_one == 0 {
-                held.of_one.remove(&principal);
-            }
+        }
+        if held.of_one.len() > REMEMBERED {
+            held.of_one.retain(|_, of_one| *of_one > 0);
         }
     }
 }
@@ -104,6 +106,9 @@ mod tests {
         assert!(enter("a").is_some());
         drop((second, third));
         assert_eq!(in_flight.now(), 0);
-        assert!(in_flight.0.held().of_one.is_empty());
+        for principal in 0..3 * REMEMBERED {
+            drop(enter(&principal.to_string()));
+        }
+        assert!(in_flight.0.held().of_one.len() <= REMEMBERED);
     }
 }

@@ -36,6 +36,9 @@
 //! | `GET /docs`, `/status` | pages for people: the API, and live curves of what `/stats` has |
 //! | `GET /status/events` | what `/stats` has, once a second, as server-sent events |
 //!
+//! `/openapi.json` is OpenAPI 3.1, and with `?version=3.2` OpenAPI 3.2, which alone can declare
+//! `QUERY`.
+//!
 //! Whatever is read with `GET` can be asked for with `HEAD`. A request that fails is answered with
 //! a [`Problem`]. A parameter, an operator, a column or a member of a body that does not exist is
 //! refused by name; nothing is ignored.
@@ -76,6 +79,7 @@ mod server;
 mod stats;
 mod status;
 mod tables;
+mod tag_list;
 mod unread;
 mod watch;
 

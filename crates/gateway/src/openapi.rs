@@ -1,36 +1,67 @@
-//! `GET /openapi.json`: OpenAPI 3.1 of what the principal may see and do, made from the tables.
+//! `GET /openapi.json`: OpenAPI of what the principal may see and do, made from the tables: 3.1, or
+//! 3.2 for who asks for it, which alone can declare `QUERY`.
 
+#[cfg(feature = "kv")]
+mod kv;
 mod paths;
 mod schemas;
 
 use actix_web::{HttpResponse, http::header};
 use serde_json::{Map, Value, json};
 
-use crate::{Problem, auth::Principal, call::Call, gateway::State, tables::index::visible};
+use crate::{
+    Problem, auth::Principal, call::Call, gateway::State, query::parameters, tables::index::visible,
+};
 
-/// The document for a principal.
-pub(crate) fn document(call: &Call) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
-        .json(of(&call.state, &call.principal)))
+/// A version of OpenAPI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V3_1,
+    V3_2,
 }
 
-fn of(state: &State, principal: &Principal) -> Value {
+/// The document for a principal.
+///
+/// # Errors
+/// 400 for another parameter than a `version` that there is.
+pub(crate) fn document(call: &Call) -> Result<HttpResponse, Problem> {
+    let [version] = parameters(call.raw_query(), ["version"])?;
+    let version = match version.as_deref() {
+        None | Some("3.1") => Version::V3_1,
+        Some("3.2") => Version::V3_2,
+        Some(_) => {
+            return Err(Problem::bad_request("unknown_version", "there is no such description")
+                .with_error("version", "it is 3.1 or 3.2"));
+        }
+    };
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-cache")).json(of(
+        &call.state,
+        &call.principal,
+        version,
+    )))
+}
+
+fn of(state: &State, principal: &Principal, version: Version) -> Value {
     let mut paths = Map::new();
-    paths::fixed(&mut paths);
+    paths::fixed(&mut paths, &state.limits);
     let mut schemas = Map::new();
     schemas.insert("Problem".to_owned(), schemas::problem());
     schemas.insert("Pagination".to_owned(), schemas::pagination());
     for table in visible(state, principal) {
         schemas::of_table(&mut schemas, table);
         paths::of_table(&mut paths, state, table, principal);
+        if version == Version::V3_2 {
+            paths::declare_query(&mut paths, table);
+        }
     }
     #[cfg(feature = "kv")]
     if state.kv.is_some() {
-        paths::of_kv(&mut paths);
+        kv::schemas(&mut schemas);
+        kv::paths(&mut paths, &state.limits);
     }
+    let number = if version == Version::V3_2 { "3.2.0" } else { "3.1.0" };
     let mut document = json!({
-        "openapi": "3.1.0",
+        "openapi": number,
         "info": { "title": "Gateway", "version": env!("CARGO_PKG_VERSION") },
         "servers": [{ "url": state.prefix }],
         "paths": paths,

@@ -4,28 +4,39 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// A text of 1 to 64 of the characters `A-Z a-z 0-9 . _ -`.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(String);
+pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
     pub(crate) const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(&Self::NAME).and_then(|id| id.to_str().ok());
-        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let is_harmless = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(is_legal);
-        match given.filter(is_harmless) {
-            Some(id) => Self(id.to_owned()),
-            None => Self(format!("{:032x}", fastrand::u128(..))),
+        let is_legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        let is_harmless =
+            |id: &&HeaderValue| (1..=64).contains(&id.len()) && id.as_bytes().iter().all(is_legal);
+        match headers.get(&Self::NAME).filter(is_harmless) {
+            Some(id) => Self(id.clone()),
+            None => Self::random(),
         }
     }
 
+    fn random() -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut rest = fastrand::u128(..);
+        let id = [(); 32].map(|()| {
+            let digit = DIGITS.get((rest & 15) as usize).copied().unwrap_or(b'0');
+            rest >>= 4;
+            digit
+        });
+        // Digits are legal in a field.
+        Self(HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("none")))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        self.0.to_str().unwrap_or_default()
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
-        // Its characters are legal in a field.
-        HeaderValue::try_from(self.0.as_str()).unwrap_or(HeaderValue::from_static("none"))
+        self.0.clone()
     }
 }
 

@@ -70,25 +70,31 @@ impl Route {
         if let Some(raw) = path.strip_prefix("kv/") {
             return Ok((!raw.is_empty()).then(|| Self::KvKey { raw: raw.to_owned() }));
         }
-        let segments: Vec<&str> = path.split('/').collect();
+        // One more than the longest has.
+        let mut parts = path.splitn(5, '/');
+        let segments: [Option<&str>; 5] = [(); 5].map(|()| parts.next());
         let is_query =
             |last: &str| last == "query" && (*method == Method::POST || method.as_str() == "QUERY");
-        Ok(Some(match segments.as_slice() {
-            ["health"] => Self::Health,
-            ["ready"] => Self::Ready,
-            ["stats"] => Self::Stats,
-            ["metrics"] => Self::Metrics,
-            ["openapi.json"] => Self::OpenApi,
-            ["docs"] => Self::Docs,
-            ["status"] => Self::Status,
-            ["status", "events"] => Self::StatusEvents,
-            ["batch"] => Self::Batch,
-            ["kv"] => Self::Kv,
-            ["tables"] => Self::Tables,
-            ["tables", table] => Self::Table { table: segment(table)? },
-            ["tables", table, last] if is_query(last) => Self::Query { table: segment(table)? },
-            ["tables", table, id] => Self::Row { table: segment(table)?, id: segment(id)? },
-            ["tables", table, id, relation] => Self::Relation {
+        Ok(Some(match segments {
+            [Some("health"), None, ..] => Self::Health,
+            [Some("ready"), None, ..] => Self::Ready,
+            [Some("stats"), None, ..] => Self::Stats,
+            [Some("metrics"), None, ..] => Self::Metrics,
+            [Some("openapi.json"), None, ..] => Self::OpenApi,
+            [Some("docs"), None, ..] => Self::Docs,
+            [Some("status"), None, ..] => Self::Status,
+            [Some("status"), Some("events"), None, ..] => Self::StatusEvents,
+            [Some("batch"), None, ..] => Self::Batch,
+            [Some("kv"), None, ..] => Self::Kv,
+            [Some("tables"), None, ..] => Self::Tables,
+            [Some("tables"), Some(table), None, ..] => Self::Table { table: segment(table)? },
+            [Some("tables"), Some(table), Some(last), None, ..] if is_query(last) => {
+                Self::Query { table: segment(table)? }
+            }
+            [Some("tables"), Some(table), Some(id), None, ..] => {
+                Self::Row { table: segment(table)?, id: segment(id)? }
+            }
+            [Some("tables"), Some(table), Some(id), Some(relation), None] => Self::Relation {
                 table: segment(table)?,
                 id: segment(id)?,
                 relation: segment(relation)?,

@@ -110,3 +110,17 @@ fn what_it_serves_is_said_in_one_line() {
     let start = "serving 1 table and a key-value store at http://127.0.0.1:";
     assert!(line.starts_with(start) && line.ends_with("/api/v1\n"), "{line}");
 }
+
+#[test]
+fn a_key_value_store_takes_no_more_than_its_quota() {
+    let kv = |settings: &str| format!("auth: none\nkv: {{ path: values.redb, {settings} }}");
+    let world = World::new(&kv("quota: 3000, largest_value: 100"));
+    let served = world.serve();
+    let put = |key: &str, value: &str| served.ask("PUT", &format!("/kv/{key}"), &[], value).status;
+    assert_eq!(put("large", &"x".repeat(101)), 413);
+    assert_eq!(["a", "b", "c"].map(|key| put(key, "1")), [201, 201, 507]);
+    let world = World::new(&kv("quota: 0"));
+    let (code, _, notes) = printed(&world.program(&["serve", "world.yaml"]).output().unwrap());
+    assert_eq!(code, Some(2), "{notes}");
+    assert!(notes.contains("gateway.kv.quota: must be at least 1 byte"), "{notes}");
+}

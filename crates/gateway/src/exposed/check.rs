@@ -116,7 +116,7 @@ impl Exposed {
             if !declared.is_empty() && !declared.contains_key(name) {
                 return Err(format!("columns: there is no column {name:?}"));
             }
-            all.insert(name.clone(), shown_column(declared.get(name), name == id_column));
+            all.insert(name.clone(), shown_column(name, declared.get(name), name == id_column));
         }
         self.mark_filterable(&mut all)?;
         self.mark_writable(&mut all)?;
@@ -144,7 +144,7 @@ impl Exposed {
             match all.get_mut(name) {
                 Some(column) => column.filterable = true,
                 None if is_parameter => {
-                    let mut column = shown_column(declared, false);
+                    let mut column = shown_column(name, declared, false);
                     (column.readable, column.orderable) = (false, false);
                     all.insert(name.clone(), column);
                 }
@@ -174,7 +174,7 @@ impl Exposed {
             if declared.is_none() && !self.vista.columns().is_empty() {
                 return Err(format!("write_only: there is no column {name:?}"));
             }
-            let mut column = shown_column(declared, false);
+            let mut column = shown_column(name, declared, false);
             (column.readable, column.filterable, column.orderable) = (false, false, false);
             column.writable = true;
             all.insert(name.clone(), column);
@@ -184,15 +184,16 @@ impl Exposed {
 }
 
 /// The uses of a column that is shown.
-fn shown_column(declared: Option<&Column>, is_id: bool) -> TableColumn {
+fn shown_column(name: &str, declared: Option<&Column>, is_id: bool) -> TableColumn {
     let has = |flag: ColumnFlag| declared.is_some_and(|column| column.has_flag(flag));
     let is_computed = declared.is_some_and(Column::is_computed) || has(ColumnFlag::Calculated);
-    let kind = match Kind::of(declared.and_then(Column::family)) {
+    let kind = match declared.map_or(Kind::Any, Kind::of) {
         // Ids are texts at this boundary.
         Kind::Any if is_id => Kind::Text,
         kind => kind,
     };
     TableColumn {
+        key: format!("{}:", serde_json::Value::from(name)).into_bytes(),
         kind,
         readable: true,
         writable: false,

@@ -2,6 +2,7 @@
 //! [`Table`], whose every column has its uses.
 
 mod check;
+mod kind;
 mod ops;
 mod table;
 
@@ -13,8 +14,11 @@ use vantage_vista::Vista;
 use crate::auth::Principal;
 
 pub(crate) use check::resolve_relations;
+#[cfg(test)]
+pub(crate) use kind::Bounds;
+pub(crate) use kind::Kind;
 pub use ops::Ops;
-pub(crate) use table::{Kind, Relation, RelationTarget, Table, TableColumn};
+pub(crate) use table::{Relation, RelationTarget, Table, TableColumn};
 
 /// Narrows a table to what a principal may see.
 pub(crate) type Scope = Arc<dyn Fn(&Principal, Vista) -> Result<Vista> + Send + Sync>;

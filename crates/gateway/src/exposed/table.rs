@@ -9,52 +9,16 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use vantage_vista::{Capability, ColumnFamily, Vista};
+use vantage_vista::{Capability, Vista};
 
-use super::{Ops, Scope};
+use super::{Kind, Ops, Scope};
 use crate::{Problem, auth::Principal};
-
-/// What the values of a column are, for texts that become values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Integer,
-    Float,
-    /// Numbers that are not rounded.
-    Decimal,
-    Text,
-    Bool,
-    /// Nothing is declared, or something else.
-    Any,
-}
-
-impl Kind {
-    pub(crate) fn of(family: Option<ColumnFamily>) -> Self {
-        match family {
-            Some(ColumnFamily::Integer) => Self::Integer,
-            Some(ColumnFamily::Float) => Self::Float,
-            Some(ColumnFamily::Decimal) => Self::Decimal,
-            Some(ColumnFamily::Text) => Self::Text,
-            Some(ColumnFamily::Bool) => Self::Bool,
-            _ => Self::Any,
-        }
-    }
-
-    /// As JSON Schema names it.
-    pub(crate) fn schema_type(self) -> Option<&'static str> {
-        match self {
-            Self::Integer => Some("integer"),
-            Self::Float => Some("number"),
-            Self::Text => Some("string"),
-            Self::Bool => Some("boolean"),
-            // A decimal may be a number or, so as not to be rounded, a text.
-            Self::Decimal | Self::Any => None,
-        }
-    }
-}
 
 /// A column and what may be done with it.
 #[derive(Clone, Debug)]
 pub(crate) struct TableColumn {
+    /// Its name as the key of a member of an object: `"name":`.
+    pub(crate) key: Vec<u8>,
     pub(crate) kind: Kind,
     pub(crate) readable: bool,
     pub(crate) writable: bool,

@@ -18,8 +18,10 @@ pub(crate) fn fit(value: Value, kind: Kind) -> Result<Value, String> {
     match (kind, value) {
         (_, Value::Null) => Ok(Value::Null),
         (Kind::Any, value) => Ok(value),
-        (Kind::Integer, value @ Value::Integer(_)) => Ok(value),
-        (Kind::Integer, _) => wrong("an integer"),
+        (Kind::Integer(bounds), value) => {
+            let integer = value.as_integer().and_then(|integer| bounds.value(integer.into()));
+            integer.ok_or_else(|| format!("it must be {}", bounds.wanted()))
+        }
         // A float whose fraction is zero may be written as an integer, and stays a float.
         (Kind::Float, Value::Integer(integer)) => match i128::from(integer) {
             integer if integer.unsigned_abs() <= 1 << 53 => Ok(Value::Float(integer as f64)),

@@ -4,7 +4,7 @@ use serde_json::json;
 use vantage_types::{PresentationDialect, cbor_to_json};
 
 use super::{fit, parse, write_value};
-use crate::exposed::Kind;
+use crate::exposed::{Bounds, Kind};
 
 fn written(value: &Value) -> String {
     let mut out = Vec::new();
@@ -62,7 +62,11 @@ fn values_are_presented_as_vantage_presents_them() {
 fn a_value_fits_a_column_or_says_what_it_should_be() {
     assert_eq!(fit(Value::from(7), Kind::Float), Ok(Value::Float(7.0)));
     assert!(fit(Value::from(i64::MAX), Kind::Float).is_err());
-    assert!(fit(Value::Float(7.5), Kind::Integer).is_err());
+    let integer = Kind::Integer(Bounds::I64);
+    assert_eq!(fit(Value::from(i64::MAX), integer), Ok(Value::from(i64::MAX)));
+    assert!(fit(Value::Float(7.5), integer).is_err());
+    let wanted = "it must be an integer from -9223372036854775808 to 9223372036854775807";
+    assert_eq!(fit(Value::from(1_u64 << 63), integer), Err(wanted.to_owned()));
     assert!(fit(Value::Text("12.50".into()), Kind::Decimal).is_ok());
     assert!(fit(Value::Text("12.5.0".into()), Kind::Decimal).is_err());
     assert_eq!(fit(Value::Null, Kind::Bool), Ok(Value::Null));

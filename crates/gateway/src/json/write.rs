@@ -12,11 +12,22 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Text(text) if is_plain(text) => {
+            out.push(b'"');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'"');
+        }
         value => {
             // Neither a `Vec` nor a `Cell` fails.
             let _ = serde_json::to_writer(out, &Cell(value));
         }
     }
+}
+
+/// Whether a text is written as it is. It looks at every byte, many at a time.
+fn is_plain(text: &str) -> bool {
+    let is_other = |b: u8| (b < b' ') | (b == b'"') | (b == b'\\');
+    !text.bytes().fold(false, |has_other, byte| has_other | is_other(byte))
 }
 
 /// A value that serializes as JSON.

@@ -164,6 +164,11 @@ impl Batch {
         self.operations.len()
     }
 
+    /// Whether it stores anything.
+    pub(super) fn puts(&self) -> bool {
+        self.operations.iter().any(|(_, action)| matches!(action, Action::Put(_)))
+    }
+
     /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -66,6 +66,15 @@ pub enum Error {
         /// How large they may be.
         most: usize,
     },
+    /// The values would be larger together than the quota of the store. Nothing of the call, and of
+    /// its batch, was written.
+    #[error("the store is full: its values would count for {bytes} bytes, at most {most} may")]
+    Full {
+        /// What they would count for.
+        bytes: u64,
+        /// What they may count for.
+        most: u64,
+    },
     /// A precondition does not hold. Nothing of the call, and of its batch, was written.
     #[error("operation {index}: the {condition} of {key} does not hold")]
     PreconditionFailed {
@@ -125,6 +134,7 @@ impl Error {
             Self::BatchLength { .. } => "batch_length",
             Self::KeyTwice { .. } => "key_twice",
             Self::BatchTooLarge { .. } => "batch_too_large",
+            Self::Full { .. } => "store_full",
             Self::PreconditionFailed { .. } => "precondition_failed",
             Self::Busy(_) => "store_busy",
             Self::Unavailable(_) => "store_unavailable",

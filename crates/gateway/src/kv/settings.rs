@@ -17,6 +17,7 @@ pub struct Settings {
     pub(super) largest_value: usize,
     pub(super) cache: usize,
     pub(super) memory: usize,
+    pub(super) quota: Option<u64>,
     pub(super) wait: Duration,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
@@ -27,6 +28,7 @@ impl Default for Settings {
             largest_value: 8 << 20,
             cache: 64 << 20,
             memory: 64 << 20,
+            quota: None,
             wait: Duration::from_secs(10),
             clock: Arc::new(SystemTime::now),
         }
@@ -54,6 +56,16 @@ impl Settings {
     #[must_use]
     pub fn with_memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
+        self
+    }
+
+    /// How many bytes all values may have together, where each counts for 1 KiB more, for its key
+    /// and what is known of it: no bound by default. A write that would pass it is refused, with 507
+    /// over HTTP. What has expired is removed before that. The file is larger than its values: see
+    /// [`compact`](super::Kv::compact).
+    #[must_use]
+    pub fn with_quota(mut self, bytes: u64) -> Self {
+        self.quota = Some(bytes);
         self
     }
 
@@ -85,6 +97,9 @@ impl Settings {
         if self.memory < self.largest_value || self.memory > 4 << 30 {
             return setting("memory: must be at least the largest value, and at most 4 GiB");
         }
+        if self.quota == Some(0) {
+            return setting("quota: must be at least 1 byte");
+        }
         if self.wait < Duration::from_millis(1) || self.wait > Duration::from_secs(3_600) {
             return setting("wait: must be 1 ms to 1 h");
         }
@@ -94,12 +109,13 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { largest_value, cache, memory, wait, clock: _ } = self;
+        let Self { largest_value, cache, memory, quota, wait, clock: _ } = self;
         formatter
             .debug_struct("Settings")
             .field("largest_value", largest_value)
             .field("cache", cache)
             .field("memory", memory)
+            .field("quota", quota)
             .field("wait", wait)
             .finish_non_exhaustive()
     }

@@ -11,6 +11,11 @@ use super::{
     tables::{self, ABOUT, About, CHUNKS, ENTRIES, EXPIRY, Found},
 };
 
+/// What a value counts for beside its bytes.
+const OVERHEAD: u64 = 1 << 10;
+/// About how many rows that have expired are removed to make room.
+const SWEPT_FOR_ROOM: u64 = 10_000;
+
 /// The open tables of a commit.
 #[derive(Debug)]
 pub(super) struct Transaction<'a> {
@@ -20,6 +25,7 @@ pub(super) struct Transaction<'a> {
     about: Table<'a, &'static str, u64>,
     state: About,
     now: u64,
+    quota: Option<u64>,
     has_changed: bool,
     expired: u64,
 }
@@ -36,7 +42,11 @@ pub(super) struct Summary {
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn begin(transaction: &'a WriteTransaction, now: u64) -> Result<Self, Failure> {
+    pub(super) fn begin(
+        transaction: &'a WriteTransaction,
+        now: u64,
+        quota: Option<u64>,
+    ) -> Result<Self, Failure> {
         let about = transaction.open_table(ABOUT)?;
         let state = About::read(&about)?.ok_or(Failure::Damaged("its numbers are missing"))?;
         Ok(Self {
@@ -46,6 +56,7 @@ impl<'a> Transaction<'a> {
             about,
             state,
             now,
+            quota,
             has_changed: false,
             expired: 0,
         })
@@ -53,6 +64,11 @@ impl<'a> Transaction<'a> {
 
     /// Carries a batch out, or says why nothing of it was. A failure ends the whole commit.
     pub(super) fn run(&mut self, batch: &Batch) -> Result<Result<Vec<Outcome>, Error>, Failure> {
+        if let Some(most) = self.quota.filter(|_| batch.puts())
+            && self.used_with(batch)? > most
+        {
+            self.sweep(SWEPT_FOR_ROOM)?;
+        }
         let before = match self.judge(batch) {
             Ok(Ok(before)) => before,
             Ok(Err(refused)) => return Ok(Err(refused)),
@@ -113,7 +129,35 @@ impl<'a> Transaction<'a> {
                 _ => before.push(Before::Row(found.map(|found| found.row))),
             }
         }
-        Ok(Ok(before))
+        Ok(self.check_room(batch, &before)?.map(|()| before))
+    }
+
+    /// Refuses a batch that stores something and after which there would be too much.
+    fn check_room(&self, batch: &Batch, before: &[Before]) -> Result<Result<(), Error>, Failure> {
+        let Some(most) = self.quota.filter(|_| batch.puts()) else { return Ok(Ok(())) };
+        let replaced = batch.operations.iter().zip(before).filter_map(|(_, before)| match before {
+            Before::Row(Some(row)) => Some(row.size.saturating_add(OVERHEAD)),
+            Before::Row(None) | Before::Read(_) => None,
+        });
+        let bytes = self.used_with(batch)?.saturating_sub(replaced.sum());
+        // Whoever makes room is let in, however full it is.
+        let is_more = bytes > self.used()?;
+        Ok(if bytes > most && is_more { Err(Error::Full { bytes, most }) } else { Ok(()) })
+    }
+
+    /// What all values count for.
+    fn used(&self) -> Result<u64, Failure> {
+        let overhead = self.entries.len()?.saturating_mul(OVERHEAD);
+        Ok(self.state.value_bytes.saturating_add(overhead))
+    }
+
+    /// What they would count for if those of a batch were added.
+    fn used_with(&self, batch: &Batch) -> Result<u64, Failure> {
+        let added = batch.operations.iter().map(|(_, action)| match action {
+            Action::Put(put) => OVERHEAD.saturating_add(put.value.len() as u64),
+            Action::Get | Action::Delete(_) => 0,
+        });
+        Ok(self.used()?.saturating_add(added.sum()))
     }
 
     fn value(&self, found: &Found) -> Result<Value, Failure> {

@@ -314,7 +314,7 @@ fn commit(
 ) -> Result<(), Failure> {
     let now = shared.settings.now();
     let transaction = file::begin_write(database)?;
-    let mut tables = Transaction::begin(&transaction, now)?;
+    let mut tables = Transaction::begin(&transaction, now, shared.settings.quota)?;
     let mut answers = Vec::with_capacity(batches.len());
     for batch in batches {
         answers.push(tables.run(batch)?);

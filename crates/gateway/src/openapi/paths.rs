@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
+    Limits,
     auth::Principal,
     exposed::{Ops, RelationTarget, Table},
     gateway::State,
@@ -11,10 +12,10 @@ use crate::{
     tables::index::relations,
 };
 
-type Paths = Map<String, Value>;
+pub(super) type Paths = Map<String, Value>;
 
 /// A response with a JSON body of this schema.
-fn json_of(description: &str, schema: &Value) -> Value {
+pub(super) fn json_of(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
@@ -23,7 +24,7 @@ fn reference(table: &Table, what: &str) -> Value {
 }
 
 /// What every operation may answer.
-fn responses(own: &[(&str, Value)]) -> Value {
+pub(super) fn responses(own: &[(&str, Value)]) -> Value {
     let mut all = json!({ "default": { "$ref": "#/components/responses/Problem" } });
     for (status, response) in own {
         all[*status] = response.clone();
@@ -31,19 +32,19 @@ fn responses(own: &[(&str, Value)]) -> Value {
     all
 }
 
-fn plain(description: &str) -> Value {
+pub(super) fn plain(description: &str) -> Value {
     json!({ "description": description })
 }
 
 /// The routes that have no table.
-pub(super) fn fixed(paths: &mut Paths) {
+pub(super) fn fixed(paths: &mut Paths, limits: &Limits) {
     let anything = json!({ "type": "object" });
     for (path, id, what, is_public) in [
         ("/health", "health", "Whether the gateway answers", true),
         ("/ready", "ready", "Whether requests should be sent here", true),
         ("/stats", "stats", "What the gateway and its pools have done", false),
         ("/tables", "tables", "The tables, with their columns and operations", false),
-        ("/openapi.json", "openapi", "This document", false),
+        ("/openapi.json", "openapi", "This document, in OpenAPI 3.1 or 3.2", false),
     ] {
         let mut get = json!({
             "operationId": id,
@@ -52,6 +53,10 @@ pub(super) fn fixed(paths: &mut Paths) {
         });
         if is_public {
             get["security"] = json!([]);
+        }
+        if id == "openapi" {
+            let schema = json!({ "enum": ["3.1", "3.2"], "default": "3.1" });
+            get["parameters"] = json!([{ "name": "version", "in": "query", "schema": schema }]);
         }
         paths.insert(path.to_owned(), json!({ "get": get }));
     }
@@ -62,10 +67,10 @@ pub(super) fn fixed(paths: &mut Paths) {
         "responses": responses(&[("200", json!({ "description": "Text", "content": text }))]),
     });
     paths.insert("/metrics".to_owned(), json!({ "get": metrics }));
-    paths.insert("/batch".to_owned(), json!({ "post": batch() }));
+    paths.insert("/batch".to_owned(), json!({ "post": batch(limits.batch) }));
 }
 
-fn batch() -> Value {
+fn batch(most: usize) -> Value {
     let operation = json!({
         "type": "object",
         "required": ["op", "table"],
@@ -85,7 +90,7 @@ fn batch() -> Value {
         "additionalProperties": false,
         "properties": {
             "atomic": { "type": "boolean", "default": false },
-            "operations": { "type": "array", "minItems": 1, "items": operation },
+            "operations": { "type": "array", "minItems": 1, "maxItems": most, "items": operation },
         },
     });
     let results = json!({
@@ -179,6 +184,14 @@ pub(super) fn of_table(paths: &mut Paths, state: &State, table: &Table, principa
     }
 }
 
+/// Declares that a list can be asked for by `QUERY` as well as by `POST`.
+pub(super) fn declare_query(paths: &mut Paths, table: &Table) {
+    let Some(path) = paths.get_mut(&format!("/tables/{}/query", table.name)) else { return };
+    let mut query = path["post"].clone();
+    query["operationId"] = format!("{}.list_by_body", table.name).into();
+    path["query"] = query;
+}
+
 fn insert(table: &Table) -> Value {
     let new = reference(table, "NewRow");
     let one_or_more = json!({ "oneOf": [new, { "type": "array", "items": new }] });
@@ -228,7 +241,7 @@ fn of_row(table: &Table, ops: Ops) -> Value {
     all
 }
 
-fn body(schema: &Value) -> Value {
+pub(super) fn body(schema: &Value) -> Value {
     json!({ "required": true, "content": { "application/json": { "schema": schema } } })
 }
 
@@ -324,60 +337,4 @@ fn query_body(table: &Table) -> Value {
             "count": { "enum": ["known", "exact", "none"] },
         },
     })
-}
-
-/// The routes of the key-value store.
-#[cfg(feature = "kv")]
-pub(super) fn of_kv(paths: &mut Paths) {
-    let anything = json!({ "type": "object" });
-    let bytes = json!({ "description": "The value", "content": { "*/*": { "schema": {} } } });
-    let key = json!({
-        "name": "key", "in": "path", "required": true,
-        "schema": { "type": "string", "minLength": 1, "maxLength": 1024 },
-    });
-    let text = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
-    let limit =
-        json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1 } });
-    paths.insert(
-        "/kv".to_owned(),
-        json!({
-            "get": {
-                "operationId": "kv.list", "tags": ["kv"],
-                "parameters": [text("prefix"), text("after"), limit],
-                "responses": responses(&[("200", json_of("Keys in order", &anything))]),
-            },
-            "post": {
-                "operationId": "kv.batch", "tags": ["kv"],
-                "requestBody": body(&anything),
-                "responses": responses(&[("200", json_of("The outcome of each", &anything))]),
-            },
-        }),
-    );
-    paths.insert(
-        "/kv/{key}".to_owned(),
-        json!({
-            "parameters": [key],
-            "get": {
-                "operationId": "kv.get", "tags": ["kv"],
-                "responses": responses(&[
-                    ("200", bytes.clone()),
-                    ("206", bytes),
-                    ("304", plain("Not modified")),
-                ]),
-            },
-            "put": {
-                "operationId": "kv.put", "tags": ["kv"],
-                "parameters": [text("ttl")],
-                "requestBody": { "required": true, "content": { "*/*": { "schema": {} } } },
-                "responses": responses(&[
-                    ("201", plain("New")),
-                    ("204", plain("Replaced")),
-                ]),
-            },
-            "delete": {
-                "operationId": "kv.delete", "tags": ["kv"],
-                "responses": responses(&[("204", plain("It is not there any more"))]),
-            },
-        }),
-    );
 }

@@ -43,9 +43,9 @@ fn value(column: &TableColumn) -> Value {
 }
 
 fn bounded(mut schema: Value, kind: Kind) -> Value {
-    if kind == Kind::Integer {
-        schema["minimum"] = i64::MIN.into();
-        schema["maximum"] = u64::MAX.into();
+    if let Kind::Integer(bounds) = kind {
+        schema["minimum"] = bounds.least.into();
+        schema["maximum"] = bounds.most.into();
     }
     schema
 }

@@ -125,7 +125,10 @@ fn value(text: &str, is_quoted: bool, kind: Kind) -> Result<Value, String> {
     let wrong = |what: &str| format!("{text:?} is not {what}");
     match kind {
         Kind::Text => Ok(Value::Text(text.to_owned())),
-        Kind::Integer => integer().ok_or_else(|| wrong("an integer of 64 bits")),
+        Kind::Integer(bounds) => {
+            let integer = text.parse().ok().and_then(|integer| bounds.value(integer));
+            integer.ok_or_else(|| wrong(&bounds.wanted()))
+        }
         Kind::Float | Kind::Decimal => number().ok_or_else(|| wrong("a number")),
         Kind::Bool => boolean().ok_or_else(|| wrong("true or false")),
         Kind::Any if is_quoted => Ok(Value::Text(text.to_owned())),

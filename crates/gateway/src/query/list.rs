@@ -105,10 +105,24 @@ impl ListQuery {
         Ok(query.what)
     }
 
-    /// The same for equal queries with equal filters, search and order, and different for others.
-    pub(crate) fn part_key(&self) -> String {
-        let mut key = String::with_capacity(32);
+    /// Appends what is the same for equal filters, searches and orders, and different for others.
+    pub(crate) fn write_what(&self, key: &mut String) {
+        if self.narrows() {
+            key.push_str(&self.what.key());
+        }
+    }
+
+    /// Whether it asks for some rows, or for an order of them.
+    pub(crate) fn narrows(&self) -> bool {
+        let what = &self.what;
+        !what.conditions.is_empty() || what.search.is_some() || what.order.is_some()
+    }
+
+    /// Appends what is the same for equal queries with equal filters, search and order, and
+    /// different for others.
+    pub(crate) fn write_part(&self, key: &mut String) {
         let count = self.count;
+        // A `String` takes everything.
         let _ = match &self.window {
             Window::Page { page, per_page } => write!(key, "p{page}.{per_page}"),
             Window::Offset { offset, limit } => write!(key, "o{offset}.{limit}"),
@@ -123,7 +137,6 @@ impl ListQuery {
                 }
             }
         }
-        key
     }
 }
 

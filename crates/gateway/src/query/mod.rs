@@ -5,6 +5,7 @@ mod body;
 mod filter;
 mod list;
 mod pairs;
+mod parameters;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -13,4 +14,5 @@ mod window;
 pub(crate) use filter::OPERATORS;
 pub(crate) use list::{Count, ListQuery, RowQuery, operator_name};
 pub(crate) use pairs::pairs;
+pub(crate) use parameters::parameters;
 pub(crate) use window::Window;

@@ -3,7 +3,9 @@ use proptest::prelude::*;
 use vantage_vista::FilterOp;
 
 use super::{filter::parse, pairs};
-use crate::exposed::Kind;
+use crate::exposed::{Bounds, Kind};
+
+const INTEGER: Kind = Kind::Integer(Bounds::I64);
 
 fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
@@ -12,9 +14,14 @@ fn text(value: &str) -> Value {
 #[test]
 fn values_are_read_as_the_types_of_their_columns() {
     for (written, kind, expected) in [
-        ("7", Kind::Integer, Value::from(7)),
+        ("7", INTEGER, Value::from(7)),
         ("-7", Kind::Float, Value::from(-7)),
         ("0.5", Kind::Decimal, Value::Float(0.5)),
+        (
+            "18446744073709551615",
+            Kind::Integer(Bounds { least: 0, most: u64::MAX }),
+            Value::from(u64::MAX),
+        ),
         ("7", Kind::Text, text("7")),
         ("true", Kind::Bool, Value::Bool(true)),
         ("7", Kind::Any, Value::from(7)),
@@ -31,9 +38,11 @@ fn values_are_read_as_the_types_of_their_columns() {
         assert_eq!(filter, (FilterOp::Eq, expected), "{written} {kind:?}");
     }
     for (written, kind) in [
-        ("x", Kind::Integer),
-        ("7.0", Kind::Integer),
-        ("9223372036854775808", Kind::Integer),
+        ("x", INTEGER),
+        ("7.0", INTEGER),
+        ("9223372036854775808", INTEGER),
+        ("-9223372036854775809", INTEGER),
+        ("-1", Kind::Integer(Bounds { least: 0, most: u64::MAX })),
         ("", Kind::Float),
         ("NaN", Kind::Float),
         ("1", Kind::Bool),
@@ -76,7 +85,7 @@ proptest! {
     /// Whatever a client writes is read or refused.
     #[test]
     fn no_filter_is_too_odd(written in ".{0,40}", most in 0_usize..5) {
-        for kind in [Kind::Integer, Kind::Float, Kind::Text, Kind::Bool, Kind::Any] {
+        for kind in [INTEGER, Kind::Float, Kind::Text, Kind::Bool, Kind::Any] {
             let _ = parse(&written, kind, most);
             let _ = parse(&format!("in.({written})"), kind, most);
         }

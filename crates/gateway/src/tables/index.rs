@@ -78,7 +78,7 @@ fn described(call: &Call, table: &Table) -> Value {
 
 fn type_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Integer => "integer",
+        Kind::Integer(_) => "integer",
         Kind::Float => "float",
         Kind::Decimal => "decimal",
         Kind::Text => "text",

@@ -1,6 +1,6 @@
 //! `GET` and `QUERY` of a list: a page, kept if the table says so, or all rows as a stream.
 
-use std::sync::Arc;
+use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
 use actix_web::{
     HttpResponse,
@@ -9,6 +9,7 @@ use actix_web::{
         header::{ACCEPT, CONTENT_TYPE, HeaderMap},
     },
 };
+use vantage_vista::Vista;
 
 use super::{
     page::envelope,
@@ -23,7 +24,7 @@ use crate::{
     exposed::Table,
     gateway::State,
     json::{self, Shape},
-    query::{ListQuery, pairs},
+    query::{ListQuery, Window, pairs},
     serve::{seen, within},
     watch,
 };
@@ -84,24 +85,26 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
         return stream::lines(call, table, &query);
     }
     let Call { state, request, principal, permit, .. } = call;
+    let key = table.cache.map(|_| {
+        watch::follow(table);
+        key(table, &principal, &query)
+    });
+    if let Some(key) = &key
+        && let Some((answer, age)) = state.cache.kept(key).await
+    {
+        return answer.respond(request.headers(), Some(age)).await;
+    }
     let time = state.limits.handler;
     // Boxed here, since each caller would hold a future of its size twice.
     let answering = Box::pin(async {
-        match table.cache {
+        match key {
             None => {
                 let answer = page(&state, table, &principal, &query).await?;
                 answer.respond(request.headers(), None).await
             }
-            Some(_) => {
-                watch::follow(table);
-                let key = format!(
-                    "l{}\n{}\n{}",
-                    table.generation(),
-                    list_name(table, &principal, &query),
-                    query.part_key()
-                );
+            Some(key) => {
                 let loader = Loader { state: Arc::clone(&state), name: table.name.clone() };
-                let (answer, age) = state.cache.get(key, loader.load(principal, query)).await?;
+                let (answer, age) = state.cache.load(key, loader.load(principal, query)).await?;
                 answer.respond(request.headers(), age).await
             }
         }
@@ -109,6 +112,17 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
     let response = within(time, answering).await;
     drop(permit);
     response
+}
+
+/// What a page is kept by.
+fn key(table: &Table, principal: &Principal, query: &ListQuery) -> String {
+    let mut key = String::with_capacity(96);
+    // A `String` takes everything.
+    let _ = writeln!(key, "l{}", table.generation());
+    write_name(&mut key, table, principal, query);
+    key.push('\n');
+    query.write_part(&mut key);
+    key
 }
 
 /// Loads a page, whoever waits for it.
@@ -128,8 +142,16 @@ impl Loader {
 /// Names a list and who reads it: what is kept for one reader is not given to another, and neither
 /// is a cursor.
 pub(super) fn list_name(table: &Table, principal: &Principal, query: &ListQuery) -> String {
+    let mut name = String::new();
+    write_name(&mut name, table, principal, query);
+    name
+}
+
+fn write_name(name: &mut String, table: &Table, principal: &Principal, query: &ListQuery) {
     let scope = table.scope_key(principal);
-    format!("{}\n{}:{scope}\n{}", table.name, scope.len(), query.what.key())
+    // A `String` takes everything.
+    let _ = write!(name, "{}\n{}:{scope}\n", table.name, scope.len());
+    query.write_what(name);
 }
 
 async fn page(
@@ -138,24 +160,32 @@ async fn page(
     principal: &Principal,
     query: &ListQuery,
 ) -> Result<Answer, Problem> {
-    let vista = narrowed(table.vista_for(principal)?, &query.what)?;
-    let body = body(state, table, vista, query, &list_name(table, principal, query)).await?;
+    let is_whole = table.scope.is_none() && !query.narrows();
+    // Of the whole table a handle of its own is not needed.
+    let vista = if is_whole {
+        Cow::Borrowed(&table.vista)
+    } else {
+        Cow::Owned(narrowed(table.vista_for(principal)?, &query.what)?)
+    };
+    let list = match query.window {
+        Window::Cursor { .. } => list_name(table, principal, query),
+        Window::Page { .. } | Window::Offset { .. } => String::new(),
+    };
+    let body = body(state, table, &vista, query, &list).await?;
     Ok(Answer::new(body, table.cache.unwrap_or_default()))
 }
 
-/// The body of a page of `vista`.
+/// The body of a page of `vista`. `list` names the list for cursors.
 pub(super) async fn body(
     state: &State,
     table: &Table,
-    vista: vantage_vista::Vista,
+    vista: &Vista,
     query: &ListQuery,
     list: &str,
 ) -> Result<Vec<u8>, Problem> {
-    let rows = window(table, &vista, query, &state.cursors, list).await?;
+    let rows = window(table, vista, query, &state.cursors, list).await?;
     let next = match (&query.window, &rows.next) {
-        (crate::query::Window::Cursor { .. }, Some(place)) => {
-            Some(state.cursors.seal(place, list)?)
-        }
+        (Window::Cursor { .. }, Some(place)) => Some(state.cursors.seal(place, list)?),
         _ => None,
     };
     let shape = Shape::new(table, query.select.as_deref());

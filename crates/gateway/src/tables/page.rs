@@ -10,7 +10,7 @@ use crate::{Problem, json::Shape, query::Window};
 /// # Errors
 /// 422 if it would have more than `most` bytes.
 pub(super) fn envelope(
-    shape: &Shape,
+    shape: &Shape<'_>,
     rows: &Rows,
     window: &Window,
     next_cursor: Option<&str>,

@@ -78,7 +78,7 @@ async fn many(
     let query = ListQuery::parse_part(target, pairs, call.limits())?;
     let vista = narrowed(vista, &query.what)?;
     let list = format!("{from}\n{}", list::list_name(target, &call.principal, &query));
-    let body = list::body(state, target, vista, &query, &list).await?;
+    let body = list::body(state, target, &vista, &query, &list).await?;
     Answer::new(body, Duration::ZERO).respond(call.headers(), None).await
 }
 

@@ -25,28 +25,36 @@ use crate::{
 pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpResponse, Problem> {
     let query = RowQuery::parse(table, &pairs(call.raw_query())?)?;
     let Call { state, request, principal, permit, .. } = call;
+    let key = table.cache.map(|_| {
+        watch::follow(table);
+        key(table, &principal, id, &query)
+    });
+    if let Some(key) = &key
+        && let Some((answer, age)) = state.cache.kept(key).await
+    {
+        return answer.respond(request.headers(), Some(age)).await;
+    }
     // Boxed here, since each caller would hold a future of its size twice.
     let answering = Box::pin(async {
-        let Some(_) = table.cache else {
+        let Some(key) = key else {
             let answer = read(table, &principal, id, query).await?;
             return answer.respond(request.headers(), None).await;
         };
-        watch::follow(table);
-        let scope = table.scope_key(&principal);
-        let key = format!(
-            "r{}\n{}\n{}:{scope}\n{:?}\n{id}",
-            table.generation(),
-            table.name,
-            scope.len(),
-            query.select
-        );
-        let loading = load(Arc::clone(&state), table.name.clone(), principal, id.to_owned(), query);
-        let (answer, age) = state.cache.get(key, loading).await?;
+        let name = table.name.clone();
+        let loading = load(Arc::clone(&state), name, principal, id.to_owned(), query);
+        let (answer, age) = state.cache.load(key, loading).await?;
         answer.respond(request.headers(), age).await
     });
     let response = within(state.limits.handler, answering).await;
     drop(permit);
     response
+}
+
+/// What a row is kept by.
+fn key(table: &Table, principal: &Principal, id: &str, query: &RowQuery) -> String {
+    let scope = table.scope_key(principal);
+    let (generation, name, length) = (table.generation(), &table.name, scope.len());
+    format!("r{generation}\n{name}\n{length}:{scope}\n{:?}\n{id}", query.select)
 }
 
 async fn load(

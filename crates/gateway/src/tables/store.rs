@@ -16,6 +16,7 @@ use crate::{
 };
 
 type Record = vantage_types::Record<Value>;
+type Lock<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 /// Writes rows of one table for one principal.
 pub(super) struct Store<'a> {
@@ -68,7 +69,25 @@ impl<'a> Store<'a> {
         record(self.among.as_ref().unwrap_or(&self.vista), id).await
     }
 
-    async fn lock(&self, id: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+    /// Takes the lock of a row that a client sends, without its id, and reads what is there now.
+    ///
+    /// # Errors
+    /// 422 if its id is another one, and 412 by the conditions.
+    async fn begin(
+        &self,
+        id: &str,
+        row: &mut Record,
+        conditions: &Conditions,
+    ) -> Result<(Option<Lock<'_>>, Option<Record>), Problem> {
+        let given = row.shift_remove(&self.table.id_column);
+        self.check_id(id, given.as_ref())?;
+        let lock = self.lock(id).await;
+        let current = self.current(id).await?;
+        self.judge(id, current.as_ref(), conditions)?;
+        Ok((lock, current))
+    }
+
+    async fn lock(&self, id: &str) -> Option<Lock<'_>> {
         if self.is_in_transaction {
             return None;
         }
@@ -141,11 +160,7 @@ impl<'a> Store<'a> {
         conditions: &Conditions,
     ) -> Result<Stored, Problem> {
         let _seen = Seen(self.table);
-        let given = row.shift_remove(&self.table.id_column);
-        self.check_id(id, given.as_ref())?;
-        let _lock = self.lock(id).await;
-        let current = record(&self.vista, id).await?;
-        self.judge(id, current.as_ref(), conditions)?;
+        let (_lock, current) = self.begin(id, &mut row, conditions).await?;
         if current.is_none() && !self.ops.has(Ops::INSERT) {
             return Err(no_row());
         }
@@ -187,11 +202,7 @@ impl<'a> Store<'a> {
         conditions: &Conditions,
     ) -> Result<Stored, Problem> {
         let _seen = Seen(self.table);
-        let given = row.shift_remove(&self.table.id_column);
-        self.check_id(id, given.as_ref())?;
-        let _lock = self.lock(id).await;
-        let current = self.current(id).await?;
-        self.judge(id, current.as_ref(), conditions)?;
+        let (_lock, current) = self.begin(id, &mut row, conditions).await?;
         let Some(current) = current else { return Err(no_row()) };
         self.set(id, &row, &current).await
     }

@@ -53,8 +53,8 @@ pub(super) fn lines(call: Call, table: &Table, query: &ListQuery) -> Result<Http
         return Ok(response.finish());
     }
     let place = if is_chained { Place::Token(Value::Null) } else { Place::Offset(0) };
-    let shape = Shape::new(table, query.select.as_deref());
-    let reader = Reader { state: call.state, name: table.name.clone(), vista, shape, place };
+    let select = query.select.clone();
+    let reader = Reader { state: call.state, name: table.name.clone(), vista, select, place };
     Ok(response.streaming(reader.read(call.permit)))
 }
 
@@ -62,7 +62,7 @@ struct Reader {
     state: Arc<State>,
     name: String,
     vista: Vista,
-    shape: Shape,
+    select: Option<Vec<String>>,
     place: Place,
 }
 
@@ -97,9 +97,10 @@ impl Reader {
         let reading = at(table, &self.vista, &self.place, table.max_page_size);
         let reading = within(self.state.limits.handler, reading);
         let rows = self.state.until_ended(reading).await?;
+        let shape = Shape::new(table, self.select.as_deref());
         let mut lines = Vec::with_capacity(rows.rows.len() * 96);
         for (id, record) in &rows.rows {
-            self.shape.write(&mut lines, id, record);
+            shape.write(&mut lines, id, record);
             lines.push(b'\n');
         }
         match rows.next {

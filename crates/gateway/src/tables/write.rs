@@ -80,8 +80,7 @@ pub(crate) async fn replace(
     table: &Table,
     id: &str,
 ) -> Result<HttpResponse, Problem> {
-    refuse_query(&call)?;
-    let (prefer, conditions) = (Prefer::of(call.headers())?, Conditions::of(call.headers())?);
+    let (prefer, conditions) = terms(&call)?;
     let record = record_of(table, json_body(&mut call).await?, true, "")?;
     let store = store(&call.state, table, &call.principal)?;
     let replacing = store.replace(id, record, &conditions);
@@ -95,8 +94,7 @@ pub(crate) async fn patch(
     table: &Table,
     id: &str,
 ) -> Result<HttpResponse, Problem> {
-    refuse_query(&call)?;
-    let (prefer, conditions) = (Prefer::of(call.headers())?, Conditions::of(call.headers())?);
+    let (prefer, conditions) = terms(&call)?;
     let record = record_of(table, json_body(&mut call).await?, false, "")?;
     let store = store(&call.state, table, &call.principal)?;
     let patching = store.patch(id, record, &conditions);
@@ -106,8 +104,7 @@ pub(crate) async fn patch(
 
 /// Deletes one row. If it is not there, that is done already.
 pub(crate) async fn delete(call: Call, table: &Table, id: &str) -> Result<HttpResponse, Problem> {
-    refuse_query(&call)?;
-    let (prefer, conditions) = (Prefer::of(call.headers())?, Conditions::of(call.headers())?);
+    let (prefer, conditions) = terms(&call)?;
     let store = store(&call.state, table, &call.principal)?;
     written_within(call.limits().handler, store.delete(id, &conditions)).await?;
     let mut response = HttpResponse::NoContent();
@@ -141,6 +138,12 @@ pub(super) async fn written_within<T>(
 /// Where a row is.
 pub(super) fn location(state: &State, table: &Table, id: &str) -> String {
     format!("{}/tables/{}/{}", state.prefix, table.name, encode(id))
+}
+
+/// How a row is to be written, and on which conditions.
+fn terms(call: &Call) -> Result<(Prefer, Conditions), Problem> {
+    refuse_query(call)?;
+    Ok((Prefer::of(call.headers())?, Conditions::of(call.headers())?))
 }
 
 fn refuse_query(call: &Call) -> Result<(), Problem> {

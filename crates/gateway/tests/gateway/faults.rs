@@ -1,8 +1,15 @@
 //! What a hostile client tries, and what may not leave the gateway.
 
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    thread,
+};
+
 use vantage_api_gateway::{Cors, Exposed, Ops};
+use vantage_api_pool::{AwwPool, PoolApi};
 use vantage_core::error;
-use vantage_vista::Vista;
+use vantage_vista::{Vista, VistaFactory};
 
 use crate::support::{ADA, Gate, Served, cities, cities_mock, closed, open};
 
@@ -162,4 +169,63 @@ fn texts_of_rows_stay_texts() {
     let row = served.get(&format!("{TABLE}/1"));
     assert_eq!(row.json()["name"], evil);
     assert_eq!(row.field("content-type"), Some("application/json"));
+}
+
+/// An API whose every answer is this, until the test ends.
+fn upstream(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {
+                line.clear();
+            }
+            // The client may have given up.
+            let _ = stream.get_mut().write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn neither_fields_nor_texts_of_an_upstream_are_passed_on() {
+    const ROWS: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+        set-cookie: session=canary\r\nx-canary: 1\r\naccess-control-allow-origin: *\r\n\
+        etag: \"canary\"\r\ncache-control: public, max-age=canary\r\nconnection: close\r\n\
+        content-length: 60\r\n\r\n\
+        {\"data\":[{\"id\":\"1\",\"name\":\"Riga\"}],\"pagination\":{\"total\":1}}";
+    const FAILED: &str = "HTTP/1.1 404 canary\r\ncontent-type: text/html\r\nx-canary: 1\r\n\
+        location: http://canary.example/\r\nconnection: close\r\ncontent-length: 13\r\n\r\n\
+        <p>canary</p>";
+    for (answer, status) in [(ROWS, 200), (FAILED, 404)] {
+        let pool = AwwPool::builder(upstream(answer)).build().unwrap();
+        let factory = PoolApi::new(pool).vista_factory();
+        let yaml = "name: cities\ncolumns: { id: { type: text, flags: [id] }, name: { type: text } }";
+        let vista = factory.from_yaml(yaml).unwrap();
+        let served = Served::start(open().table("cities", Exposed::of(vista)));
+        let list = served.get(TABLE);
+        assert_eq!(list.status, status, "{}", list.text());
+        assert!(!format!("{:?}", list.fields).contains("canary"), "{:?}", list.fields);
+        assert!(!list.text().contains("canary"), "{}", list.text());
+        assert!(list.field("access-control-allow-origin").is_none());
+    }
+}
+
+#[test]
+fn nothing_that_a_client_sends_is_a_place_to_read_from() {
+    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    for (path, status) in [
+        ("/api/v1/tables/http%3A%2F%2F127.0.0.1%2F", 404),
+        ("/api/v1/tables/%2Fetc%2Fpasswd", 404),
+        ("/api/v1/tables/cities?url=http://127.0.0.1/", 400),
+        ("/api/v1/tables/cities?select=http://127.0.0.1/", 400),
+        ("/api/v1/tables/cities?cursor=http://127.0.0.1/", 400),
+        ("/api/v1/tables/cities/http%3A%2F%2F127.0.0.1%2F", 404),
+        ("/api/v1/tables/cities/1/http%3A%2F%2F127.0.0.1%2F", 404),
+        ("/api/v1/http://127.0.0.1/", 404),
+    ] {
+        assert_eq!(served.get(path).status, status, "{path}");
+    }
 }

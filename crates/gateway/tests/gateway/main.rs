@@ -4,6 +4,7 @@
 
 mod support;
 
+mod acceptance;
 mod auth;
 mod batch;
 mod bulk;
@@ -11,6 +12,7 @@ mod cache;
 mod compression;
 mod drain;
 mod faults;
+mod more_reports;
 mod mounted;
 mod openapi;
 mod operate;

@@ -6,9 +6,9 @@ use vantage_vista::{Vista, mocks::MockShell};
 
 use crate::support::{ADA, Connection, Served, cities, cities_mock, city, closed, open, text};
 
-const TABLE: &str = "/api/v1/tables/cities";
+pub(crate) const TABLE: &str = "/api/v1/tables/cities";
 
-fn writable() -> (MockShell, Served) {
+pub(crate) fn writable() -> (MockShell, Served) {
     let mock = cities_mock();
     let exposed = Exposed::of(Vista::new("cities", mock.clone()))
         .writes(Ops::ALL)
@@ -17,7 +17,7 @@ fn writable() -> (MockShell, Served) {
     (mock, Served::start(open().table("cities", exposed)))
 }
 
-fn found(served: &Served, query: &str) -> usize {
+pub(crate) fn found(served: &Served, query: &str) -> usize {
     let answer = served.get(&format!("{TABLE}?{query}"));
     assert_eq!(answer.status, 200, "{query}: {}", answer.text());
     answer.json()["data"].as_array().unwrap().len()

@@ -17,6 +17,7 @@ mod memory;
 mod model;
 mod paths;
 mod process;
+mod quota;
 mod raw;
 mod reports;
 mod served;

@@ -20,7 +20,7 @@ fn every_answer_is_declared_and_none_is_a_500() {
         config.to_str().unwrap(),
         "--no-color",
         "run",
-        &served.url("/openapi.json"),
+        &served.url("/openapi.json?version=3.2"),
         "--header",
         &format!("Authorization: Bearer {secret}"),
         "--max-time",

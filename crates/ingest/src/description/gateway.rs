@@ -32,7 +32,7 @@ pub use table::{GatewayTable, Operation, SourceDescription};
 /// | `cors` | the pages of other origins that may make requests: [`CorsDescription`]; by default none |
 /// | `limits` | the bounds of what clients can make long, large or many: [`LimitsDescription`] |
 /// | `drain` | how it ends: [`DrainDescription`] |
-/// | `kv` | a key-value store: `{ path: FILE }` |
+/// | `kv` | a key-value store: `{ path: FILE }`, with a `quota` and a `largest_value` in bytes |
 /// | `tables` | the tables that are served: a map of their names to [`GatewayTable`]s |
 ///
 /// ```
@@ -151,7 +151,7 @@ pub struct DrainDescription {
     pub deadline: Option<Duration>,
 }
 
-/// A key-value store: `{ path: FILE }`.
+/// A key-value store: `{ path: FILE, quota: BYTES, largest_value: BYTES }`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -159,6 +159,13 @@ pub struct KvDescription {
     /// Its file, which is made if it is not there. It is relative to the working directory of the
     /// program.
     pub path: PathBuf,
+    /// How many bytes all values may have together, where each counts for 1 KiB more; no bound by
+    /// default.
+    #[serde(default)]
+    pub quota: Option<u64>,
+    /// The largest value in bytes: that of the gateway by default.
+    #[serde(default)]
+    pub largest_value: Option<usize>,
 }
 
 impl fmt::Debug for KvDescription {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use vantage_api_gateway::{
     Cors, Exposed, Gateway, GatewayBuilder, Limits, Ops,
     auth::{Principal, Tokens},
-    kv::{Kv, Settings},
+    kv::{self, Kv, Settings},
 };
 use vantage_api_ingest::description::{
-    AuthDescription, CorsDescription, GatewayDescription, GatewayTable, LimitsDescription,
-    Operation, TokenDescription,
+    AuthDescription, CorsDescription, GatewayDescription, GatewayTable, KvDescription,
+    LimitsDescription, Operation, TokenDescription,
 };
 
 use crate::failure::Failure;
@@ -40,9 +40,24 @@ pub(super) fn builder(described: &GatewayDescription) -> Result<GatewayBuilder, 
         builder = builder.cors(cors_of(cors)?);
     }
     if let Some(kv) = kv {
-        builder = builder.kv(Kv::open(&kv.path, Settings::default()).map_err(Failure::run)?);
+        builder = builder.kv(store(kv)?);
     }
     Ok(builder)
+}
+
+/// The key-value store. Its file is opened.
+fn store(described: &KvDescription) -> Result<Kv, Failure> {
+    let mut settings = Settings::default();
+    if let Some(bytes) = described.quota {
+        settings = settings.with_quota(bytes);
+    }
+    if let Some(bytes) = described.largest_value {
+        settings = settings.with_largest_value(bytes);
+    }
+    Kv::open(&described.path, settings).map_err(|error| match error {
+        kv::Error::Setting(what) => Failure::usage(format!("gateway.kv.{what}")),
+        error => Failure::run(error),
+    })
 }
 
 fn token(described: &TokenDescription) -> (String, Principal) {

@@ -11,11 +11,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::{json as told, parameters, ttl};
+use super::{json as told, ttl};
 use crate::{
     Problem,
     call::Call,
     kv::{Action, Batch, ContentType, Error, Key, Kv, Outcome, Precondition, Put, Tags},
+    query::parameters,
 };
 
 #[derive(Deserialize)]
@@ -40,7 +41,7 @@ struct Operation {
 }
 
 pub(super) async fn batch(kv: &Kv, mut call: Call) -> Result<HttpResponse, Problem> {
-    parameters::read(call.raw_query(), [])?;
+    parameters(call.raw_query(), [])?;
     let headers = call.headers();
     for condition in [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE] {
         if headers.contains_key(&condition) {

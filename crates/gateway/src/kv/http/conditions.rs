@@ -1,8 +1,6 @@
 //! [pure] The conditions in the head of a request (RFC 9110, section 13.1).
 
-use actix_web::http::header::{
-    HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
-};
+use actix_web::http::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 
 use crate::{
     Problem,
@@ -15,8 +13,8 @@ use crate::{
 /// 400 for what is no list of entity tags: passed over, it would be a condition that is not held.
 pub(super) fn of_read(headers: &HeaderMap) -> Result<Precondition, Problem> {
     Ok(Precondition {
-        if_match: tags(headers, &IF_MATCH)?,
-        if_none_match: tags(headers, &IF_NONE_MATCH)?,
+        if_match: Tags::of_fields(headers, &IF_MATCH)?,
+        if_none_match: Tags::of_fields(headers, &IF_NONE_MATCH)?,
     })
 }
 
@@ -40,19 +38,5 @@ pub(super) fn range_applies(headers: &HeaderMap, current: ETag) -> bool {
         (None, _) => true,
         (Some(only), None) => only.as_bytes() == current.to_string().as_bytes(),
         _ => false,
-    }
-}
-
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
-    if !headers.contains_key(name) {
-        return Ok(None);
-    }
-    // Several fields of a name are one list.
-    let texts: Option<Vec<&str>> =
-        headers.get_all(name).map(|field| std::str::from_utf8(field.as_bytes()).ok()).collect();
-    match texts.and_then(|texts| texts.join(",").parse().ok()) {
-        Some(tags) => Ok(Some(tags)),
-        None => Err(Problem::bad_request("invalid_condition", format!("{name} cannot be read"))
-            .with_detail("it is `*` or a list of quoted entity tags, such as \"1-a\", \"1-b\"")),
     }
 }

@@ -27,6 +27,9 @@ impl From<Error> for Problem {
             Error::BatchTooLarge { .. } => {
                 told(StatusCode::PAYLOAD_TOO_LARGE, "the values of the batch are too large")
             }
+            // How full it is is not the business of who has no room.
+            Error::Full { .. } => problem(StatusCode::INSUFFICIENT_STORAGE, "the store is full")
+                .with_detail("there is room again when values are deleted, or expire"),
             Error::PreconditionFailed { .. } => {
                 problem(StatusCode::PRECONDITION_FAILED, "a precondition does not hold")
             }

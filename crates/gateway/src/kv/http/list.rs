@@ -3,17 +3,18 @@
 use actix_web::{HttpResponse, http::header};
 use serde_json::{Value as Json, json};
 
-use super::{json, parameters};
+use super::json;
 use crate::{
     Problem,
     call::Call,
     kv::{Error, Kv},
+    query::parameters,
 };
 
 const DEFAULT_LIMIT: usize = 100;
 
 pub(super) async fn list(kv: &Kv, call: &Call) -> Result<HttpResponse, Problem> {
-    let [prefix, after, limit] = parameters::read(call.raw_query(), ["prefix", "after", "limit"])?;
+    let [prefix, after, limit] = parameters(call.raw_query(), ["prefix", "after", "limit"])?;
     let limit = match limit {
         Some(limit) => limit.parse().map_err(|_| Error::ListLimit { most: Kv::LONGEST_PAGE })?,
         None => DEFAULT_LIMIT,

@@ -7,7 +7,6 @@ mod conditions;
 mod failure;
 mod json;
 mod list;
-mod parameters;
 mod range;
 mod ttl;
 mod value;

@@ -22,11 +22,12 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{body::read_value, conditions, parameters, range::Span, ttl};
+use super::{body::read_value, conditions, range::Span, ttl};
 use crate::{
     Problem,
     call::Call,
     kv::{Batch, ContentType, Entry, Error, Key, Kv, Outcome, Put, budget::Share, etag::Unmet},
+    query::parameters,
     serve::is_head,
 };
 
@@ -53,7 +54,7 @@ const GUARDS: [(HeaderName, &str); 3] = [
 ];
 
 pub(super) async fn get(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, Problem> {
-    parameters::read(call.raw_query(), [])?;
+    parameters(call.raw_query(), [])?;
     let headers = call.headers();
     let condition = conditions::of_read(headers)?;
     // Only GET has ranges (RFC 9110, section 14.2).
@@ -97,7 +98,7 @@ pub(super) async fn get(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, 
 }
 
 pub(super) async fn put(kv: &Kv, mut call: Call, key: Key) -> Result<HttpResponse, Problem> {
-    let [ttl] = parameters::read(call.raw_query(), ["ttl"])?;
+    let [ttl] = parameters(call.raw_query(), ["ttl"])?;
     let headers = call.headers();
     let mut put = Put::new(Bytes::new()).when(conditions::of_write(headers)?);
     put.ttl = ttl.map(|text| ttl::parse(&text)).transpose().map_err(|what| {
@@ -123,7 +124,7 @@ pub(super) async fn put(kv: &Kv, mut call: Call, key: Key) -> Result<HttpRespons
 }
 
 pub(super) async fn delete(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, Problem> {
-    parameters::read(call.raw_query(), [])?;
+    parameters(call.raw_query(), [])?;
     let condition = conditions::of_write(call.headers())?;
     match kv.delete(key, condition).await.map_err(refused)? {
         true => Ok(HttpResponse::NoContent().finish()),

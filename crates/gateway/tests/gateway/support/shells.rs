@@ -72,6 +72,10 @@ impl Gate {
         *self.panics.lock().unwrap() = true;
     }
 
+    pub(crate) fn calm(&self) {
+        *self.panics.lock().unwrap() = false;
+    }
+
     /// Waits until so many reads have begun.
     pub(crate) fn wait_for_reads(&self, reads: usize) {
         wait_for(&self.started, reads);

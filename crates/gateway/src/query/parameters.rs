@@ -1,12 +1,13 @@
 //! [pure] The parameters of a URL: those that a path knows, each at most once.
 
-use crate::{Problem, problem::listed, query::pairs};
+use super::pairs;
+use crate::{Problem, problem::listed};
 
 /// The values of these parameters, as far as they are there.
 ///
 /// # Errors
 /// 400 that names a parameter that is not one of them, or is there twice.
-pub(super) fn read<const N: usize>(
+pub(crate) fn parameters<const N: usize>(
     query: &str,
     known: [&str; N],
 ) -> Result<[Option<String>; N], Problem> {
@@ -32,16 +33,16 @@ mod tests {
 
     #[test]
     fn parameters_are_known_and_given_once() {
-        let [prefix, after] = read("prefix=a%2Fb+c&after=", ["prefix", "after"]).unwrap();
+        let [prefix, after] = parameters("prefix=a%2Fb+c&after=", ["prefix", "after"]).unwrap();
         assert_eq!((prefix.as_deref(), after.as_deref()), (Some("a/b c"), Some("")));
-        assert_eq!(read("", ["ttl"]).unwrap(), [None]);
+        assert_eq!(parameters("", ["ttl"]).unwrap(), [None]);
         for (query, kind) in [
             ("page=1", "unknown_parameter"),
             ("ttl=1s&ttl=1s", "parameter_twice"),
             ("ttl=%ff", "invalid_query"),
         ] {
-            assert_eq!(read(query, ["ttl"]).unwrap_err().kind(), kind, "{query}");
+            assert_eq!(parameters(query, ["ttl"]).unwrap_err().kind(), kind, "{query}");
         }
-        assert_eq!(read("x", []).unwrap_err().kind(), "unknown_parameter");
+        assert_eq!(parameters("x", []).unwrap_err().kind(), "unknown_parameter");
     }
 }
