@@ -49,6 +49,9 @@
 //! | joins | the keys of the smaller side, at most `sql.max_keys`: a list, or a request for each key; but never more requests than reading the table would take, as far as that is known |
 //! | placeholders in the path | the value that a column of that name is compared to, or is joined on: one request for each |
 //!
+//! Columns are those that a table declares. One that declares none has the fields of the rows on its
+//! first page, each with the narrowest type of its values there, and text for a field that has none.
+//!
 //! Rows are decoded as a job decodes them. One that does not fit a column is an error that names the
 //! table, the page and the column. Pages of one scan are read in one stream, with its read-ahead, rate
 //! limit and retries, and are decoded by as many threads as the query has partitions.
