@@ -25,7 +25,7 @@ use indexmap::IndexMap;
 use vantage_types::Record;
 
 use crate::{
-    description::{Nested, SchemaPolicy},
+    description::{Nested, SchemaPolicy, type_by_name},
     row::{ColumnPlan, Learned, RowChecks, RowDecoder, RowRules},
     rust_type,
     schema::{ColumnType, Schema},
@@ -136,6 +136,12 @@ pub fn records(batch: &RecordBatch, schema: &Schema) -> Result<Vec<Record<Value>
 #[must_use]
 pub fn type_of_rust(type_name: &str) -> Option<ColumnType> {
     rust_type::kind_of(type_name)
+}
+
+/// The type of a column by its name in a description, such as `int` or `decimal(18,4)`.
+#[must_use]
+pub fn type_named(name: &str) -> Option<ColumnType> {
+    type_by_name(name)
 }
 
 #[cfg(test)]

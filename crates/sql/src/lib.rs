@@ -33,8 +33,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A program registers its Vantage tables by [`ApiTableProvider`], and the tables of a description
-//! by [`ApiSchemaProvider`], in a context of its own.
+//! A program registers its Vantage tables by [`ApiTableProvider`], other sources of Vantage by
+//! [`VistaTableProvider`], and the tables of a description by [`ApiSchemaProvider`], in a context of its
+//! own.
+//!
+//! What a job has written is a schema with the name of the job: a table for each stream, and one for
+//! each list in its rows, in SQLite, PostgreSQL, local Parquet, CSV and lines of JSON.
 //!
 //! # What an API is asked for
 //!
@@ -48,6 +52,9 @@
 //! | `ORDER BY` | the order, if `sorting` takes it and it is the one of SQL: of columns that are mandatory or name a row, or with `sql.nulls`; of texts with `sql.collation` |
 //! | joins | the keys of the smaller side, at most `sql.max_keys`: a list, or a request for each key; but never more requests than reading the table would take, as far as that is known |
 //! | placeholders in the path | the value that a column of that name is compared to, or is joined on: one request for each |
+//!
+//! Columns are those that a table declares. One that declares none has the fields of the rows on its
+//! first page, each with the narrowest type of its values there, and text for a field that has none.
 //!
 //! Rows are decoded as a job decodes them. One that does not fit a column is an error that names the
 //! table, the page and the column. Pages of one scan are read in one stream, with its read-ahead, rate
@@ -73,13 +80,17 @@
 //! Options are the keys of a description joined by dots: `api.…` are those of the API, `id`, `sql.…`
 //! and `columns.…` those of the table, and others say how the API has it. `INSERT` sends a request for
 //! each row, as `writes` of the table says, and stops at the first that is refused; rows before it
-//! stay. Names of tables and columns without quotes are in lower case, as in PostgreSQL: `"createdAt"`.
+//! stay. Into what a job has written, rows are inserted all together or not at all, as the job writes
+//! them: by `append`, or by `merge` in the place of those with the same key; not while a run of the job
+//! has not ended, and not where its next run would delete them. Names of tables and columns without quotes are in lower case, as in PostgreSQL: `"createdAt"`.
 //!
 //! # Rooms
 //!
 //! | room | what it has |
 //! |---|---|
-//! | `session.rs`, `catalog.rs`, `known.rs`, `stores.rs` | which tables there are |
+//! | `session.rs`, `catalog.rs`, `known.rs` | which tables there are |
+//! | `stores/` | what jobs have written, as tables |
+//! | `vista/` | Vistas as tables |
 //! | `external.rs`, `functions.rs`, `options.rs`, `pools.rs` | tables that statements make |
 //! | `table/` | what is known of a table: columns, totals, its provider |
 //! | `pushdown/` | pure: filters, keys and orders as requests |
@@ -98,12 +109,14 @@ mod scan;
 mod session;
 mod stores;
 mod table;
+mod vista;
 mod write;
 
 pub use catalog::ApiSchemaProvider;
 pub use error::SqlError;
 pub use session::ApiSession;
 pub use table::ApiTableProvider;
+pub use vista::VistaTableProvider;
 
 /// DataFusion, in the version that this crate is of.
 pub use datafusion;

@@ -10,6 +10,7 @@ use datafusion::{
 };
 use futures::future::join_all;
 use vantage_api_ingest::description::Description;
+use vantage_api_pool::AwwPool;
 
 use crate::{
     catalog::ApiSchemaProvider,
@@ -109,13 +110,47 @@ impl ApiSession {
     }
 
     /// Adds the tables of a description as the schema `name`, and the stores of its jobs: what a job
-    /// has written is a schema with the name of the job, with a table for each of its streams. Jobs
-    /// that write CSV or NDJSON have none.
+    /// has written is a schema with the name of the job, with a table for each of its streams.
     ///
     /// # Errors
     /// If no pool can be made of it, or two schemas would have one name.
     pub fn add(&self, name: &str, description: &Description) -> Result<()> {
+        let stores = self.stores_beside(name, description)?;
         let pool = self.pools.get(name, format!("schema {name}"), description)?;
+        self.register(name, description, &pool, stores)
+    }
+
+    /// The same over a pool of the caller's, whose limits then hold for queries and for whatever else
+    /// it is used for. [`shutdown`](Self::shutdown) leaves it as it is.
+    ///
+    /// ```
+    /// use vantage_api_ingest::description::Description;
+    /// use vantage_api_pool::AwwPool;
+    /// use vantage_api_sql::ApiSession;
+    ///
+    /// # fn demo(description: Description) -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool: AwwPool = description.api.clone().builder()?.build()?;
+    /// let session = ApiSession::new()?;
+    /// session.add_over("world", &description, &pool)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If two schemas would have one name.
+    pub fn add_over(&self, name: &str, description: &Description, pool: &AwwPool) -> Result<()> {
+        let stores = self.stores_beside(name, description)?;
+        self.register(name, description, pool, stores)
+    }
+
+    /// The stores of a description whose API is to be the schema `name`.
+    ///
+    /// # Errors
+    /// If two schemas would have one name.
+    fn stores_beside(
+        &self,
+        name: &str,
+        description: &Description,
+    ) -> Result<Vec<(String, StoreSchemaProvider)>> {
         let stores = StoreSchemaProvider::of(description);
         let mut names: Vec<&str> = vec![name];
         for (job, _) in &stores {
@@ -125,10 +160,20 @@ impl ApiSession {
                 return Err(twice(job));
             }
         }
-        if let Some(taken) = names.iter().find(|name| self.has_schema(name)) {
-            return Err(twice(taken));
+        match names.into_iter().find(|name| self.has_schema(name)) {
+            Some(taken) => Err(twice(taken)),
+            None => Ok(stores),
         }
-        let api = Arc::new(ApiSchemaProvider::new(description, &pool));
+    }
+
+    fn register(
+        &self,
+        name: &str,
+        description: &Description,
+        pool: &AwwPool,
+        stores: Vec<(String, StoreSchemaProvider)>,
+    ) -> Result<()> {
+        let api = Arc::new(ApiSchemaProvider::new(description, pool));
         self.register_schema(name, Arc::clone(&api) as _)?;
         self.apis.add(name, api);
         for (job, store) in stores {
@@ -159,7 +204,7 @@ impl ApiSession {
         &self.context
     }
 
-    /// Ends the pools of all APIs: calls under way may take this long.
+    /// Ends the pools that it has made: calls under way may take this long.
     pub async fn shutdown(&self, drain: Duration) {
         let pools = self.pools.all();
         join_all(pools.iter().map(|pool| pool.shutdown(drain))).await;

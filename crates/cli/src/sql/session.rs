@@ -1,10 +1,8 @@
 //! A session of SQL over a description.
 
-use std::sync::Arc;
-
 use vantage_api_ingest::description::Description;
 use vantage_api_pool::AwwPool;
-use vantage_api_sql::{ApiSchemaProvider, ApiSession};
+use vantage_api_sql::ApiSession;
 
 use super::error::said;
 use crate::failure::Failure;
@@ -30,11 +28,8 @@ pub(crate) fn session_over(
     description: &Description,
     pool: &AwwPool,
 ) -> Result<ApiSession, Failure> {
-    let session = session(description)?;
-    let name = session.context().state().config().options().catalog.default_catalog.clone();
-    let catalog = session.context().catalog(&name);
-    let catalog = catalog.ok_or_else(|| Failure::run(format_args!("no catalog `{name}`")))?;
-    let api = Arc::new(ApiSchemaProvider::new(description, pool));
-    catalog.register_schema(DEFAULT, api)?;
+    let session = ApiSession::new().map_err(|error| Failure::usage(said(&error)))?;
+    let added = session.add_over(DEFAULT, description, pool);
+    added.map_err(|error| Failure::usage(said(&error)))?;
     Ok(session)
 }

@@ -40,12 +40,12 @@ pub(super) fn parse<E: Error>(name: &str) -> Result<ColumnType, E> {
         let hint = "within braces, a type with a comma is in quotes, as in \"decimal(18,4)\"";
         return Err(E::custom(format!("`{name}` has no `)`: {hint}")));
     }
-    let kind = kind(&name.to_ascii_lowercase());
-    kind.ok_or_else(|| E::invalid_value(Unexpected::Str(name), &TypeVisitor))
+    type_by_name(name).ok_or_else(|| E::invalid_value(Unexpected::Str(name), &TypeVisitor))
 }
 
-fn kind(name: &str) -> Option<ColumnType> {
-    Some(match name {
+/// A type by its name, if there is one of that name.
+pub(crate) fn type_by_name(name: &str) -> Option<ColumnType> {
+    Some(match name.to_ascii_lowercase().as_str() {
         "bool" | "boolean" => ColumnType::Bool,
         "int" | "integer" | "i64" | "i32" => ColumnType::Int,
         "u64" => UNSIGNED,

@@ -105,6 +105,7 @@ mod table;
 mod tests;
 
 pub use checks::{Check, ChecksDescription, OnFail, Range};
+pub(crate) use column_type::type_by_name;
 pub use columns::{ColumnChange, ColumnRule, Hash, Mask};
 pub use commit::CommitEvery;
 pub use condition::{Condition, ConditionOperator};

@@ -97,10 +97,20 @@ impl Postgres {
         Self { url, target, limits: Limits::default(), open: None }
     }
 
-    /// Hands over the rows of the table with these columns, for as long as a commit may take.
-    pub(super) fn read(&self, columns: &Schema, take: TakeRows<'_>) -> Result<(), SinkError> {
+    /// The columns of a table of the stream, its own or one below it; none if it is not there.
+    pub(super) fn columns(&self, table: &str) -> Result<Schema, SinkError> {
         let mut connection = Connection::open(&self.url, self.limits)?;
-        let table = &self.target.stream;
+        connection.run(async |client, names| stored::columns(client, names, table).await)
+    }
+
+    /// Hands over the rows of such a table with these columns, for as long as a commit may take.
+    pub(super) fn read(
+        &self,
+        table: &str,
+        columns: &Schema,
+        take: TakeRows<'_>,
+    ) -> Result<(), SinkError> {
+        let mut connection = Connection::open(&self.url, self.limits)?;
         connection
             .run(async |client, names| stored::read(client, names, table, columns, take).await)
     }

@@ -19,8 +19,12 @@ use rusqlite::Connection;
 use super::{
     Commit, Sink, SinkError, TakeRows, Target,
     sql::names::{Naming, OWN},
+    stored::Gathered,
 };
-use crate::{schema::Schema, state::StreamState};
+use crate::{
+    schema::{Column, Schema},
+    state::StreamState,
+};
 
 /// SQLite takes longer names; a thousand bytes are beyond any that is meant.
 const NAMING: Naming = Naming {
@@ -62,12 +66,29 @@ impl Sqlite {
         Self { path: path.into(), target, open: None }
     }
 
-    /// Hands over the rows of the table with these columns; none if there is no file.
-    pub(super) fn read(&self, columns: &Schema, take: TakeRows<'_>) -> Result<(), SinkError> {
-        match connection::open_existing(&self.path)? {
-            Some(connection) => stored::read(&connection, &self.target.stream, columns, take),
-            None => Ok(()),
-        }
+    /// The columns of a table of the stream, its own or one below it; none if it is not there.
+    pub(super) fn columns(&self, table: &str) -> Result<Schema, SinkError> {
+        let Some(connection) = reading::open(&self.path)? else { return Ok(Schema::default()) };
+        let columns = reading::columns(&connection, &self.target, table)?.into_iter();
+        let columns = columns.map(|(name, kind)| Column { name, kind, declared: false });
+        Ok(Schema { columns: columns.collect() })
+    }
+
+    /// Hands over the rows of such a table with these columns; none if there is no file.
+    pub(super) fn read(
+        &self,
+        table: &str,
+        Schema { columns }: &Schema,
+        take: TakeRows<'_>,
+    ) -> Result<(), SinkError> {
+        let Some(connection) = reading::open(&self.path)? else { return Ok(()) };
+        let sql = reading::select(table, columns.iter().map(|column| column.name.as_str()));
+        let mut rows = Gathered::new(take);
+        reading::rows(&connection, table, &sql, Vec::new(), |row| {
+            Ok(rows.add(stored::object(row, columns)?))
+        })?;
+        rows.end();
+        Ok(())
     }
 }
 

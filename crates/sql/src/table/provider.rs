@@ -27,7 +27,7 @@ use crate::{
     error::SqlError,
     pushdown::{Request, Wanted},
     scan::ApiScanExec,
-    write::ApiSink,
+    write::RowSink,
 };
 
 /// A table of an API, for [`SessionContext::register_table`](datafusion::prelude::SessionContext::register_table).
@@ -206,7 +206,7 @@ impl TableProvider for ApiTableProvider {
         }
         Ok(Arc::new(DataSinkExec::new(
             input,
-            Arc::new(ApiSink::new(Arc::clone(&self.source))),
+            Arc::new(RowSink::of_api(Arc::clone(&self.source))),
             None,
         )))
     }

@@ -16,9 +16,26 @@ mod support;
 #[path = "../suite/world.rs"]
 mod world;
 
+use vantage_api_ingest::{
+    description::WriteMode,
+    sink::{Postgres, Sink, Target},
+};
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_in_postgresql_is_a_table_with_the_rows_of_the_api() {
+async fn a_copy_in_postgresql_is_a_table_as_one_in_a_file() {
     let server = server::Server::shared();
     let url = server.config("postgres");
-    stores::check(&format!("{{ postgres: \"{url}\" }}")).await;
+    let sink = format!("{{ postgres: \"{url}\" }}");
+    stores::check(&sink).await;
+    drop_copy(&url).await;
+    stores::check_children(&sink).await;
+    drop_copy(&url).await;
+    stores::check_merged(&sink).await;
+}
+
+/// Drops what the job has written.
+async fn drop_copy(url: &str) {
+    let target = Target::new("copy", "copied", ["id"], WriteMode::Append);
+    let mut sink = Postgres::new(url.to_owned().into(), target);
+    tokio::task::spawn_blocking(move || sink.reset(true)).await.unwrap().unwrap();
 }

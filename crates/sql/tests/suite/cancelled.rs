@@ -1,14 +1,36 @@
 //! Queries that end before their last page.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use tokio::time::timeout;
+use vantage_api_sql::ApiSession;
 
 use crate::{
     support::Pages,
-    world::{ITEMS, World, rows},
+    world::{ITEMS, World, rows, try_rows},
 };
+
+/// Far more than a machine takes that has something else to do.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A world of 100 pages of 7 rows, the seventh and later of which are not answered, and a session
+/// that reads ahead.
+fn held() -> (World, ApiSession) {
+    let world = World::of(Pages::Numbered, 700, 7);
+    let session = world.session(Pages::Numbered, "", "prefetch: 8");
+    world.items.hold_from("items", 7);
+    (world, session)
+}
+
+async fn assert_stops_soon(world: &World) {
+    let began = Instant::now();
+    world.items.wait_until_open(false).await;
+    let after = began.elapsed();
+    assert!(after < SOON, "the last request stopped after {after:?}");
+    // The pool goes on.
+    world.items.release("items");
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_is_dropped_stops_every_request() {
@@ -73,4 +95,43 @@ async fn a_plan_that_outlives_its_query_keeps_no_request_alive() {
     world.items.release("items");
     drop(plan);
     assert_eq!(rows(&session, "SELECT id FROM items").await.len(), ITEMS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_is_reached_stops_the_pages_that_were_read_ahead() {
+    let (world, session) = held();
+    // More pages than are read one by one.
+    assert_eq!(rows(&session, "SELECT id FROM items LIMIT 42").await.len(), 42);
+    assert_stops_soon(&world).await;
+    assert_eq!(rows(&session, "SELECT id FROM items").await.len(), 700);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_fails_stops_the_pages_behind_it() {
+    let (world, session) = held();
+    world.items.fail("items", 6, usize::MAX);
+    let error = try_rows(&session, "SELECT count(*) FROM items").await.unwrap_err().to_string();
+    assert!(error.contains("page 6"), "{error}");
+    assert_stops_soon(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_side_of_a_join_that_fails_stops_the_other() {
+    let (world, session) = held();
+    world.groups.fail("groups", 2, usize::MAX);
+    let join = "SELECT count(*) FROM items i JOIN other.groups g ON i.grp = g.id";
+    let error = try_rows(&session, join).await.unwrap_err().to_string();
+    assert!(error.contains("`groups`") && error.contains("page 2"), "{error}");
+    assert_stops_soon(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_does_not_fit_stops_the_pages_behind_it() {
+    let (world, session) = held();
+    let mut odd = world.items.rows("items");
+    odd[37]["n"] = "none".into();
+    world.items.put("items", odd);
+    let error = try_rows(&session, "SELECT sum(n) FROM items").await.unwrap_err().to_string();
+    assert!(error.contains("page 6") && error.contains("`n`"), "{error}");
+    assert_stops_soon(&world).await;
 }

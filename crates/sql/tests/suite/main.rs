@@ -15,5 +15,6 @@ mod requests;
 mod stores;
 mod support;
 mod typed;
+mod vistas;
 mod world;
 mod written;

@@ -129,6 +129,11 @@ impl Store for Folder {
         Ok(true)
     }
 
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, SinkError> {
+        let read = fs::read(self.path(path));
+        read.map_err(|error| of_io(format!("cannot read `{}`", self.place(path)), error))
+    }
+
     fn write(&mut self, path: &str, content: Content<'_>) -> Result<u64, SinkError> {
         let file = self.path(path);
         let temporary = self.path(&names::temporary(path));

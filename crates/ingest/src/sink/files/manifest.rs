@@ -320,9 +320,9 @@ impl Manifest {
         parts.map(|part| (&*part.file, part.promoted(self.next).file))
     }
 
-    /// The files of the stream's table.
-    pub(super) fn parts(&self) -> &[Part] {
-        &self.parts
+    /// The files of a table.
+    pub(super) fn parts(&self, table: &str) -> &[Part] {
+        self.lists(table).0
     }
 
     /// All files in the folder of a table.

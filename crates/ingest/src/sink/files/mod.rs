@@ -47,8 +47,8 @@ use std::{ffi::OsStr, fmt, sync::Arc};
 use object_store::ObjectStore;
 
 use self::{encode::Encoder, manifest::Mode, open::Open, place::Place, store::Store};
-use super::{Commit, Sink, SinkError, Target};
-use crate::state::StreamState;
+use super::{Commit, Sink, SinkError, TakeRows, Target, stored::Gathered};
+use crate::{schema::Schema, state::StreamState};
 
 mod cells;
 mod conform;
@@ -59,6 +59,7 @@ mod folder;
 mod folders;
 mod format;
 mod label;
+mod lines;
 mod manifest;
 mod names;
 mod ndjson;
@@ -66,6 +67,7 @@ mod objects;
 mod open;
 mod parquet;
 mod place;
+mod records;
 mod store;
 
 pub use format::FileFormat;
@@ -115,11 +117,38 @@ impl Files {
         self.place.store(&names::folder(&self.target.stream)?)
     }
 
-    /// The files with the rows of the table as of the last commit, by their paths below the place.
-    pub(super) fn files(&self) -> Result<Vec<String>, SinkError> {
-        let folder = names::folder(&self.target.stream)?;
-        let files = open::files(&mut *self.store()?, &self.target)?;
+    /// The files with the rows of a table of the stream, its own or one below it, as of the last
+    /// commit, by their paths below the place.
+    pub(super) fn files(&self, table: &str) -> Result<Vec<String>, SinkError> {
+        let folder = names::folder(table)?;
+        let files = open::files(&mut *self.store()?, &self.target, table)?;
         Ok(files.into_iter().map(|file| format!("{folder}/{file}")).collect())
+    }
+
+    /// Hands over the rows of such a table with at least these columns, as far as files have them.
+    pub(super) fn read(
+        &self,
+        table: &str,
+        columns: &Schema,
+        take: TakeRows<'_>,
+    ) -> Result<(), SinkError> {
+        let files = open::files(&mut *self.store()?, &self.target, table)?;
+        let mut store = self.place.store(&names::folder(table)?)?;
+        let mut rows = Gathered::new(take);
+        for file in files {
+            let bytes = store.read(&file)?;
+            let is_wanted = match self.encoder.format {
+                FileFormat::Ndjson => lines::each(&bytes, |row| rows.add(row)),
+                FileFormat::Csv => records::each(&bytes, columns, |row| rows.add(row)),
+                FileFormat::Parquet => Err("Parquet is read file by file".to_owned()),
+            };
+            let strange = |why| SinkError::lasting(format!("`{}`: {why}", store.place(&file)));
+            if !is_wanted.map_err(strange)? {
+                return Ok(());
+            }
+        }
+        rows.end();
+        Ok(())
     }
 
     /// How hard Parquet is compressed, from 1 to 22. Default: 3.

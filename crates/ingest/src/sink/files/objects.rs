@@ -142,6 +142,13 @@ impl Store for Objects {
         }
     }
 
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, SinkError> {
+        let object = self.path(path)?;
+        let doing = || format!("cannot read `{}`", self.place(path));
+        let bytes = self.wait(doing, async { self.store.get(&object).await?.bytes().await })?;
+        Ok(bytes.to_vec())
+    }
+
     fn write(&mut self, path: &str, content: Content<'_>) -> Result<u64, SinkError> {
         let mut bytes = Vec::new();
         content(&mut bytes).map_err(|error| error.at(&self.place(path)))?;

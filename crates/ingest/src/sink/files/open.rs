@@ -22,10 +22,14 @@ pub(super) fn state(store: &mut dyn Store, target: &Target) -> Result<StreamStat
     Ok(read(store, target)?.map(|manifest| manifest.state).unwrap_or_default())
 }
 
-/// The files of the table as of the last commit. Nothing is changed.
-pub(super) fn files(store: &mut dyn Store, target: &Target) -> Result<Vec<String>, SinkError> {
+/// The files of a table as of the last commit. Nothing is changed.
+pub(super) fn files(
+    store: &mut dyn Store,
+    target: &Target,
+    table: &str,
+) -> Result<Vec<String>, SinkError> {
     let manifest = read(store, target)?;
-    let parts = manifest.iter().flat_map(Manifest::parts);
+    let parts = manifest.iter().flat_map(|manifest| manifest.parts(table));
     Ok(parts.map(|part| part.file.clone()).collect())
 }
 

@@ -28,6 +28,9 @@ pub(super) trait Store: Send {
     /// Writes a file, which appears at once and complete, and returns its length.
     fn write(&mut self, path: &str, content: Content<'_>) -> Result<u64, SinkError>;
 
+    /// What is in a complete file.
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, SinkError>;
+
     /// Makes a copy of a complete file under another name, unless there is one.
     fn copy(&mut self, from: &str, to: &str) -> Result<(), SinkError>;
 

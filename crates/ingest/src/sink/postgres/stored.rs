@@ -6,15 +6,34 @@ use futures::TryStreamExt;
 use serde_json::value::RawValue;
 use tokio_postgres::{Client, types::ToSql};
 
-use super::{connection::Names, error::failed};
+use super::{connection::Names, error::failed, objects, types};
 use crate::{
-    schema::Schema,
+    schema::{Column, Schema},
     sink::{
         SinkError,
         sql::names::list,
-        stored::{ROWS_AT_ONCE, TakeRows},
+        stored::{Gathered, TakeRows},
     },
 };
+
+/// The columns that a table has now; none if it is not there.
+///
+/// # Errors
+/// That of the database.
+pub(super) async fn columns(
+    client: &mut Client,
+    names: &Names,
+    table: &str,
+) -> Result<Schema, SinkError> {
+    let failed = || failed(format!("table `{table}` in PostgreSQL"));
+    let transaction = client.transaction().await.map_err(failed())?;
+    let columns = objects::columns(&transaction, &names.of(table)).await.map_err(failed())?;
+    let columns = columns.into_iter().filter_map(|(name, sql_type)| {
+        let kind = types::kind_of(&sql_type)?;
+        Some(Column { name, kind, declared: false })
+    });
+    Ok(Schema { columns: columns.collect() })
+}
 
 /// Hands over the rows of a table with these columns.
 ///
@@ -33,17 +52,15 @@ pub(super) async fn read(
     let sql = format!("SELECT row_to_json(r)::text FROM (SELECT {selected} FROM {of_table}) r");
     let found = client.query_raw(&sql, Vec::<&(dyn ToSql + Sync)>::new()).await;
     let mut found = pin!(found.map_err(failed())?);
-    let mut rows = Vec::with_capacity(ROWS_AT_ONCE);
+    let mut rows = Gathered::new(take);
     while let Some(row) = found.try_next().await.map_err(failed())? {
         let text: String = row.try_get(0).map_err(failed())?;
         let row = RawValue::from_string(text);
-        rows.push(row.map_err(|error| SinkError::lasting("a row in PostgreSQL").because(error))?);
-        if rows.len() == ROWS_AT_ONCE && !take(std::mem::take(&mut rows)) {
+        let row = row.map_err(|error| SinkError::lasting("a row in PostgreSQL").because(error))?;
+        if !rows.add(row) {
             return Ok(());
         }
     }
-    if !rows.is_empty() {
-        take(rows);
-    }
+    rows.end();
     Ok(())
 }

@@ -1,54 +1,17 @@
-//! Reads the rows of a table back.
+//! [pure] Rows as objects of JSON.
 
 use std::fmt::Write;
 
-use rusqlite::{Connection, Row, types::ValueRef};
+use rusqlite::{Result, Row, types::ValueRef};
 use serde_json::value::RawValue;
 
-use super::error::failed;
-use crate::{
-    schema::{Column, ColumnType, Schema},
-    sink::{
-        SinkError,
-        sql::names::{list, quoted},
-        stored::{ROWS_AT_ONCE, TakeRows},
-    },
-};
+use crate::schema::{Column, ColumnType};
 
-/// Hands over the rows of a table with these columns.
+/// A row with these columns as an object.
 ///
 /// # Errors
-/// That of the database.
-pub(super) fn read(
-    connection: &Connection,
-    table: &str,
-    columns: &Schema,
-    take: TakeRows<'_>,
-) -> Result<(), SinkError> {
-    let names = columns.columns.iter().map(|column| column.name.as_str());
-    // Rows without columns are counted.
-    let selected = if columns.columns.is_empty() { "NULL".to_owned() } else { list(names) };
-    let sql = format!("SELECT {selected} FROM {}", quoted(table));
-    let mut read = || {
-        let mut statement = connection.prepare(&sql)?;
-        let mut found = statement.query([])?;
-        let mut rows = Vec::with_capacity(ROWS_AT_ONCE);
-        while let Some(row) = found.next()? {
-            rows.push(object(row, &columns.columns)?);
-            if rows.len() == ROWS_AT_ONCE && !take(std::mem::take(&mut rows)) {
-                return Ok(());
-            }
-        }
-        if !rows.is_empty() {
-            take(rows);
-        }
-        Ok(())
-    };
-    read().map_err(failed(format!("table `{table}` in SQLite")))
-}
-
-/// A row as an object of JSON.
-fn object(row: &Row<'_>, columns: &[Column]) -> rusqlite::Result<Box<RawValue>> {
+/// If it has others.
+pub(super) fn object(row: &Row<'_>, columns: &[Column]) -> Result<Box<RawValue>> {
     let mut object = String::from("{");
     for (number, column) in columns.iter().enumerate() {
         if number > 0 {
@@ -63,6 +26,7 @@ fn object(row: &Row<'_>, columns: &[Column]) -> rusqlite::Result<Box<RawValue>> 
     object.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
+/// Adds a value of a column of this type.
 fn push(out: &mut String, value: ValueRef<'_>, kind: ColumnType) {
     // A text takes whatever is written to it.
     let _ = match value {

@@ -23,8 +23,8 @@ use crate::{
     schema::ColumnType,
     sink::{
         SinkError,
-        sql::names::{list, quoted},
-        sqlite::error::failed,
+        sql::names::quoted,
+        sqlite::{error::failed, reading},
     },
 };
 
@@ -86,8 +86,8 @@ impl SqliteShell {
 
     /// The statement that reads rows, without its end.
     fn select(&self, filter: &Clause) -> String {
-        let names = list(self.table.columns.iter().map(|(name, _)| name.as_str()));
-        format!("SELECT {names} FROM {}{}", quoted(&self.table.name), filter.sql)
+        let names = self.table.columns.iter().map(|(name, _)| name.as_str());
+        reading::select(&self.table.name, names) + &filter.sql
     }
 
     fn ordered(&self) -> String {
@@ -102,11 +102,12 @@ impl SqliteShell {
         let table = Arc::clone(&self.table);
         let read =
             move |connection: &rusqlite::Connection| -> std::result::Result<Rows, SinkError> {
-                let what = || failed(format!("rows of table `{}` in SQLite", table.name));
-                let mut statement = connection.prepare_cached(&sql).map_err(what())?;
-                let row = |row: &rusqlite::Row<'_>| value::row(row, &table.id, &table.columns);
-                let rows = statement.query_map(params_from_iter(values), row).map_err(what())?;
-                rows.collect::<rusqlite::Result<Rows>>().map_err(what())
+                let mut rows = Rows::new();
+                reading::rows(connection, &table.name, &sql, values, |row| {
+                    rows.push(value::row(row, &table.id, &table.columns)?);
+                    Ok(true)
+                })?;
+                Ok(rows)
             };
         self.readers.read(read).await.with_context(|| self.unread())
     }

@@ -80,8 +80,8 @@ struct State {
     log: Mutex<Vec<String>>,
     /// How often a table's page of a number fails.
     faults: Mutex<HashMap<(String, usize), usize>>,
-    /// The tables that are not answered for now.
-    held: Mutex<Vec<String>>,
+    /// The tables that are not answered for now, from a page on.
+    held: Mutex<Vec<(String, usize)>>,
     released: Condvar,
     /// How many requests are being answered, and a signal when that changes.
     open: Mutex<usize>,
@@ -149,11 +149,16 @@ impl Api {
 
     /// Requests of a table are not answered until it is released.
     pub(crate) fn hold(&self, table: &str) {
-        self.state.held.lock().unwrap().push(table.to_owned());
+        self.hold_from(table, 1);
+    }
+
+    /// The same of those for pages from a number on.
+    pub(crate) fn hold_from(&self, table: &str, page: usize) {
+        self.state.held.lock().unwrap().push((table.to_owned(), page));
     }
 
     pub(crate) fn release(&self, table: &str) {
-        self.state.held.lock().unwrap().retain(|held| held != table);
+        self.state.held.lock().unwrap().retain(|(held, _)| held != table);
         self.state.released.notify_all();
     }
 
@@ -196,12 +201,13 @@ fn serve(stream: &TcpStream, state: &State, address: SocketAddr) -> Option<()> {
         state.log.lock().unwrap().push(format!("{method} {target}"));
         let (status, head, answer) = answer(stream, state, address, &method, &target, &body)?;
         let answer = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{head}content-length: {}\r\n\r\n",
+        // One write, which nothing delays.
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{head}content-length: {}\r\n\r\n\
+             {answer}",
             answer.len()
         );
         let mut writer = stream;
-        writer.write_all(head.as_bytes()).ok()?;
         writer.write_all(answer.as_bytes()).ok()?;
     }
 }
@@ -243,7 +249,7 @@ fn answer(
         table = name.to_owned();
     }
     let opened = Opened::new(state);
-    wait_while_held(stream, state, &table)?;
+    wait_while_held(stream, state, &table, page_of(state, &params))?;
     if method == "POST" {
         let mut row: Map<String, Value> = serde_json::from_slice(body).ok()?;
         let mut tables = state.tables.lock().unwrap();
@@ -268,10 +274,15 @@ fn answer(
     Some(("200 OK", page.head, page.body))
 }
 
-/// Waits until a table may be answered. `None` if the client went away meanwhile.
-fn wait_while_held(stream: &TcpStream, state: &State, table: &str) -> Option<()> {
+/// The number of the page that is asked for, from 1.
+fn page_of(state: &State, params: &[(String, String)]) -> usize {
+    place_of(state, params).0 / state.size + 1
+}
+
+/// Waits until a page of a table may be answered. `None` if the client went away meanwhile.
+fn wait_while_held(stream: &TcpStream, state: &State, table: &str, page: usize) -> Option<()> {
     let mut held = state.held.lock().unwrap();
-    while held.iter().any(|held| held == table) {
+    while held.iter().any(|(held, from)| held == table && page >= *from) {
         let waited = state.released.wait_timeout(held, Duration::from_millis(10)).unwrap();
         held = waited.0;
         stream.set_nonblocking(true).ok()?;
@@ -377,6 +388,22 @@ fn compare(one: &Value, other: &Value) -> Ordering {
     }
 }
 
+/// The first row that is asked for, and how many.
+fn place_of(state: &State, params: &[(String, String)]) -> (usize, usize) {
+    let number = |wanted: &str| {
+        let found = params.iter().find(|(name, _)| name == wanted);
+        found.and_then(|(_, value)| value.parse::<usize>().ok())
+    };
+    let size = number("per_page").or(number("limit")).unwrap_or(state.size).min(state.size).max(1);
+    let start = match state.pages {
+        Pages::Numbered | Pages::Unnumbered => (number("page").unwrap_or(1).max(1) - 1) * size,
+        Pages::Offset => number("offset").unwrap_or(0),
+        Pages::Cursor | Pages::NextUrl | Pages::Link => number("after").unwrap_or(0),
+        Pages::None => 0,
+    };
+    (start, size)
+}
+
 struct Page {
     number: usize,
     head: String,
@@ -390,17 +417,7 @@ fn cut(
     params: &[(String, String)],
     rows: &[Value],
 ) -> Page {
-    let number = |wanted: &str| {
-        let found = params.iter().find(|(name, _)| name == wanted);
-        found.and_then(|(_, value)| value.parse::<usize>().ok())
-    };
-    let size = number("per_page").or(number("limit")).unwrap_or(state.size).min(state.size).max(1);
-    let start = match state.pages {
-        Pages::Numbered | Pages::Unnumbered => (number("page").unwrap_or(1).max(1) - 1) * size,
-        Pages::Offset => number("offset").unwrap_or(0),
-        Pages::Cursor | Pages::NextUrl | Pages::Link => number("after").unwrap_or(0),
-        Pages::None => 0,
-    };
+    let (start, size) = place_of(state, params);
     let size = if state.pages == Pages::None { rows.len().max(1) } else { size };
     let end = (start + size).min(rows.len());
     let data = rows.get(start.min(rows.len())..end).unwrap_or_default();
