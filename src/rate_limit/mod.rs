@@ -49,3 +49,4 @@ pub(crate) use pacer::{PacedAttempt, Pacer};
 pub(crate) use quota::Quota;
 pub(crate) use reading::quota;
 pub(crate) use rotation::Rotation;
+pub(crate) use times::time;

@@ -41,6 +41,7 @@ mod redirects;
 mod resize;
 mod retry;
 mod seed;
+mod sign_in;
 mod statistics;
 mod strategies;
 mod supervision;
