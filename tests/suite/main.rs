@@ -30,6 +30,7 @@ mod page_formats;
 mod pages;
 mod pagination;
 mod panics;
+mod places;
 mod pool;
 mod priority;
 mod proxy;

@@ -366,7 +366,7 @@ fn what_is_wrong_with_a_way_to_sign_in_is_named() {
     let request = "bearer: { token_request: { url: 'http://x/login'";
     let client = "oauth2: { token_url: 'http://x/token', client_id: a";
     for (auth, says) in [
-        ("bearer: { evn: A }".to_owned(), "unknown field `evn`"),
+        ("bearer: { evn: A }".to_owned(), "one of the keys env, file"),
         ("bearer: { env: A, file: b }".into(), "one of the keys env, file"),
         ("bearer: {}".into(), "one of the keys env, file"),
         (format!("{request}, tokn: a }} }}"), "unknown field `tokn`"),

@@ -63,8 +63,10 @@ pub(crate) struct UserData {
 }
 
 /// The keys of a map.
+const KEYS: [&str; 5] = ["env", "file", "reread_every", "token_request", "oauth2"];
+
+/// Their values.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Keys {
     env: Option<OneOrMany<String>>,
     file: Option<OneOrMany<PathBuf>>,
@@ -83,6 +85,11 @@ impl<'de> Deserialize<'de> for Secrets {
         let value = Value::deserialize(deserializer)?;
         if !value.is_object() {
             return OneOrMany::deserialize(value).map(Self::Fixed).map_err(D::Error::custom);
+        }
+        // A key that is not known may be a secret in braces.
+        let is_known = |key: &String| KEYS.contains(&key.as_str());
+        if !value.as_object().is_some_and(|map| map.keys().all(is_known)) {
+            return Err(D::Error::custom(FORM));
         }
         let keys = Keys::deserialize(value).map_err(D::Error::custom)?;
         match keys {
