@@ -10,8 +10,9 @@ use std::{
 use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi, paging::ResumeToken,
-    vantage::ApiTable,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi,
+    paging::ResumeToken,
+    vantage::{ApiCondition, ApiTable},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;
@@ -484,6 +485,45 @@ async fn the_headers_of_a_table_go_with_each_of_its_requests_and_nowhere_else() 
     let stream = PaginatedStream::get(AwwPool::new(1, None, false, server.uri()), "/rows");
     let (_, error) = read(stream.header("no name", "x")).await;
     assert_eq!(error.unwrap().kind(), ErrorKind::InvalidRequest);
+}
+
+#[tokio::test]
+async fn conditions_go_into_the_body_where_it_has_a_place_for_them() {
+    let server = mock::answering(|request: &Request| {
+        assert_eq!(request.method.as_str(), "POST");
+        let asked: Value = request.body_json().unwrap();
+        let after = asked["filter"]["after"].as_str().unwrap().to_owned();
+        let least = asked["filter"]["id"].as_u64().unwrap();
+        let found = rows(40).into_iter().filter(|row| {
+            row["at"].as_str().unwrap() > after.as_str() && row["id"].as_u64().unwrap() >= least
+        });
+        let from = asked["from"].as_u64().unwrap() as usize;
+        ok(found.skip(from).take(asked["size"].as_u64().unwrap() as usize).collect())
+    })
+    .await;
+    let settings = "{ endpoint: 'search?least=20&lang=en', envelope: { items: . },
+        paging: { by: offset, param: from, size_param: size, size: 7,
+            post: { filter: { after: '{since}', id: '{least:number}' } } } }";
+    let settings: ApiTable = serde_yaml_ng::from_str(settings).unwrap();
+    let pool = AwwPool::builder(server.uri()).build().unwrap();
+    let api = PoolApi::new(pool).table("rows", settings.clone());
+    let table = Table::<PoolApi, EmptyEntity>::new("rows", api).with_id_column("id");
+    let since = ApiCondition::eq("since", "2024-01-01T00:00:06Z");
+    let found = soon("the rows", table.with_condition(since).list_values()).await.unwrap();
+    assert_eq!(
+        found.into_keys().collect::<Vec<_>>(),
+        (28..40).map(|id| id.to_string()).collect::<Vec<_>>()
+    );
+    for request in mock::received(&server).await {
+        assert_eq!(request.url.query(), Some("lang=en"));
+    }
+    let unasked = mock::answering(ResponseTemplate::new(200)).await;
+    let pool = AwwPool::builder(unasked.uri()).build().unwrap();
+    let table =
+        Table::<PoolApi, EmptyEntity>::new("rows", PoolApi::new(pool).table("rows", settings));
+    let error = soon("an end", table.list_values()).await.unwrap_err();
+    assert!(error.to_string().contains("nothing fills `{since}`"), "{error}");
+    assert_eq!(mock::count(&unasked).await, 0);
 }
 
 /// The same without a limit, for a stream that sends nothing.

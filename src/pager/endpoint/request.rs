@@ -36,10 +36,12 @@ impl Endpoint {
             | PageAddress::Cursor(_)
             | PageAddress::After { .. } => {}
         }
-        let request = Request::get(self.path()).query(&self.paging.query(address, size))?;
-        if let Some(body) = self.paging.body(address, size)? {
-            return Ok(request.into_query(body));
+        if let Some(names) = self.paging.taken_into_body() {
+            let (target, taken) = take_params(self.path(), &names);
+            let body = self.paging.body(address, size, &taken)?.unwrap_or_default();
+            return Ok(Request::get(target).into_query(body));
         }
+        let request = Request::get(self.path()).query(&self.paging.query(address, size))?;
         match self.paging.range_header(address, size) {
             Some(range) => request.header(RANGE.as_str(), &range),
             None => Ok(request),
@@ -113,6 +115,24 @@ impl Endpoint {
         }
         Ok(request)
     }
+}
+
+/// A target without the parameters of these names in its query, and those parameters.
+fn take_params(target: &str, names: &[&str]) -> (String, Vec<(String, String)>) {
+    let Some((path, query)) = target.split_once('?').filter(|_| !names.is_empty()) else {
+        return (target.to_owned(), Vec::new());
+    };
+    let (mut kept, mut taken) = (Vec::new(), Vec::new());
+    for field in query.split('&') {
+        match url::form_urlencoded::parse(field.as_bytes()).next() {
+            Some((name, value)) if names.contains(&&*name) => {
+                taken.push((name.into_owned(), value.into_owned()));
+            }
+            _ => kept.push(field),
+        }
+    }
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+    (format!("{path}{query}"), taken)
 }
 
 /// The error for a URL that was named by a page without credentials.

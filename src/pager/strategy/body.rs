@@ -22,12 +22,71 @@ impl PageBody {
     pub(super) fn with<'a>(
         &self,
         values: impl IntoIterator<Item = (&'a str, Value)>,
-    ) -> Result<String, &'a str> {
-        let mut body = self.0.clone();
+    ) -> Result<Self, &'a str> {
+        let mut body = self.clone();
         for (place, value) in values {
-            put(&mut body, place, value).ok_or(place)?;
+            put(&mut body.0, place, value).ok_or(place)?;
         }
-        Ok(body.to_string())
+        Ok(body)
+    }
+
+    /// The names of its placeholders.
+    pub(super) fn placeholders(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        collect(&self.0, &mut names);
+        names
+    }
+
+    /// The text of the body with the parameters of these names in place of its placeholders.
+    ///
+    /// # Errors
+    /// What is wrong with a placeholder.
+    pub(super) fn filled(mut self, params: &[(String, String)]) -> Result<String, String> {
+        fill(&mut self.0, params)?;
+        Ok(self.0.to_string())
+    }
+}
+
+/// The name in a placeholder, and whether it stands for a number. A placeholder is a text of its own,
+/// since braces are common within the text of a query.
+fn placeholder(text: &str) -> Option<(&str, bool)> {
+    let name = text.strip_prefix('{')?.strip_suffix('}')?;
+    let (name, is_number) = match name.strip_suffix(":number") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let is_of_name = |letter: char| letter.is_alphanumeric() || "_-.$[]".contains(letter);
+    (!name.is_empty() && name.chars().all(is_of_name)).then_some((name, is_number))
+}
+
+fn collect<'v>(value: &'v Value, names: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) => names.extend(placeholder(text).map(|(name, _)| name)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn fill(value: &mut Value, params: &[(String, String)]) -> Result<(), String> {
+    match value {
+        Value::String(text) => {
+            let Some((name, is_number)) = placeholder(text) else { return Ok(()) };
+            let mut found = params.iter().filter(|(own, _)| own == name).map(|(_, value)| value);
+            let filled = match (found.next(), found.next()) {
+                (Some(value), None) if is_number => Value::Number(
+                    value.parse().map_err(|_| format!("what fills `{{{name}}}` is no number"))?,
+                ),
+                (Some(value), None) => Value::String(value.clone()),
+                (Some(_), Some(_)) => return Err(format!("`{{{name}}}` takes one value")),
+                (None, _) => return Err(format!("nothing fills `{{{name}}}`")),
+            };
+            *value = filled;
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| fill(item, params)),
+        Value::Object(fields) => fields.values_mut().try_for_each(|field| fill(field, params)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 
@@ -88,10 +147,7 @@ mod tests {
 
     #[test]
     fn a_parameter_is_set_where_its_path_leads() {
-        let set = |body: Value, place| {
-            let set = PageBody(body).with([(place, json!(7))]);
-            set.map(|text| serde_json::from_str::<Value>(&text).unwrap())
-        };
+        let set = |body: Value, place| PageBody(body).with([(place, json!(7))]).map(|body| body.0);
         for (body, place, expected) in [
             (json!({}), "from", json!({ "from": 7 })),
             (json!({ "from": 0, "size": 5 }), "from", json!({ "from": 7, "size": 5 })),
@@ -121,6 +177,30 @@ mod tests {
         ] {
             assert_eq!(set(body.clone(), place), Err(place), "{body}");
         }
+    }
+
+    #[test]
+    fn a_placeholder_is_a_text_of_its_own() {
+        let params = [("since", "2024-01-01"), ("at", "17"), ("a", "1"), ("a", "2"), ("f[x]", "y")];
+        let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fill = |body: Value| {
+            let filled = PageBody(body).filled(&params);
+            filled.map(|text| serde_json::from_str::<Value>(&text).unwrap())
+        };
+        for (body, expected) in [
+            (json!({ "f": [{ "gte": "{since}" }] }), json!({ "f": [{ "gte": "2024-01-01" }] })),
+            (json!(["{at}", "{at:number}", "{f[x]}"]), json!(["17", 17, "y"])),
+            (json!("query { rows }"), json!("query { rows }")),
+            (json!(["{ since }", "x{since}", "{}"]), json!(["{ since }", "x{since}", "{}"])),
+        ] {
+            assert_eq!(fill(body), Ok(expected));
+        }
+        for (body, says) in
+            [("{b}", "nothing fills `{b}`"), ("{a}", "one value"), ("{since:number}", "no number")]
+        {
+            assert!(fill(json!(body)).unwrap_err().contains(says), "{body}");
+        }
+        assert_eq!(PageBody(json!({ "a": ["{x}"], "b": "{y:number}" })).placeholders(), ["x", "y"]);
     }
 
     #[test]

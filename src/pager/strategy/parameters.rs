@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Mode, PageAddress, PageRequest, Paging};
+use super::{Mode, PageAddress, PageRequest, Paging, body::PageBody};
 use crate::error::{Error, ErrorKind};
 
 impl Paging {
@@ -110,14 +110,22 @@ impl Paging {
         place.into_iter().chain(own).collect()
     }
 
-    /// The JSON body that requests a page, if that is how pages are requested.
+    /// The names of the parameters that the body takes out of the query of the endpoint, if pages
+    /// are requested by a body.
+    pub(in crate::pager) fn taken_into_body(&self) -> Option<Vec<&str>> {
+        self.post.as_ref().map(PageBody::placeholders)
+    }
+
+    /// The JSON body that requests a page, with these parameters from the query of the endpoint.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if it has no place for a parameter.
+    /// [`ErrorKind::Config`] if it has no place for a parameter, [`ErrorKind::InvalidRequest`] if
+    /// nothing fills one of its placeholders.
     pub(in crate::pager) fn body(
         &self,
         address: &PageAddress,
         size: Option<u64>,
+        taken: &[(String, String)],
     ) -> Result<Option<String>, Error> {
         let Some(body) = &self.post else { return Ok(None) };
         let value =
@@ -135,7 +143,9 @@ impl Paging {
             };
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
         let own = self.asked_size(size).map(|(name, size)| (name, size.into()));
-        body.with(place.into_iter().chain(own)).map(Some).map_err(no_place)
+        let body = body.with(place.into_iter().chain(own)).map_err(no_place)?;
+        let unfilled = |what| Error::new(ErrorKind::InvalidRequest, format!("post: {what}"));
+        body.filled(taken).map(Some).map_err(unfilled)
     }
 
     /// Checks whether the body has a place for each parameter.

@@ -64,8 +64,13 @@ impl Paging {
     /// numbers, and a cursor as the API wrote it, which may also be a list: the `sort` values of the
     /// last hit at `hits.hits[-1].sort`.
     ///
-    /// The request must only read: it is retried like a GET. Conditions of a table stay in the
-    /// query. With GraphQL, whose errors come beside a status 200, also set a
+    /// A text in the body that is `{since}` as a whole takes the parameter `since` out of the query
+    /// of the endpoint, be it written there or made by a condition of a table: as text, or as a
+    /// number if it is `{since:number}`. One that nothing fills fails the read with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest). Other parameters stay in the
+    /// query.
+    ///
+    /// The request must only read: it is retried like a GET. With GraphQL, whose errors come beside a status 200, also set a
     /// [`ResponseRule`](crate::retry::ResponseRule) for `errors`.
     ///
     /// ```
