@@ -39,7 +39,7 @@ mod schemes;
 mod transport;
 mod valid;
 
-pub(crate) use auth::{Auth, Secrets};
+pub(crate) use auth::{Auth, OAuth2, Secrets, TokenRequestData};
 pub(crate) use valid::ValidConfig;
 
 /// The most workers that a pool has.
@@ -105,15 +105,46 @@ pub(crate) fn check_rate(setting: &str, rate: Option<Decimal>) -> Result<(), Err
 /// |---|---|
 /// | `{ bearer: SECRET }` | a bearer token (RFC 6750) |
 /// | `{ basic: { user: NAME, password: SECRET } }` | a user name and a password (RFC 7617) |
-/// | `{ header: { name: X-Api-Key, value: SECRET } }` | a key in a header |
+/// | `{ header: { name: X-Api-Key, value: SECRET, prefix: "Token " } }` | a key in a header, after a prefix if there is one |
 /// | `{ query: { name: api_key, value: SECRET } }` | a key in the query |
-/// | `{ oauth2: { token_url: URL, client_id: ID, client_secret: SECRET, scopes: [read], params: { audience: api }, credentials_in_body: false } }` | tokens by the client credentials grant (RFC 6749 section 4.4); needs the feature `oauth2` |
+/// | `{ cookie: { name: session, value: SECRET } }` | a key in a cookie |
+/// | `{ oauth2: CLIENT }` | a bearer token of OAuth 2.0: short for `{ bearer: { oauth2: CLIENT } }` |
 ///
-/// A `SECRET` is a text, a list of texts, `{ env: NAME }` or `{ file: PATH }`; `NAME` and
-/// `PATH` may be lists too. Of a list the pool uses all, as the tokens of
-/// [`token_source`](crate::PoolBuilder::token_source). `file` takes `reread_every: 10m` beside
-/// it. No secret is in an error, in `Debug` output or in a log. A key in the query is in the
-/// URLs that servers and proxies write to their logs, so prefer a header.
+/// A `SECRET` is a text, a list of texts, `{ env: NAME }`, `{ file: PATH }`,
+/// `{ token_request: REQUEST }` or `{ oauth2: CLIENT }`; `NAME` and `PATH` may be lists too. Of a
+/// list the pool uses all, as the tokens of [`token_source`](crate::PoolBuilder::token_source).
+/// `file` takes `reread_every: 10m` beside it. No secret is in an error, in `Debug` output or in a
+/// log. A key in the query is in the URLs that servers and proxies write to their logs, so prefer
+/// a header.
+///
+/// A `CLIENT` has `token_url`, `client_id` and `client_secret`, and if needed `scopes: [read]`,
+/// `params: { audience: api }` and `credentials_in_body: true`. It gets tokens by its own
+/// credentials (RFC 6749 section 4.4), or with `refresh_token` by that (section 6). An endpoint that
+/// replaces the refresh token with each use needs `keep_in: PATH`, a file for the latest one; see
+/// [`RefreshToken`](crate::tokens::RefreshToken). It needs the feature `oauth2`.
+///
+/// A `REQUEST` is any other way to a token, such as a login:
+///
+/// ```yaml
+/// auth:
+///   header:
+///     name: X-Session
+///     value:
+///       token_request:
+///         url: https://api.example.com/v1/login
+///         json: { user: ada, password: s3cret }
+///         token: data.session
+///         lifetime: 30m
+/// ```
+///
+/// | key | value |
+/// |---|---|
+/// | `url`, `method` | where it goes, and how: `POST` by default |
+/// | `json` or `form` | its body: any value, or a map of fields |
+/// | `headers`, `basic` | a map of names to values; `{ user: NAME, password: TEXT }` |
+/// | `token`, `token_header` or `token_cookie` | where the response has the token: a path (`access_token` by default, `.` if it is the body), a header, or a cookie that is set |
+/// | `expires` | the path of how long it is valid, in seconds, or of when it expires |
+/// | `lifetime` | how long it is valid if the response does not say so |
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a map of the settings of a pool")]
 pub struct PoolConfig {

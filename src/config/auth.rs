@@ -1,12 +1,15 @@
 //! [pure] How a pool signs in, as data. Knows nothing of the tokens that come of it.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+mod secrets;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
+pub(crate) use secrets::{Secrets, TokenRequestData};
+
 use super::forms;
-use crate::data::{OneOrMany, optional_duration};
 
 /// How a pool signs in.
 #[derive(Clone, Deserialize)]
@@ -20,42 +23,43 @@ pub(crate) enum Auth {
     Header {
         name: String,
         value: Secrets,
+        /// Stands before the value.
+        #[serde(default)]
+        prefix: String,
     },
     Query {
         name: String,
         value: Secrets,
     },
-    /// By the client credentials grant.
-    #[serde(rename = "oauth2")]
-    #[cfg_attr(not(feature = "oauth2"), expect(dead_code, reason = "read, and then refused"))]
-    OAuth2 {
-        token_url: String,
-        client_id: String,
-        client_secret: String,
-        #[serde(default)]
-        scopes: Vec<String>,
-        #[serde(default)]
-        params: BTreeMap<String, String>,
-        #[serde(default)]
-        credentials_in_body: bool,
+    Cookie {
+        name: String,
+        value: Secrets,
     },
+    /// A bearer token of OAuth 2.0.
+    #[serde(rename = "oauth2")]
+    OAuth2(OAuth2),
 }
 
-/// Where secrets are.
+/// A client of OAuth 2.0: by the client credentials grant, or with a refresh token.
 #[derive(Clone, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-pub(crate) enum Secrets {
-    Fixed(OneOrMany<String>),
-    /// In environment variables.
-    Env {
-        env: OneOrMany<String>,
-    },
-    /// In files.
-    File {
-        file: OneOrMany<PathBuf>,
-        #[serde(default, with = "optional_duration")]
-        reread_every: Option<Duration>,
-    },
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "oauth2"), expect(dead_code, reason = "read, and then refused"))]
+pub(crate) struct OAuth2 {
+    pub(crate) token_url: String,
+    pub(crate) client_id: String,
+    #[serde(default)]
+    pub(crate) client_secret: String,
+    #[serde(default)]
+    pub(crate) refresh_token: Option<String>,
+    /// The file of a refresh token that is replaced with each use.
+    #[serde(default)]
+    pub(crate) keep_in: Option<String>,
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    #[serde(default)]
+    pub(crate) params: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) credentials_in_body: bool,
 }
 
 /// Reads how a pool signs in. An error names keys alone, since what else is there may be a secret.
@@ -63,7 +67,8 @@ pub(super) fn auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     forms::map(deserializer, FORM)?.map(in_map).transpose()
 }
 
-const FORM: &str = "must be a map with one of the keys bearer, basic, header, query and oauth2";
+const FORM: &str =
+    "must be a map with one of the keys bearer, basic, header, query, cookie and oauth2";
 
 fn in_map<E: Error>(map: Map<String, Value>) -> Result<Auth, E> {
     let mut schemes = map.keys().cloned();

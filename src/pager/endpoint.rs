@@ -1,6 +1,8 @@
 //! What a paged read requests, and how: the settings of a stream, the request for one page, and
 //! how far the read may run ahead. Knows neither the order nor the end of the pages.
 
+mod request;
+
 use std::{
     future::Future,
     sync::{Arc, OnceLock},
@@ -15,14 +17,14 @@ use super::{
     facts::PageInfo,
     format::{ItemList, Taken},
     mode::ReadMode,
-    next_url, overlooked,
+    overlooked,
     resume_token::ReadIdentity,
-    strategy::{Continuation, PageAddress, PageMetadata, PageRequest, PageView, Paging, Position},
+    strategy::{Continuation, KeysetFault, PageAddress, PageMetadata, PageView, Paging, Position},
 };
 use crate::{
     base_url::BaseUrl,
     dispatch::{Caller, Effort},
-    error::{Error, ErrorKind},
+    error::Error,
     priority::Priority,
     request::Request,
     response::Response,
@@ -39,6 +41,9 @@ pub(super) const LONG: usize = 1024 * 1024;
 /// Is told what is strange about pages.
 pub(super) type OnWarning = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Names and values of header fields.
+pub(crate) type Headers = Vec<(String, String)>;
+
 /// What to read, and how.
 pub(super) struct Endpoint {
     path: String,
@@ -51,6 +56,8 @@ pub(super) struct Endpoint {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
+    /// Sent with each request to the pool's API.
+    pub(super) headers: Headers,
     /// How many rows, from the first of the set on, the consumer needs. No page after those is
     /// prefetched.
     pub(super) needed: Option<u64>,
@@ -96,6 +103,7 @@ impl Endpoint {
             paging: Paging::default(),
             envelope: Arc::default(),
             mode: ReadMode::default(),
+            headers: Headers::new(),
             needed: None,
             on_warning: None,
         }
@@ -123,6 +131,7 @@ impl Endpoint {
         let endpoint = Arc::clone(self);
         async move {
             let request = endpoint.request_of(&caller, &address, size).await?;
+            let request = endpoint.with_headers(request)?;
             let mut request = request.priority(endpoint.priority.unwrap_or_default());
             let is_foreign = request.other_base().is_some();
             if let Some(left) = endpoint.bounds.left(Instant::now) {
@@ -205,81 +214,6 @@ impl Endpoint {
         dispatcher.blocking().run(&custom.threads, &custom.name, limit, next).await?
     }
 
-    /// The request for a page.
-    fn request(
-        &self,
-        base: &BaseUrl,
-        address: &PageAddress,
-        size: Option<u64>,
-    ) -> Result<Request, Error> {
-        match address {
-            PageAddress::Url(url) => return self.request_to(base, url),
-            PageAddress::Untrusted(url) => return Err(untrusted(url)),
-            PageAddress::Custom(page) => return self.custom_request(base, page),
-            PageAddress::Start => {
-                if let Some(page) = self.paging.first_request()? {
-                    return self.custom_request(base, &page);
-                }
-            }
-            PageAddress::Page(_) | PageAddress::Offset(_) | PageAddress::Cursor(_) => {}
-        }
-        Request::get(self.path()).query(&self.paging.query(address, size))
-    }
-
-    /// Where the link `next` may lead from a page that was fetched without credentials: to other
-    /// such pages, or to the endpoint itself. Whoever controls that page cannot choose anything
-    /// else that is requested with the pool's credentials.
-    fn as_foreign(&self, base: &BaseUrl, next: PageAddress) -> PageAddress {
-        // A link that cannot be requested is an error when it is followed.
-        let Ok(request) = self.request(base, &next, None) else { return next };
-        if request.other_base().is_some() {
-            return next;
-        }
-        let (url, endpoint) = (base.join(request.target()), base.join(self.path()));
-        match (url, endpoint) {
-            (Ok(url), Ok(endpoint)) if next_url::is_of(&url, &endpoint) => next,
-            (Ok(url), _) => PageAddress::Untrusted(url.to_string()),
-            (Err(_), _) => next,
-        }
-    }
-
-    fn custom_request(&self, base: &BaseUrl, page: &PageRequest) -> Result<Request, Error> {
-        let mut request = match &page.url {
-            Some(url) => self.request_to(base, url)?,
-            None => Request::get(self.path()),
-        };
-        if let Some(json) = &page.body {
-            request = request.into_query(json.clone());
-        }
-        for (name, value) in &page.headers {
-            request = request.header(name, value)?;
-        }
-        request.query(&page.params)
-    }
-
-    /// The request to a URL that a page names. A request to an origin that was allowed by name
-    /// has no credentials.
-    fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
-        let part = next_url::followed(url, self.paging.url_part, &self.path);
-        let part = part.or_else(|| next_url::secured(url, base));
-        let url = part.as_deref().unwrap_or(url);
-        let refusal = match base.join(url) {
-            Ok(_) => return Ok(Request::get(url)),
-            Err(error) if error.kind() != ErrorKind::ForeignOrigin => return Err(error),
-            Err(error) => error,
-        };
-        let allowed = self.paging.allowed()?.into_iter().find(|allowed| allowed.join(url).is_ok());
-        allowed.map(|allowed| Request::get(url).with_other_base(allowed)).ok_or_else(|| {
-            let what = format!(
-                "the next page is at {}, outside the pool's base URL, and nothing that \
-                 Paging::allow_origin names leads there; if the API names itself by another \
-                 host, port or prefix, Paging::next_url_part follows a part of its URLs",
-                next_url::shown(url)
-            );
-            Error::new(ErrorKind::ForeignOrigin, what).with_source(refusal)
-        })
-    }
-
     /// Finds the next page in a page.
     fn scan(
         &self,
@@ -288,8 +222,24 @@ impl Endpoint {
         response: &Response,
     ) -> Result<PageScan, Error> {
         let mut list = ItemList::of(&self.envelope, response)?;
-        let (taken, metadata) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
+        let (mut taken, metadata) =
+            list.survey_all(response, &self.envelope, self.paging.pointer())?;
         let PageMetadata { mut info, pointer, .. } = metadata;
+        let is_over = self.envelope.has_flag() && info.has_next == Some(false);
+        let after_the_last = match self.paging.as_keyset() {
+            Some(keyset) => {
+                let rows: Vec<&str> = list.texts_of(response).collect::<Result<_, _>>()?;
+                let page = keyset.page(&rows, address);
+                if !page.known.is_empty() {
+                    taken = list.leave_out(&page.known);
+                }
+                let fault = |KeysetFault { kind, what }| {
+                    Error::new(kind, what).with_response(response.clone())
+                };
+                if is_over { None } else { page.next.map_err(fault)? }
+            }
+            None => None,
+        };
         let items = taken.count;
         self.paging.read_headers(response.headers(), &mut info);
         let first;
@@ -303,12 +253,12 @@ impl Endpoint {
         let view = PageView { index, rows: items, total: info.total, request, response };
         let is_chained = self.paging.is_chained();
         let next = if is_chained { self.paging.follow(&pointer, &view)? } else { None };
+        let next = next.or(after_the_last);
         let continuation = match &next {
             None => Continuation::Nowhere,
             Some(next) if next == address => Continuation::Itself,
             Some(_) => Continuation::Named,
         };
-        let is_over = self.envelope.has_flag() && info.has_next == Some(false);
         let goes_on =
             next.is_some() && !is_over && !(items == 0 && continuation == Continuation::Itself);
         let content = list.content(taken);
@@ -333,16 +283,6 @@ impl Endpoint {
     pub(super) fn counts_the_page_at_hand(&self) -> bool {
         self.mode == ReadMode::Sequential || self.prefetch > 1
     }
-}
-
-/// The error for a URL that was named by a page without credentials.
-fn untrusted(url: &str) -> Error {
-    let what = format!(
-        "the next page is at {}, as a page of another origin says; such a page leads to no others \
-         of the pool's API than those of the endpoint itself, with its query parameters unchanged",
-        next_url::shown(url)
-    );
-    Error::new(ErrorKind::ForeignOrigin, what)
 }
 
 /// The URL of one page, without requesting it.

@@ -218,10 +218,10 @@ impl Judge {
                 self.warn(never_there(&place.name()));
             }
         }
-        if let Some(path) = self.endpoint.paging.pointer()
+        if let Some(place) = self.endpoint.paging.pointer_place()
             && !self.had.has(Remarks::POINTER)
         {
-            self.warn(never_there(&path.to_string()));
+            self.warn(never_there(&place));
         }
     }
 }

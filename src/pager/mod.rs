@@ -24,7 +24,7 @@ mod strategy;
 mod stream;
 
 pub(crate) use bounds::Bounds;
-pub(crate) use endpoint::{DEFAULT_PREFETCH, page_url};
+pub(crate) use endpoint::{DEFAULT_PREFETCH, Headers, page_url};
 pub use envelope::Envelope;
 pub(crate) use facts::PageInfo;
 pub(crate) use format::{DecodedPage, ItemDecoder, Typed, decode_item, decode_only_item};

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::{
     bounds::Bounds,
-    endpoint::{Endpoint, FetchedPage},
+    endpoint::{Endpoint, FetchedPage, Headers},
     envelope::Envelope,
     facts::PageInfo,
     format::{Decode, DecodedPage, ItemDecoder, ItemList, Taken, decode_by},
@@ -349,12 +349,11 @@ fn build_next<T>(
     (next.unwrap_or_else(panicked), progress)
 }
 
-/// Fetches a single page, within `bounds`, with `items` as the page size if the API takes one.
+/// Fetches a single page, within `bounds`, with these headers, and with `items` as the page size if the API takes one.
 pub(crate) async fn fetch_page<D: ItemDecoder>(
     pool: impl Into<PoolLink>,
     endpoint: &str,
-    paging: &Paging,
-    envelope: &Envelope,
+    (paging, envelope, headers): (&Paging, &Envelope, &Headers),
     decoder: D,
     (address, size): (PageAddress, Option<u64>),
     bounds: Bounds,
@@ -365,6 +364,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     let mut endpoint = Endpoint::new(endpoint.to_owned());
     endpoint.paging = paging.clone();
     endpoint.envelope = Arc::new(envelope.clone());
+    endpoint.headers.clone_from(headers);
     endpoint.bounds = bounds.begun(Instant::now());
     let endpoint = Arc::new(endpoint);
     let decoder = decode_by(decoder);

@@ -18,7 +18,7 @@ use futures::{Stream, stream};
 use serde::de::DeserializeOwned;
 
 use super::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Headers},
     envelope::Envelope,
     format::{ItemDecoder, Typed, decode_by},
     mode::ReadMode,
@@ -146,6 +146,20 @@ impl<T: Send + 'static> PaginatedStream<T> {
     #[must_use]
     pub fn envelope(self, envelope: Envelope) -> Self {
         self.set(|endpoint| endpoint.envelope = Arc::new(envelope))
+    }
+
+    /// Sends a header with the request for each page, such as a version that this endpoint needs.
+    /// Pages at [another origin](Paging::allow_origin) get it only if its name begins with `Accept`.
+    /// One that is not legal in HTTP fails the read with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
+    #[must_use]
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set(|endpoint| endpoint.headers.push((name.into(), value.into())))
+    }
+
+    /// The same for several headers.
+    pub(crate) fn headers(self, headers: &Headers) -> Self {
+        self.set(|endpoint| endpoint.headers.extend_from_slice(headers))
     }
 
     /// How far the read runs ahead of its consumer, and on which thread:

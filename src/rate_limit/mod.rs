@@ -51,3 +51,4 @@ pub(crate) use quota::Quota;
 pub(crate) use reading::quota;
 pub(crate) use rotation::Rotation;
 pub use shared::SharedBudget;
+pub(crate) use times::time;

@@ -18,7 +18,7 @@ const EPOCH_NANOS: f64 = 1e18;
 
 /// When a wait is over.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Time {
+pub(crate) enum Time {
     /// This long after the response.
     After(Duration),
     /// At a point in time, given as the time since the beginning of 1970.
@@ -27,7 +27,7 @@ pub(super) enum Time {
 
 impl Time {
     /// The time from `now`, given as the time since the beginning of 1970. The past is zero.
-    pub(super) fn from(self, now: Duration) -> Duration {
+    pub(crate) fn from(self, now: Duration) -> Duration {
         let wait = match self {
             Self::After(wait) => wait,
             Self::At(moment) => moment.saturating_sub(now),
@@ -48,7 +48,7 @@ impl Time {
 }
 
 /// Any of the forms.
-pub(super) fn time(text: &str) -> Option<Time> {
+pub(crate) fn time(text: &str) -> Option<Time> {
     let number = || number(text).map(Time::of_number);
     number().or_else(|| moment(text).map(Time::At)).or_else(|| lengths(text).map(Time::After))
 }

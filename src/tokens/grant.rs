@@ -4,6 +4,7 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
+use secrecy::SecretString;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -21,11 +22,18 @@ const LONGEST_CODE: usize = 40;
 /// The fields of a response, each as JSON.
 type Fields = BTreeMap<String, Box<RawValue>>;
 
+/// What a token endpoint grants.
+pub(super) struct Granted {
+    pub(super) token: Token,
+    /// The refresh token for the next request, if the response has one.
+    pub(super) refresh_token: Option<SecretString>,
+}
+
 /// The token in a response. Errors contain no text of the endpoint, except a known error code.
 ///
 /// # Errors
 /// [`ErrorKind::Token`] for a refusal, whatever the status, and for a response without a token.
-pub(super) fn token(answer: &Response) -> Result<Token, Error> {
+pub(super) fn granted(answer: &Response) -> Result<Granted, Error> {
     let is_success = answer.status().is_success();
     let Some(fields) = fields(answer) else {
         return Err(match is_success {
@@ -48,10 +56,15 @@ pub(super) fn token(answer: &Response) -> Result<Token, Error> {
         return Err(Error::new(ErrorKind::Token, what));
     }
     let token = Token::new(token);
-    Ok(match fields.get("expires_in").and_then(|field| lifetime(field.get())) {
+    let token = match fields.get("expires_in").and_then(|field| lifetime(field.get())) {
         Some(lifetime) => token.expires_in(lifetime),
         None => token,
-    })
+    };
+    let refresh_token = fields.get("refresh_token");
+    let refresh_token: Option<String> =
+        refresh_token.and_then(|field| serde_json::from_str(field.get()).ok());
+    let refresh_token = refresh_token.filter(|token| !token.trim().is_empty());
+    Ok(Granted { token, refresh_token: refresh_token.map(Into::into) })
 }
 
 /// Whether an error is a refusal as the protocol defines it (RFC 6749 section 5.2): by its

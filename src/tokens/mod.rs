@@ -16,12 +16,20 @@ mod auth;
 mod bearer;
 #[cfg(feature = "oauth2")]
 mod client_credentials;
+mod endpoint;
 mod environment;
 mod files;
 mod fixed;
 #[cfg(feature = "oauth2")]
 mod grant;
+#[cfg(feature = "oauth2")]
+mod oauth;
 mod parts;
+#[cfg(feature = "oauth2")]
+mod refresh_file;
+#[cfg(feature = "oauth2")]
+mod refresh_token;
+mod token_request;
 
 pub use bearer::bearer;
 #[cfg(feature = "oauth2")]
@@ -29,5 +37,8 @@ pub use client_credentials::ClientCredentials;
 pub use environment::EnvTokens;
 pub use files::FileTokens;
 pub use fixed::StaticTokens;
+#[cfg(feature = "oauth2")]
+pub use refresh_token::RefreshToken;
+pub use token_request::TokenRequest;
 
 pub use crate::token_manager::{Credentials, TokenSource};

@@ -205,8 +205,7 @@ impl Read {
         fetch_page(
             &self.api.pool,
             target,
-            &self.settings.paging,
-            &self.settings.envelope,
+            (&self.settings.paging, &self.settings.envelope, &self.settings.headers),
             decoder,
             (self.settings.paging.start(), Some(1)),
             self.bounds,
@@ -229,6 +228,7 @@ impl Read {
             .items_as()
             .paging(read.settings.paging)
             .envelope(read.settings.envelope)
+            .headers(&read.settings.headers)
             .prefetch(read.settings.prefetch))
     }
 
@@ -303,6 +303,7 @@ impl Read {
             endpoint,
             paging: settings.paging.clone(),
             envelope: settings.envelope.clone(),
+            headers: settings.headers.clone(),
             decoder: self.decoder.clone(),
             prefetch: settings.prefetch,
             filter: filter.clone(),

@@ -12,8 +12,8 @@ use crate::{
     coop::drop_all,
     error::Error,
     pager::{
-        Bounds, DecodedPage, Envelope, PageAddress, PaginatedStream, Paging, ReadMode, fetch_page,
-        page_url,
+        Bounds, DecodedPage, Envelope, Headers, PageAddress, PaginatedStream, Paging, ReadMode,
+        fetch_page, page_url,
     },
     pool::AwwPool,
 };
@@ -29,6 +29,7 @@ pub(super) struct Scan {
     pub(super) endpoint: String,
     pub(super) paging: Paging,
     pub(super) envelope: Envelope,
+    pub(super) headers: Headers,
     pub(super) decoder: RowDecoder,
     pub(super) prefetch: usize,
     /// The conditions that are evaluated on the rows.
@@ -155,8 +156,8 @@ impl Scan {
         size: Option<u64>,
     ) -> Result<DecodedPage<Row>, Error> {
         let decoder = self.decoder.clone();
-        let (paging, envelope, at) = (&self.paging, &self.envelope, (address, size));
-        fetch_page(&self.pool, &self.endpoint, paging, envelope, decoder, at, self.bounds).await
+        let (how, at) = ((&self.paging, &self.envelope, &self.headers), (address, size));
+        fetch_page(&self.pool, &self.endpoint, how, decoder, at, self.bounds).await
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {
@@ -172,6 +173,7 @@ impl Scan {
             PaginatedStream::decoded_by(&self.pool, self.endpoint.clone(), self.decoder.clone())
                 .paging(paging)
                 .envelope(self.envelope.clone())
+                .headers(&self.headers)
                 .within(self.bounds)
                 .prefetch(self.prefetch.min(pages));
         // After the only page that is needed nothing is requested while it is read.

@@ -135,6 +135,7 @@ struct Api {
     first_page: u64,
     items: bool,
     prefetch: usize,
+    posts: bool,
 }
 
 impl Api {
@@ -145,14 +146,20 @@ impl Api {
     fn paging(&self) -> Paging {
         let paging = match &self.style {
             Style::Numbered => Paging::page_number().first_page(self.first_page),
-            Style::Offset => Paging::offset_limit("after", "per_page", 5),
+            Style::Offset => Paging::offset("after"),
             Style::Cursor(path) => Paging::cursor("after", path),
+            Style::Header(name) => Paging::header_cursor("after", *name),
             Style::NextUrl(path, _) => Paging::next_url(path),
             Style::Link(_) => Paging::link_header(),
         };
-        match self.size {
+        let paging = match self.size {
             Some(size) => paging.page_size("per_page", size),
             None => paging,
+        };
+        match self.style {
+            Style::NextUrl(..) | Style::Link(_) => paging,
+            _ if self.posts => paging.post(&json!({})),
+            _ => paging,
         }
     }
 }
@@ -171,6 +178,9 @@ impl Case {
             .style(api.style.clone())
             .params(api.page_param(), "per_page")
             .total(api.total);
+        if api.posts {
+            server = server.takes_searches();
+        }
         if api.ignores_filters {
             server = server.ignores_filters();
         }
@@ -373,6 +383,7 @@ fn api() -> impl Strategy<Value = Api> {
         Style::Numbered,
         Style::Offset,
         Style::Cursor("next"),
+        Style::Header("x-next"),
         Style::NextUrl("links.next", Form::Query),
         Style::Link(Form::Absolute),
     ];
@@ -385,10 +396,11 @@ fn api() -> impl Strategy<Value = Api> {
         0..2_u64,
         any::<bool>(),
         1..4_usize,
+        any::<bool>(),
     );
     (of_asking, of_paging).prop_map(|(asking, paging)| {
         let (dialect, sorts, lists, most, filtering, ignores_filters) = asking;
-        let (shape, style, total, cap, size, first_page, items, prefetch) = paging;
+        let (shape, style, total, cap, size, first_page, items, prefetch, posts) = paging;
         // A bare list has no place for what comes next.
         let style = match (shape, style) {
             (Shape::Bare, Style::Cursor(_) | Style::NextUrl(..)) => Style::Link(Form::Query),
@@ -418,6 +430,7 @@ fn api() -> impl Strategy<Value = Api> {
             first_page,
             items,
             prefetch,
+            posts,
         }
     })
 }

@@ -195,6 +195,19 @@ impl ItemList {
         Ok(taken)
     }
 
+    /// Leaves out the items with these indexes, once it is known where each is. Returns what
+    /// passes over the rest.
+    pub(in crate::pager) fn leave_out(&mut self, indexes: &[usize]) -> Taken {
+        let places = self.places.iter().flat_map(|places| places.iter()).enumerate();
+        let rest = places.filter(|(index, _)| !indexes.contains(index));
+        let rest: Arc<[_]> = rest.map(|(_, place)| place.clone()).collect();
+        self.first = rest.first().map(|place| place.start);
+        self.is_one_piece = false;
+        let taken = Taken { count: rest.len(), at: rest.last().map_or(0, |place| place.end) };
+        self.places = Some(rest);
+        taken
+    }
+
     /// The page with the `taken` items cut out, if they are one piece.
     pub(in crate::pager) fn without(&self, taken: Taken) -> Cow<'_, str> {
         match self.first {

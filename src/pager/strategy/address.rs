@@ -18,6 +18,16 @@ pub(crate) enum PageAddress {
     /// The page that begins with this row, counted from 0.
     Offset(u64),
     Cursor(String),
+    /// The page that begins with this value, and with rows that the page before had as well.
+    After {
+        value: String,
+        /// Hashes of the rows before that have this value.
+        tied: Vec<u64>,
+        /// How many rows the page before had.
+        rows: u64,
+        /// The most rows of a page after which more came; 0 if there was none.
+        full: u64,
+    },
     Url(String),
     /// A URL of the pool's API that was named by a page fetched without credentials. It is not
     /// requested.
@@ -59,6 +69,7 @@ impl fmt::Debug for PageAddress {
             Self::Page(index) => write!(f, "Page({index})"),
             Self::Offset(row) => write!(f, "Offset({row})"),
             Self::Cursor(_) => f.write_str("Cursor(…)"),
+            Self::After { .. } => f.write_str("After(…)"),
             Self::Url(_) => f.write_str("Url(…)"),
             Self::Untrusted(_) => f.write_str("Untrusted(…)"),
             Self::Custom(_) => f.write_str("Custom(…)"),

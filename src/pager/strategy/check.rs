@@ -1,5 +1,7 @@
 //! [pure] Refuses settings of paging that contradict each other.
 
+use http::HeaderName;
+
 use super::{Mode, Paging, UrlPart};
 use crate::{config::ValidConfig, error::Error, path::Path};
 
@@ -9,7 +11,14 @@ impl Paging {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.size.is_some() != self.size_param.is_some() {
+        let is_range = self.is_by_range();
+        if is_range && self.size_param.is_some() {
+            return Err(Error::config("page_size: a range has a `size` and no `size_param`"));
+        }
+        if is_range && self.size.is_none_or(|size| size == 0) {
+            return Err(Error::config("paging: pages by range need a `size` of at least 1"));
+        }
+        if !is_range && self.size.is_some() != self.size_param.is_some() {
             return Err(Error::config("page_size: `size` and `size_param` belong together"));
         }
         let size = self.size_param.as_deref().zip(self.size);
@@ -36,12 +45,16 @@ impl Paging {
                 "paging: one parameter cannot be both the place and the size",
             ));
         }
-        if self.is_by_offset() && size.is_none() {
-            return Err(Error::config("paging: pages by offset need a `size` and a `size_param`"));
-        }
         if self.pointer().is_some_and(Path::is_root) {
             return Err(Error::config("paging: the path to the next page is empty"));
         }
+        self.check_names(size.is_some())?;
+        if self.post.is_some() && (self.is_led_by_urls() || is_range) {
+            return Err(Error::config(
+                "post: pages that have a URL, a range or a strategy are not requested by a body",
+            ));
+        }
+        self.check_places()?;
         if !self.origins.0.is_empty() && !self.is_led_by_urls() {
             return Err(Error::config("allow_origin: has a meaning only where pages hold URLs"));
         }
@@ -53,6 +66,31 @@ impl Paging {
         self.allowed().map(drop)
     }
 
+    /// Checks the names that are no parameters, and what a keyset needs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
+    fn check_names(&self, has_size: bool) -> Result<(), Error> {
+        match &self.mode {
+            Mode::Range { unit } if unit.parse::<HeaderName>().is_err() => {
+                Err(Error::config("range: the unit is no word"))
+            }
+            Mode::HeaderCursor { header, .. } if header.parse::<HeaderName>().is_err() => {
+                Err(Error::config("header_cursor: the header has a name that none may have"))
+            }
+            Mode::Keyset { field, .. } if field.is_root() || field.is_spread() => {
+                Err(Error::config("keyset: the field is the path of one value in a row"))
+            }
+            Mode::Keyset { inclusive: true, .. } if !has_size => Err(Error::config(
+                "inclusive: needs a `size` and a `size_param`, by which a full page is known",
+            )),
+            Mode::Keyset { inclusive: true, .. } if self.ends.short_page_ends == Some(true) => {
+                Err(Error::config("short_page_ends: contradicts inclusive, whose pages are short"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the settings of where the set ends.
     ///
     /// # Errors
@@ -60,8 +98,9 @@ impl Paging {
     /// not support.
     fn check_ends(&self) -> Result<(), Error> {
         let (ends, mode) = (&self.ends, &self.mode);
-        let is_computed = matches!(mode, Mode::Number { .. } | Mode::Offset { .. } | Mode::None {});
-        if ends.zero_cursor_ends && !matches!(mode, Mode::Cursor { .. }) {
+        let is_computed = self.is_addressable() || !self.is_paged();
+        let is_cursor = matches!(mode, Mode::Cursor { .. } | Mode::HeaderCursor { .. });
+        if ends.zero_cursor_ends && !is_cursor {
             return Err(Error::config("zero_cursor_ends: has a meaning for cursors only"));
         }
         if ends.short_page_ends.is_some() && *mode == (Mode::None {}) {

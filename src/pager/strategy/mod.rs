@@ -1,7 +1,7 @@
 //! [pure] How an API splits a set into pages: the settings of every way to page (`paging`,
-//! `setters`, `end_settings`), and the query parameters they turn into. `address` says where a page
-//! is, `plan` decides which page comes next, `end_of_set` has the table of what ends a set, and
-//! `next_page` reads what a page says about the page after it.
+//! `setters`, `end_settings`), and the parameters they turn into, in the query or in a `body`.
+//! `address` says where a page is, `plan` decides which page comes next, `end_of_set` has the table of what ends a set, and
+//! `next_page` reads what a page says about the page after it, and `keyset` what its last row says.
 //!
 //! # How to add a new paging strategy
 //!
@@ -18,10 +18,12 @@
 //! A place of a new kind is a variant of `PageAddress`. What ends a set is the same for all.
 
 mod address;
+mod body;
 mod check;
 mod custom;
 mod end_of_set;
 mod end_settings;
+mod keyset;
 mod link;
 mod next_page;
 mod paging;
@@ -35,6 +37,7 @@ pub(crate) use address::PageAddress;
 pub use address::UrlPart;
 pub use custom::{PageRequest, PageStrategy, PageView};
 pub(super) use end_of_set::{Continuation, Statement, Verdict};
+pub(super) use keyset::KeysetFault;
 pub(super) use next_page::{PageMetadata, is_zero, read_pointer};
 use paging::Mode;
 pub use paging::Paging;

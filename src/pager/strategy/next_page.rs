@@ -1,5 +1,5 @@
-//! [pure] What a page says about the one after it: a cursor, a URL in its body or in its
-//! `Link` header, or the result of a user's strategy.
+//! [pure] What a page says about the one after it: a cursor in its body or in a header, a URL in
+//! its body or in its `Link` header, or the result of a user's strategy.
 
 use http::{
     HeaderMap, Uri,
@@ -11,28 +11,35 @@ use url::Url;
 use super::{Mode, PageAddress, PageView, Paging, link};
 use crate::{
     error::{Error, ErrorKind},
+    header_value::header_text,
     pager::{
         envelope::Envelope,
-        facts::{PageInfo, Unreadable},
+        facts::{PageInfo, Remarks, Unreadable},
     },
     path::Path,
     response::Mismatch,
 };
 
-/// Reads the JSON text of the value that names the next page: text, or a number as it was written.
-/// `None` if there is no next page.
+/// Reads the JSON text of the value that names the next page: text, a number, or a list. `None` if
+/// there is no next page.
 ///
 /// # Errors
 /// If it is a value that names nothing.
 pub(in crate::pager) fn read_pointer(text: &str) -> Result<Option<String>, Unreadable> {
     match text.as_bytes().first() {
-        Some(b'"') => {
-            let name: String = serde_json::from_str(text).map_err(|_| Unreadable)?;
-            Ok(Some(name).filter(|name| !name.is_empty()))
-        }
-        Some(b'-' | b'0'..=b'9') => Ok(Some(text.to_owned())),
+        Some(b'"') => Ok(Some(text.to_owned()).filter(|text| text != "\"\"")),
+        Some(b'-' | b'0'..=b'9' | b'[') => Ok(Some(text.to_owned())),
         _ if text == "null" || text == "false" => Ok(None),
         _ => Err(Unreadable),
+    }
+}
+
+/// What such a text says, if it is text or a number, as it is sent in a URL.
+fn in_url(json: &str) -> Result<String, Unreadable> {
+    match json.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(json).map_err(|_| Unreadable),
+        Some(b'[') | None => Err(Unreadable),
+        Some(_) => Ok(json.to_owned()),
     }
 }
 
@@ -68,9 +75,20 @@ impl Paging {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } => Some(next),
             Mode::Number { .. }
             | Mode::Offset { .. }
+            | Mode::Range { .. }
+            | Mode::HeaderCursor { .. }
+            | Mode::Keyset { .. }
             | Mode::Link {}
             | Mode::Custom(_)
             | Mode::None {} => None,
+        }
+    }
+
+    /// The place where pages name the next one, if settings name it.
+    pub(in crate::pager) fn pointer_place(&self) -> Option<String> {
+        match &self.mode {
+            Mode::HeaderCursor { header, .. } => Some(header.clone()),
+            _ => self.pointer().map(Path::to_string),
         }
     }
 
@@ -86,12 +104,20 @@ impl Paging {
     ) -> Result<Option<PageAddress>, Error> {
         match &self.mode {
             Mode::Cursor { .. } => {
-                let cursor = page
-                    .name(pointer)?
-                    .filter(|cursor| !self.ends.zero_cursor_ends || !is_zero(cursor));
-                Ok(cursor.map(|cursor| PageAddress::Cursor(cursor.to_owned())))
+                let cursor = match self.post {
+                    Some(_) => page.pointer(pointer)?.map(str::to_owned),
+                    None => page.name(pointer)?,
+                };
+                Ok(self.cursor_to(cursor))
             }
-            Mode::NextUrl { .. } => page.name(pointer)?.map(|url| page.resolve(url)).transpose(),
+            Mode::HeaderCursor { header, .. } => {
+                let cursor = page.cursor_in(header)?.map(|cursor| match self.post {
+                    Some(_) => serde_json::Value::from(cursor).to_string(),
+                    None => cursor,
+                });
+                Ok(self.cursor_to(cursor))
+            }
+            Mode::NextUrl { .. } => page.name(pointer)?.map(|url| page.resolve(&url)).transpose(),
             Mode::Link {} => {
                 let own = page.url().ok();
                 let next =
@@ -101,12 +127,26 @@ impl Paging {
                 next.map(|url| page.resolve(&url)).transpose()
             }
             Mode::Custom(custom) => Ok(custom.next(page)?.map(PageAddress::Custom)),
-            Mode::Number { .. } | Mode::Offset { .. } | Mode::None {} => Ok(None),
+            Mode::Number { .. }
+            | Mode::Offset { .. }
+            | Mode::Range { .. }
+            | Mode::Keyset { .. }
+            | Mode::None {} => Ok(None),
         }
     }
 
-    /// Adds metadata that only the page's `Link` header has.
+    fn cursor_to(&self, cursor: Option<String>) -> Option<PageAddress> {
+        let cursor = cursor.filter(|cursor| !self.ends.zero_cursor_ends || !is_zero(cursor));
+        cursor.map(PageAddress::Cursor)
+    }
+
+    /// Adds metadata that only the page's headers have, at places of the paging.
     pub(in crate::pager) fn read_headers(&self, headers: &HeaderMap, info: &mut PageInfo) {
+        if let Mode::HeaderCursor { header, .. } = &self.mode
+            && headers.contains_key(header)
+        {
+            info.remarks.add(Remarks::POINTER);
+        }
         if !headers.contains_key(LINK) {
             return;
         }
@@ -170,18 +210,36 @@ fn number_in(url: &str, param: &str) -> Option<u64> {
 
 /// Whether a cursor is the number 0.
 pub(in crate::pager) fn is_zero(cursor: &str) -> bool {
-    cursor == "0"
+    matches!(cursor, "0" | "\"0\"")
 }
 
 impl PageView<'_> {
-    fn name<'p>(
+    fn pointer<'p>(
         &self,
         pointer: &'p Result<Option<String>, Unreadable>,
     ) -> Result<Option<&'p str>, Error> {
-        let name = pointer.as_ref().map_err(|Unreadable| {
-            self.strange("what names the next page is neither text nor a number")
-        })?;
-        Ok(name.as_deref())
+        pointer.as_ref().map(Option::as_deref).map_err(|Unreadable| self.nameless())
+    }
+
+    /// The same as it is sent in a URL.
+    fn name(&self, pointer: &Result<Option<String>, Unreadable>) -> Result<Option<String>, Error> {
+        let name = self.pointer(pointer)?.map(in_url).transpose();
+        name.map_err(|Unreadable| self.nameless())
+    }
+
+    fn nameless(&self) -> Error {
+        self.strange("what names the next page is neither text nor a number")
+    }
+
+    /// The cursor in a header field, if there is one.
+    fn cursor_in(&self, header: &str) -> Result<Option<String>, Error> {
+        let values = self.headers().get_all(header).into_iter();
+        let mut values = values.map(|value| header_text(value).trim().to_owned());
+        let Some(first) = values.next() else { return Ok(None) };
+        if values.any(|value| value != first) {
+            return Err(self.strange("the header that names the next page says different things"));
+        }
+        Ok(Some(first).filter(|cursor| !cursor.is_empty() && cursor != "null"))
     }
 
     /// The URL of the page itself.

@@ -4,7 +4,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PageAddress, PageStrategy, UrlPart, address::Origins, custom::Custom, end_settings::Ends,
+    PageAddress, PageStrategy, UrlPart, address::Origins, body::PageBody, custom::Custom,
+    end_settings::Ends,
 };
 use crate::{base_url::BaseUrl, error::Error, path::Path};
 
@@ -18,7 +19,8 @@ use crate::{base_url::BaseUrl, error::Error, path::Path};
 /// let numbered = Paging::page_number().first_page(0).page_size("per_page", 100);
 /// let by_rows = Paging::offset_limit("offset", "limit", 100);
 /// let by_cursor = Paging::cursor("after", "paging.next").page_size("limit", 100);
-/// # let _ = (numbered, by_rows, by_cursor);
+/// let by_last_row = Paging::keyset("starting_after", "id").page_size("limit", 100);
+/// # let _ = (numbered, by_rows, by_cursor, by_last_row);
 /// ```
 ///
 /// Numbered and offset pages are fetched in parallel as soon as the first one has arrived. If pages
@@ -76,13 +78,31 @@ use crate::{base_url::BaseUrl, error::Error, path::Path};
 ///
 /// # As data
 ///
-/// In YAML and other formats `by` selects the mode: `page`, `offset`, `cursor`, `next_url`,
-/// `link` or `none`. Next to it are the fields that the mode needs (`param`, `next`), the number
-/// of the `first` page, `size_param` and `size`, `allow_origins`, `next_url_part`, and the other
-/// settings by the names of their methods:
+/// In YAML and other formats `by` selects the mode. Next to it are the fields that the mode needs,
+/// `size_param` and `size`, `allow_origins`, and the other settings by the names of their methods:
+///
+/// | mode | fields |
+/// |---|---|
+/// | `page` | `param` (`page` by default), and the number of the `first` page |
+/// | `offset` | `param` |
+/// | `range` | `unit` (`items` by default), and `size` without `size_param` |
+/// | `cursor` | `param` and `next`, the path of the cursor |
+/// | `header_cursor` | `param` and `header`, the name of the header with the cursor |
+/// | `keyset` | `param` and `field`, the path in the last row, and `inclusive: true` if the API needs it |
+/// | `next_url` | `next`, the path of the URL |
+/// | `link`, `none` | |
 ///
 /// ```yaml
 /// { by: cursor, param: after, next: paging.next, size_param: limit, size: 100 }
+/// ```
+///
+/// With [`post`](Self::post) the parameters are paths in the body of a POST:
+///
+/// ```yaml
+/// by: cursor
+/// param: variables.after
+/// next: data.orders.pageInfo.endCursor
+/// post: { query: "query ($after: String) { orders(after: $after) { … } }" }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paging {
@@ -101,6 +121,9 @@ pub struct Paging {
     /// How much of the URL of a next page is followed.
     #[serde(default, rename = "next_url_part")]
     pub(in crate::pager) url_part: UrlPart,
+    /// What each request is a POST of, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) post: Option<PageBody>,
     #[serde(flatten)]
     pub(super) ends: Ends,
     /// Deserialized last: it refuses every key that is left.
@@ -123,10 +146,27 @@ pub(super) enum Mode {
     Offset {
         param: String,
     },
+    /// The unit of the `Range` header.
+    Range {
+        #[serde(default = "items")]
+        unit: String,
+    },
     /// The parameter, and where a page holds the next cursor.
     Cursor {
         param: String,
         next: Path,
+    },
+    /// The parameter, and the header field of a page that holds the next cursor.
+    HeaderCursor {
+        param: String,
+        header: String,
+    },
+    /// The parameter, and where a row has the value after which the next page begins.
+    Keyset {
+        param: String,
+        field: Path,
+        #[serde(default)]
+        inclusive: bool,
     },
     /// Where a page holds the URL of the next one.
     NextUrl {
@@ -140,6 +180,10 @@ pub(super) enum Mode {
 
 fn page() -> String {
     "page".to_owned()
+}
+
+fn items() -> String {
+    "items".to_owned()
 }
 
 impl Default for Mode {
@@ -171,6 +215,22 @@ impl Paging {
         Self::of(Mode::Offset { param: offset_param.into() }).page_size(limit_param, size)
     }
 
+    /// Row offsets from 0, for an API that decides itself how many rows a page has: `?start=0`, then
+    /// `?start=` the number of rows that have come. Pages are fetched in parallel as soon as the
+    /// first one has shown how many rows that are.
+    #[must_use]
+    pub fn offset(param: impl Into<String>) -> Self {
+        Self::of(Mode::Offset { param: param.into() })
+    }
+
+    /// Ranges of rows in the `Range` header (RFC 9110 section 14): `Range: items=0-99`,
+    /// `items=100-199`, …, for the `unit` `items` and a `size` of 100. The set ends by the total in
+    /// `Content-Range`, with a short page, or with a 416.
+    #[must_use]
+    pub fn range(unit: impl Into<String>, size: u64) -> Self {
+        Self { size: Some(size), ..Self::of(Mode::Range { unit: unit.into() }) }
+    }
+
     /// Each page holds a cursor at `path_in_body` (keys joined by dots), which is sent in the
     /// parameter `param` to request the next page. A cursor is text or a number. The set ends when
     /// the cursor is missing, `null`, `false` or empty, when [a flag](crate::Envelope::has_next_at)
@@ -178,6 +238,28 @@ impl Paging {
     #[must_use]
     pub fn cursor(param: impl Into<String>, path_in_body: &str) -> Self {
         Self::of(Mode::Cursor { param: param.into(), next: Path::parse(path_in_body) })
+    }
+
+    /// The header field `header` of each page holds a cursor, which is sent in the parameter `param`
+    /// to request the next page. The set ends when the field is missing, empty or the word `null`,
+    /// and otherwise as for [`cursor`](Self::cursor).
+    #[must_use]
+    pub fn header_cursor(param: impl Into<String>, header: impl Into<String>) -> Self {
+        Self::of(Mode::HeaderCursor { param: param.into(), header: header.into() })
+    }
+
+    /// The next page begins after the last row of a page: the value that this row has at `field`
+    /// (keys joined by dots), text or a number, is sent in the parameter `param`. The set ends with
+    /// [a flag](crate::Envelope::has_next_at), with a total, or with a page without rows;
+    /// [`short_page_ends`](Self::short_page_ends) saves the request for that page.
+    ///
+    /// No two rows may have the same value: rows that the end of a page separates would be missing.
+    /// A page with two such rows is an [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete). If
+    /// rows can share a value, as a time of change, see [`inclusive`](Self::inclusive).
+    #[must_use]
+    pub fn keyset(param: impl Into<String>, field: &str) -> Self {
+        let field = Path::parse(field);
+        Self::of(Mode::Keyset { param: param.into(), field, inclusive: false })
     }
 
     /// Each page holds the URL of the next one at `path_in_body` (keys joined by dots), absolute or
@@ -213,12 +295,17 @@ impl Paging {
 
     /// Whether the place of every page can be computed, which allows requests in any order.
     pub(crate) fn is_addressable(&self) -> bool {
-        matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. })
+        matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. } | Mode::Range { .. })
     }
 
     /// Whether pages are requested by the offset of their first row.
     pub(crate) fn is_by_offset(&self) -> bool {
-        matches!(self.mode, Mode::Offset { .. })
+        matches!(self.mode, Mode::Offset { .. } | Mode::Range { .. })
+    }
+
+    /// Whether pages are requested by a `Range` header.
+    pub(in crate::pager) fn is_by_range(&self) -> bool {
+        matches!(self.mode, Mode::Range { .. })
     }
 
     /// Whether the set may take more than one page.
@@ -264,9 +351,13 @@ impl Paging {
     pub(in crate::pager) fn pointer_name(&self) -> String {
         match &self.mode {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } => format!("`{next}`"),
+            Mode::HeaderCursor { header, .. } => format!("the header `{header}`"),
+            Mode::Keyset { field, .. } => format!("the `{field}` of the last row"),
             Mode::Link {} => "the `Link` header".into(),
             Mode::Custom(_) => "the strategy".into(),
-            Mode::Number { .. } | Mode::Offset { .. } | Mode::None {} => "the paging".into(),
+            Mode::Number { .. } | Mode::Offset { .. } | Mode::Range { .. } | Mode::None {} => {
+                "the paging".into()
+            }
         }
     }
 

@@ -1,22 +1,31 @@
-//! [pure] The query parameters that request a page, and where a read begins.
+//! [pure] What requests a page: parameters in the query or in the body, or a header; and where a
+//! read begins.
 
 use std::borrow::Cow;
 
-use super::{Mode, PageAddress, PageRequest, Paging};
-use crate::error::Error;
+use serde_json::Value;
+
+use super::{Mode, PageAddress, PageRequest, Paging, body::PageBody};
+use crate::error::{Error, ErrorKind};
 
 impl Paging {
-    /// The name of the query parameter that says which page is requested, if there is one.
+    /// The name of the parameter that says which page is requested, if there is one.
     pub(super) fn param(&self) -> Option<&str> {
         match &self.mode {
-            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
-                Some(param)
-            }
-            Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_) | Mode::None {} => None,
+            Mode::Number { param, .. }
+            | Mode::Offset { param }
+            | Mode::Cursor { param, .. }
+            | Mode::HeaderCursor { param, .. }
+            | Mode::Keyset { param, .. } => Some(param),
+            Mode::Range { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => None,
         }
     }
 
-    /// The names of the query parameters that paging sets.
+    /// The names of the parameters that paging sets.
     pub(crate) fn parameters(&self) -> Vec<&str> {
         self.param().into_iter().chain(self.size_param.as_deref()).collect()
     }
@@ -26,12 +35,7 @@ impl Paging {
     pub(crate) fn number(&self, index: u64) -> u64 {
         let first = match self.mode {
             Mode::Number { first, .. } => first.unwrap_or(1),
-            Mode::Offset { .. }
-            | Mode::Cursor { .. }
-            | Mode::NextUrl { .. }
-            | Mode::Link {}
-            | Mode::Custom(_)
-            | Mode::None {} => 1,
+            _ => 1,
         };
         first.saturating_add(index)
     }
@@ -40,8 +44,10 @@ impl Paging {
     pub(crate) fn start(&self) -> PageAddress {
         match &self.mode {
             Mode::Number { .. } => PageAddress::Page(0),
-            Mode::Offset { .. } => PageAddress::Offset(0),
+            Mode::Offset { .. } | Mode::Range { .. } => PageAddress::Offset(0),
             Mode::Cursor { .. }
+            | Mode::HeaderCursor { .. }
+            | Mode::Keyset { .. }
             | Mode::NextUrl { .. }
             | Mode::Link {}
             | Mode::Custom(_)
@@ -51,19 +57,24 @@ impl Paging {
 
     /// Whether a read by this paging can get to such an address.
     pub(in crate::pager) fn leads_to(&self, address: &PageAddress) -> bool {
+        if *address == PageAddress::Start {
+            return !self.is_addressable();
+        }
         match &self.mode {
             Mode::Number { .. } => matches!(address, PageAddress::Page(_)),
-            Mode::Offset { .. } => matches!(address, PageAddress::Offset(_)),
-            Mode::Cursor { .. } => matches!(address, PageAddress::Start | PageAddress::Cursor(_)),
-            Mode::NextUrl { .. } | Mode::Link {} => matches!(
-                address,
-                PageAddress::Start | PageAddress::Url(_) | PageAddress::Untrusted(_)
-            ),
-            Mode::Custom(_) => matches!(
-                address,
-                PageAddress::Start | PageAddress::Custom(_) | PageAddress::Untrusted(_)
-            ),
-            Mode::None {} => *address == PageAddress::Start,
+            Mode::Offset { .. } | Mode::Range { .. } => matches!(address, PageAddress::Offset(_)),
+            Mode::Cursor { .. } | Mode::HeaderCursor { .. } => {
+                matches!(address, PageAddress::Cursor(_))
+            }
+            Mode::Keyset { inclusive: false, .. } => matches!(address, PageAddress::Cursor(_)),
+            Mode::Keyset { inclusive: true, .. } => matches!(address, PageAddress::After { .. }),
+            Mode::NextUrl { .. } | Mode::Link {} => {
+                matches!(address, PageAddress::Url(_) | PageAddress::Untrusted(_))
+            }
+            Mode::Custom(_) => {
+                matches!(address, PageAddress::Custom(_) | PageAddress::Untrusted(_))
+            }
+            Mode::None {} => false,
         }
     }
 
@@ -82,18 +93,91 @@ impl Paging {
         address: &'a PageAddress,
         size: Option<u64>,
     ) -> Vec<(&'a str, Cow<'a, str>)> {
+        if self.post.is_some() {
+            return Vec::new();
+        }
         let value = match address {
             PageAddress::Page(index) => Some(self.number(*index).to_string().into()),
             PageAddress::Offset(row) => Some(row.to_string().into()),
-            PageAddress::Cursor(cursor) => Some(cursor.into()),
+            PageAddress::Cursor(value) | PageAddress::After { value, .. } => Some(value.into()),
             PageAddress::Start
             | PageAddress::Url(_)
             | PageAddress::Untrusted(_)
             | PageAddress::Custom(_) => None,
         };
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
-        let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
-        let own = own.map(|(name, own)| (name, size.unwrap_or(own).to_string().into()));
+        let own = self.asked_size(size).map(|(name, size)| (name, size.to_string().into()));
         place.into_iter().chain(own).collect()
     }
+
+    /// The names of the parameters that the body takes out of the query of the endpoint, if pages
+    /// are requested by a body.
+    pub(in crate::pager) fn taken_into_body(&self) -> Option<Vec<&str>> {
+        self.post.as_ref().map(PageBody::placeholders)
+    }
+
+    /// The JSON body that requests a page, with these parameters from the query of the endpoint.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if it has no place for a parameter, [`ErrorKind::InvalidRequest`] if
+    /// nothing fills one of its placeholders.
+    pub(in crate::pager) fn body(
+        &self,
+        address: &PageAddress,
+        size: Option<u64>,
+        taken: &[(String, String)],
+    ) -> Result<Option<String>, Error> {
+        let Some(body) = &self.post else { return Ok(None) };
+        let value =
+            match address {
+                PageAddress::Page(index) => Some(self.number(*index).into()),
+                PageAddress::Offset(row) => Some((*row).into()),
+                PageAddress::Cursor(value) | PageAddress::After { value, .. } => {
+                    let what = "what names the next page cannot be sent in a body";
+                    let value = serde_json::from_str::<Value>(value);
+                    Some(value.map_err(|source| {
+                        Error::new(ErrorKind::Decode, what).with_source(source)
+                    })?)
+                }
+                _ => None,
+            };
+        let place = self.param().zip(value).filter(|_| self.leads_to(address));
+        let own = self.asked_size(size).map(|(name, size)| (name, size.into()));
+        let body = body.with(place.into_iter().chain(own)).map_err(no_place)?;
+        let unfilled = |what| Error::new(ErrorKind::InvalidRequest, format!("post: {what}"));
+        body.filled(taken).map(Some).map_err(unfilled)
+    }
+
+    /// Checks whether the body has a place for each parameter.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the parameter.
+    pub(super) fn check_places(&self) -> Result<(), Error> {
+        let Some(body) = &self.post else { return Ok(()) };
+        let places = self.parameters().into_iter().map(|place| (place, Value::Null));
+        body.with(places).map(drop).map_err(no_place)
+    }
+
+    /// The `Range` header that requests a page, if there is one.
+    pub(in crate::pager) fn range_header(
+        &self,
+        address: &PageAddress,
+        size: Option<u64>,
+    ) -> Option<String> {
+        let (Mode::Range { unit }, PageAddress::Offset(row)) = (&self.mode, address) else {
+            return None;
+        };
+        let last = row.saturating_add(size.or(self.size)?).saturating_sub(1);
+        Some(format!("{unit}={row}-{last}"))
+    }
+
+    /// The parameter of the size, and the size that it asks for.
+    fn asked_size(&self, size: Option<u64>) -> Option<(&str, u64)> {
+        let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
+        own.map(|(name, own)| (name, size.unwrap_or(own)))
+    }
+}
+
+fn no_place(place: &str) -> Error {
+    Error::config(format!("post: the body has no place for a parameter at `{place}`"))
 }

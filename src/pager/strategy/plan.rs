@@ -150,7 +150,9 @@ impl Plan {
     pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Option<Verdict> {
         let ends = &self.paging.ends;
         let is_end = match index == 0 && self.is_whole {
-            true => ends.not_found_is_empty && !is_range,
+            // Where rows are asked for by ranges, no range is in an empty set.
+            true if is_range => self.paging.is_by_range(),
+            true => ends.not_found_is_empty,
             false => ends.not_found_ends || is_range,
         };
         if !is_end || index == 0 && self.is_whole {

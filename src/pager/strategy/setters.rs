@@ -1,7 +1,9 @@
 //! [pure] The settings of a [`Paging`]: of its requests, of the URLs it follows, and of where the
 //! set ends.
 
-use super::{Mode, Paging, UrlPart};
+use serde_json::Value;
+
+use super::{Mode, Paging, UrlPart, body::PageBody};
 
 impl Paging {
     /// The number of the first page: 1 by default, 0 for APIs that count from zero. It applies to
@@ -11,7 +13,10 @@ impl Paging {
         match &mut self.mode {
             Mode::Number { first, .. } => *first = Some(number),
             Mode::Offset { .. }
+            | Mode::Range { .. }
             | Mode::Cursor { .. }
+            | Mode::HeaderCursor { .. }
+            | Mode::Keyset { .. }
             | Mode::NextUrl { .. }
             | Mode::Link {}
             | Mode::Custom(_)
@@ -22,15 +27,21 @@ impl Paging {
         self
     }
 
-    /// The name of the parameter with the page number, the offset or the cursor. The default for
-    /// page numbers is `page`. The other modes have no such parameter and refuse one.
+    /// The name of the parameter with the page number, the offset, the cursor or the value. The
+    /// default for page numbers is `page`. The other modes have no such parameter and refuse one.
     #[must_use]
     pub fn page_param(mut self, name: impl Into<String>) -> Self {
         match &mut self.mode {
-            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
-                *param = name.into();
-            }
-            Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_) | Mode::None {} => {
+            Mode::Number { param, .. }
+            | Mode::Offset { param }
+            | Mode::Cursor { param, .. }
+            | Mode::HeaderCursor { param, .. }
+            | Mode::Keyset { param, .. } => *param = name.into(),
+            Mode::Range { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => {
                 self.stray = Some("page_param: pages are not asked for by a parameter");
             }
         }
@@ -43,6 +54,56 @@ impl Paging {
     #[must_use]
     pub fn page_size(mut self, name: impl Into<String>, size: u64) -> Self {
         (self.size_param, self.size) = (Some(name.into()), Some(size));
+        self
+    }
+
+    /// Requests each page by a POST with this JSON body, for search endpoints and for GraphQL. The
+    /// parameters of the paging are not sent in the query, but set in the body, where their names
+    /// are paths: keys joined by dots, such as `variables.after`, where
+    /// [`\.` is a dot](crate::Envelope#paths) and missing objects are made. Numbers are sent as
+    /// numbers, and a cursor as the API wrote it, which may also be a list: the `sort` values of the
+    /// last hit at `hits.hits[-1].sort`.
+    ///
+    /// A text in the body that is `{since}` as a whole takes the parameter `since` out of the query
+    /// of the endpoint, be it written there or made by a condition of a table: as text, or as a
+    /// number if it is `{since:number}`. One that nothing fills fails the read with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest). Other parameters stay in the
+    /// query.
+    ///
+    /// The request must only read: it is retried like a GET. With GraphQL, whose errors come beside a status 200, also set a
+    /// [`ResponseRule`](crate::retry::ResponseRule) for `errors`.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use vantage_api_pool::{Envelope, Paging};
+    ///
+    /// let query = "query ($after: String, $first: Int) { orders(after: $after, first: $first)
+    ///     { nodes { id } pageInfo { endCursor hasNextPage } } }";
+    /// let paging = Paging::cursor("variables.after", "data.orders.pageInfo.endCursor")
+    ///     .page_size("variables.first", 100)
+    ///     .post(&json!({ "query": query }));
+    /// let envelope = Envelope::items_at("data.orders.nodes")
+    ///     .has_next_at("data.orders.pageInfo.hasNextPage");
+    /// # let _ = (paging, envelope);
+    /// ```
+    #[must_use]
+    pub fn post(mut self, body: &Value) -> Self {
+        self.post = Some(PageBody(body.clone()));
+        self
+    }
+
+    /// A page by [`keyset`](Self::keyset) begins with the last row of the page before, since the API
+    /// compares by `>=` and orders by the field. Rows that came before are left out, so rows may
+    /// share a value, but fewer than a page holds: if a full page has no new row, the read ends with
+    /// an [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete). By default no row comes twice.
+    ///
+    /// It needs a [`page_size`](Self::page_size) that the API grants, by which a full page is known.
+    #[must_use]
+    pub fn inclusive(mut self, yes: bool) -> Self {
+        match &mut self.mode {
+            Mode::Keyset { inclusive, .. } => *inclusive = yes,
+            _ => self.stray = Some("inclusive: has a meaning for a keyset only"),
+        }
         self
     }
 

@@ -6,15 +6,18 @@ use vantage_core::{Result, error};
 use vantage_types::Record;
 
 use super::Read;
-use crate::vantage::{
-    branches::branches,
-    condition::ApiCondition,
-    error::refuse_unready,
-    keyed::KeyedRow,
-    keys::{Keys, is_synthetic},
-    path::ItemPath,
-    query::to_item_path,
-    row_filter::Filter,
+use crate::{
+    request::Request,
+    vantage::{
+        branches::branches,
+        condition::ApiCondition,
+        error::refuse_unready,
+        keyed::KeyedRow,
+        keys::{Keys, is_synthetic},
+        path::ItemPath,
+        query::to_item_path,
+        row_filter::Filter,
+    },
 };
 
 impl Read {
@@ -88,7 +91,9 @@ impl Read {
     ) -> Result<Option<Option<Record<Value>>>> {
         let Some((path, filter)) = item else { return Ok(Some(None)) };
         let Some(target) = path.of(id) else { return Ok(None) };
-        let response = match self.api.pool.get(target).await {
+        let request = self.settings.with_headers(Request::get(target));
+        let request = request.map_err(|error| self.failed(error))?;
+        let response = match self.api.pool.request(request).await {
             Ok(response) => response,
             Err(error) => {
                 let error = self.failed(error);

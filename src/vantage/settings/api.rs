@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     base_url::RequestTarget,
-    pager::{Bounds, DEFAULT_PREFETCH, Envelope, Paging},
+    error::Error,
+    pager::{Bounds, DEFAULT_PREFETCH, Envelope, Headers, Paging},
+    request::Request,
     vantage::{alias, path},
 };
 
@@ -57,6 +59,8 @@ pub(in crate::vantage) struct TableSettings {
     pub(in crate::vantage) paging: Paging,
     pub(in crate::vantage) envelope: Envelope,
     pub(in crate::vantage) prefetch: usize,
+    /// Sent with each request for the table.
+    pub(in crate::vantage) headers: Headers,
     pub(in crate::vantage) filtering: Filtering,
     pub(in crate::vantage) filters: Filters,
     pub(in crate::vantage) sorting: Sorting,
@@ -97,6 +101,7 @@ impl ApiSettings {
             paging: own.paging.or(all.paging).unwrap_or_default(),
             envelope,
             prefetch: self.prefetch,
+            headers: own.headers.into_iter().collect(),
             filtering: own.filtering.or(all.filtering).unwrap_or_default(),
             filters: own.filters.or(all.filters).unwrap_or_default(),
             sorting: own.sorting.or(all.sorting).unwrap_or_default(),
@@ -123,6 +128,16 @@ impl ApiSettings {
 }
 
 impl TableSettings {
+    /// A request with the headers of the table.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a header that is not
+    /// legal in HTTP.
+    pub(in crate::vantage) fn with_headers(&self, request: Request) -> Result<Request, Error> {
+        let mut headers = self.headers.iter();
+        headers.try_fold(request, |request, (name, value)| request.header(name, value))
+    }
+
     /// The path at which a row is written; the last placeholder is its id.
     pub(in crate::vantage) fn write_path(&self) -> String {
         self.item_path.clone().unwrap_or_else(|| path::below(&self.path))

@@ -3,13 +3,14 @@
 use std::{num::NonZeroU64, time::Duration};
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use vantage_core::VantageError;
 
 use super::{filtering::Filtering, filters::Filters, sorting::Sorting, writes::Writes};
 use crate::{
     base_url::RequestTarget,
     data::optional_duration,
+    error::Error,
     pager::{Envelope, Paging},
 };
 
@@ -32,8 +33,8 @@ use crate::{
 /// # As data
 ///
 /// In YAML and other formats the path is `endpoint`, `item_endpoint` is true, false or a path,
-/// `aliases` has the paths of columns by their names, and the other settings have the names of
-/// their methods. `max_rows`, `max_pages` and `max_page_items` are whole numbers of at least 1,
+/// `aliases` has the paths of columns by their names, `headers` the values of headers by theirs,
+/// and the other settings have the names of their methods. `max_rows`, `max_pages` and `max_page_items` are whole numbers of at least 1,
 /// and `deadline` is a number of seconds or text such as `1h 30m`:
 ///
 /// ```yaml
@@ -41,6 +42,7 @@ use crate::{
 /// item_endpoint: v2/country/{name}
 /// envelope: { items: result.rows }
 /// paging: { by: page, size_param: per_page, size: 100 }
+/// headers: { Prefer: count=exact }
 /// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,6 +54,7 @@ pub struct ApiTable {
     pub(super) item: Option<ItemEndpoint>,
     pub(super) paging: Option<Paging>,
     pub(super) envelope: Option<Envelope>,
+    pub(super) headers: IndexMap<String, String>,
     pub(super) filtering: Option<Filtering>,
     pub(super) filters: Option<Filters>,
     pub(super) sorting: Option<Sorting>,
@@ -83,7 +86,7 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
 
 fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     match optional_duration::deserialize(deserializer)? {
-        Some(Duration::ZERO) => Err(D::Error::custom("a deadline must be above zero")),
+        Some(Duration::ZERO) => Err(de::Error::custom("a deadline must be above zero")),
         deadline => Ok(deadline),
     }
 }
@@ -92,6 +95,16 @@ impl ApiTable {
     /// A table with the settings of its API.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sends a header with each request for the table, such as a version or a preference, instead of
+    /// the pool's [default](crate::PoolBuilder::default_header) of that name. One that is not legal
+    /// in HTTP fails the request with
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest). Credentials belong to the
+    /// pool: what is here is shown by `Debug`.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.insert(name.into(), value.into());
+        self
     }
 
     /// The column is at `path` of an item: keys joined by dots, such as
@@ -111,10 +124,19 @@ impl ApiTable {
         self.paging.as_ref().map(Paging::origins).unwrap_or_default()
     }
 
+    /// Checks whether the settings of its paging contradict each other, as is done before the table
+    /// is used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), which names the setting first.
+    pub fn check_paging(&self) -> Result<(), Error> {
+        self.paging.as_ref().map_or(Ok(()), Paging::check)
+    }
+
     /// # Errors
     /// `IncorrectUsage` for settings that contradict each other.
     pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
-        self.paging.as_ref().map_or(Ok(()), Paging::check)?;
+        self.check_paging()?;
         self.filters.as_ref().map_or(Ok(()), Filters::check)?;
         self.sorting.as_ref().map_or(Ok(()), Sorting::check)
     }

@@ -305,7 +305,7 @@ mod tests {
             ("paging: { by: none, size: 7, size_param: n }", "page_size"),
             ("paging: { by: page, next: n }", "`next`"),
             ("paging: { by: cursor, param: after }", "`next`"),
-            ("paging: { by: offset, param: skip }", "`size`"),
+            ("paging: { by: range }", "`size`"),
             ("paging: { by: page, size: 0, size_param: n }", "page_size"),
             ("paging: { by: link, allow_origins: [nowhere] }", "allow_origin"),
             ("envelope: { items: a, ndjson: true }", "`ndjson`"),

@@ -78,7 +78,7 @@ impl Write {
 
     pub(super) async fn stored(&self, item: &WriteTarget) -> Result<Stored> {
         let read = &self.read;
-        let mut request = Request::get(item.target.as_str());
+        let mut request = read.settings.with_headers(Request::get(item.target.as_str()))?;
         if self.sends_tags() {
             // A proxy that compresses a response makes its tag weak, or changes it.
             request = request.header("accept-encoding", "identity")?;
@@ -146,7 +146,8 @@ impl Write {
 
     /// The row that was written.
     async fn read_back(&self, item: &WriteTarget) -> Result<Record<Value>> {
-        match self.call(Request::get(item.target.as_str())).await {
+        let request = self.read.settings.with_headers(Request::get(item.target.as_str()))?;
+        match self.call(request).await {
             Ok(response) => {
                 let row = self.row_in(item, &response).await?;
                 Ok(self.read.finished(row))

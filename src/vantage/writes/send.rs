@@ -82,7 +82,7 @@ impl Write {
 
     pub(super) fn request(&self, method: Method, target: &str) -> Result<Request> {
         let key_header = self.writes.key_header(&method)?;
-        let request = Request::new(method, target);
+        let request = self.read.settings.with_headers(Request::new(method, target))?;
         let Some(name) = key_header else { return Ok(request) };
         let key = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes());
         let request = request.header(name.as_str(), &key.into_uuid().to_string())?;

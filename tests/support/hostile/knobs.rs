@@ -23,6 +23,7 @@ pub struct Hostile {
     pub(super) max_page_size: u64,
     pub(super) first_page: u64,
     pub(super) style: Style,
+    pub(super) takes_searches: bool,
     pub(super) page_param: String,
     pub(super) size_param: String,
     pub(super) not_found_past_end: bool,
@@ -92,6 +93,8 @@ pub enum Style {
     Offset,
     /// By a cursor in the parameter for the page; each page holds the next one at this path
     Cursor(&'static str),
+    /// The same; this header of each page holds the next one, or the word `null`
+    Header(&'static str),
     /// Each page holds the URL of the next one at this path
     NextUrl(&'static str, Form),
     /// The header `Link` of each page holds the URL of the next one
@@ -140,6 +143,7 @@ impl Hostile {
             max_page_size: 10,
             first_page: 1,
             style: Style::Numbered,
+            takes_searches: false,
             page_param: "page".into(),
             size_param: "per_page".into(),
             not_found_past_end: false,
@@ -182,6 +186,12 @@ impl Hostile {
     /// How many rows a page has, and how many it has at most when the client asks for a size.
     pub fn page_size(mut self, default: u64, max: u64) -> Self {
         (self.page_size, self.max_page_size) = (default, max);
+        self
+    }
+
+    /// Collections can be searched by POST, too: parameters are members of a JSON body.
+    pub fn takes_searches(mut self) -> Self {
+        self.takes_searches = true;
         self
     }
 

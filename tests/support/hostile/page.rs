@@ -103,6 +103,10 @@ fn name_next(
     match &knobs.style {
         Style::Numbered | Style::Offset => {}
         Style::Cursor(path) => put(body, path, json!(next.map(|row| format!("c{row}")))),
+        Style::Header(name) => {
+            let next = next.map_or_else(|| "null".to_owned(), |row| format!("c{row}"));
+            headers.push((name, next));
+        }
         Style::NextUrl(path, form) => put(body, path, json!(next.map(|row| url(form, row)))),
         Style::Link(form) => {
             let mut links = format!("<{}>; rel=\"first\"; title=\"a, <b>\"", asked.path);

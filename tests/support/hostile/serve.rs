@@ -5,7 +5,7 @@ use actix_web::{
     http::{Method, StatusCode},
     web::{self, Bytes},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     dialect,
@@ -37,7 +37,8 @@ enum Target<'a> {
 }
 
 pub async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<Shared>) -> HttpResponse {
-    let params = query(&request);
+    let mut params = query(&request);
+    params.extend(members(&body));
     let target = shared.target(&request, &params);
     let page = match target {
         Target::List(_, _, page) => Some(page),
@@ -54,7 +55,8 @@ impl Shared {
         if request.path() == "/token" && request.method() == Method::POST {
             return Target::Token;
         }
-        if request.method() != Method::GET {
+        let is_search = request.method() == Method::POST && self.knobs.takes_searches;
+        if request.method() != Method::GET && !is_search {
             return Target::Unknown;
         }
         for collection in &self.knobs.collections {
@@ -256,6 +258,13 @@ fn bind(pattern: &str, path: &str) -> Option<Params> {
         }
     }
     Some(bound)
+}
+
+/// The members of a body in JSON, as the parameters that they are.
+fn members(body: &[u8]) -> Params {
+    let body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    body.into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
 fn number(params: &Params, name: &str) -> Option<u64> {

@@ -1,0 +1,146 @@
+//! The requests of an endpoint: for a page at an address, to a URL that a page names, and of a user's
+//! strategy. Sends nothing.
+
+use http::header::RANGE;
+
+use super::Endpoint;
+use crate::{
+    base_url::BaseUrl,
+    error::{Error, ErrorKind},
+    pager::{
+        next_url,
+        strategy::{PageAddress, PageRequest},
+    },
+    request::Request,
+};
+
+impl Endpoint {
+    /// The request for a page.
+    pub(super) fn request(
+        &self,
+        base: &BaseUrl,
+        address: &PageAddress,
+        size: Option<u64>,
+    ) -> Result<Request, Error> {
+        match address {
+            PageAddress::Url(url) => return self.request_to(base, url),
+            PageAddress::Untrusted(url) => return Err(untrusted(url)),
+            PageAddress::Custom(page) => return self.custom_request(base, page),
+            PageAddress::Start => {
+                if let Some(page) = self.paging.first_request()? {
+                    return self.custom_request(base, &page);
+                }
+            }
+            PageAddress::Page(_)
+            | PageAddress::Offset(_)
+            | PageAddress::Cursor(_)
+            | PageAddress::After { .. } => {}
+        }
+        if let Some(names) = self.paging.taken_into_body() {
+            let (target, taken) = take_params(self.path(), &names);
+            let body = self.paging.body(address, size, &taken)?.unwrap_or_default();
+            return Ok(Request::get(target).into_query(body));
+        }
+        let request = Request::get(self.path()).query(&self.paging.query(address, size))?;
+        match self.paging.range_header(address, size) {
+            Some(range) => request.header(RANGE.as_str(), &range),
+            None => Ok(request),
+        }
+    }
+
+    /// Where the link `next` may lead from a page that was fetched without credentials: to other
+    /// such pages, or to the endpoint itself. Whoever controls that page cannot choose anything
+    /// else that is requested with the pool's credentials.
+    pub(super) fn as_foreign(&self, base: &BaseUrl, next: PageAddress) -> PageAddress {
+        // A link that cannot be requested is an error when it is followed.
+        let Ok(request) = self.request(base, &next, None) else { return next };
+        if request.other_base().is_some() {
+            return next;
+        }
+        let (url, endpoint) = (base.join(request.target()), base.join(self.path()));
+        match (url, endpoint) {
+            (Ok(url), Ok(endpoint)) if next_url::is_of(&url, &endpoint) => next,
+            (Ok(url), _) => PageAddress::Untrusted(url.to_string()),
+            (Err(_), _) => next,
+        }
+    }
+
+    fn custom_request(&self, base: &BaseUrl, page: &PageRequest) -> Result<Request, Error> {
+        let mut request = match &page.url {
+            Some(url) => self.request_to(base, url)?,
+            None => Request::get(self.path()),
+        };
+        if let Some(json) = &page.body {
+            request = request.into_query(json.clone());
+        }
+        for (name, value) in &page.headers {
+            request = request.header(name, value)?;
+        }
+        request.query(&page.params)
+    }
+
+    /// The request to a URL that a page names. A request to an origin that was allowed by name
+    /// has no credentials.
+    fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
+        let part = next_url::followed(url, self.paging.url_part, &self.path);
+        let part = part.or_else(|| next_url::secured(url, base));
+        let url = part.as_deref().unwrap_or(url);
+        let refusal = match base.join(url) {
+            Ok(_) => return Ok(Request::get(url)),
+            Err(error) if error.kind() != ErrorKind::ForeignOrigin => return Err(error),
+            Err(error) => error,
+        };
+        let allowed = self.paging.allowed()?.into_iter().find(|allowed| allowed.join(url).is_ok());
+        allowed.map(|allowed| Request::get(url).with_other_base(allowed)).ok_or_else(|| {
+            let what = format!(
+                "the next page is at {}, outside the pool's base URL, and nothing that \
+                 Paging::allow_origin names leads there; if the API names itself by another \
+                 host, port or prefix, Paging::next_url_part follows a part of its URLs",
+                next_url::shown(url)
+            );
+            Error::new(ErrorKind::ForeignOrigin, what).with_source(refusal)
+        })
+    }
+
+    /// The request with the headers of the stream. Another origin gets those that begin with
+    /// `Accept` alone, and a strategy's own win.
+    pub(super) fn with_headers(&self, mut request: Request) -> Result<Request, Error> {
+        for (name, value) in &self.headers {
+            let is_neutral =
+                name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("accept"));
+            let is_own = request.headers().contains_key(name);
+            if !is_own && (is_neutral || request.other_base().is_none()) {
+                request = request.header(name, value)?;
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// A target without the parameters of these names in its query, and those parameters.
+fn take_params(target: &str, names: &[&str]) -> (String, Vec<(String, String)>) {
+    let Some((path, query)) = target.split_once('?').filter(|_| !names.is_empty()) else {
+        return (target.to_owned(), Vec::new());
+    };
+    let (mut kept, mut taken) = (Vec::new(), Vec::new());
+    for field in query.split('&') {
+        match url::form_urlencoded::parse(field.as_bytes()).next() {
+            Some((name, value)) if names.contains(&&*name) => {
+                taken.push((name.into_owned(), value.into_owned()));
+            }
+            _ => kept.push(field),
+        }
+    }
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+    (format!("{path}{query}"), taken)
+}
+
+/// The error for a URL that was named by a page without credentials.
+fn untrusted(url: &str) -> Error {
+    let what = format!(
+        "the next page is at {}, as a page of another origin says; such a page leads to no others \
+         of the pool's API than those of the endpoint itself, with its query parameters unchanged",
+        next_url::shown(url)
+    );
+    Error::new(ErrorKind::ForeignOrigin, what)
+}
