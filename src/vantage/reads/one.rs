@@ -6,15 +6,18 @@ use vantage_core::{Result, error};
 use vantage_types::Record;
 
 use super::Read;
-use crate::vantage::{
-    branches::branches,
-    condition::ApiCondition,
-    error::refuse_unready,
-    keyed::KeyedRow,
-    keys::{Keys, is_synthetic},
-    path::ItemPath,
-    query::to_item_path,
-    row_filter::Filter,
+use crate::{
+    priority::Priority,
+    vantage::{
+        branches::branches,
+        condition::ApiCondition,
+        error::refuse_unready,
+        keyed::KeyedRow,
+        keys::{Keys, is_synthetic},
+        path::ItemPath,
+        query::to_item_path,
+        row_filter::Filter,
+    },
 };
 
 impl Read {
@@ -96,6 +99,14 @@ impl Read {
             }
         };
         let own = id.to_owned();
+        let response = match self.settings.envelope.extraction() {
+            None => response,
+            Some(extraction) => {
+                let priority = Priority::of_scope().unwrap_or_default();
+                let page = extraction.page_of(response, 0, priority).await;
+                page.map_err(|error| self.failed(error))?
+            }
+        };
         let row = self
             .found_in(&response, move |decoder, envelope, response| {
                 decoder.single(envelope, response, &own)
