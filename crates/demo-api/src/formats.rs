@@ -46,7 +46,9 @@ impl Format {
 /// The fields of a row as texts, in the order of their names.
 fn fields(row: &Value) -> impl Iterator<Item = (&str, String)> {
     let fields = row.as_object().into_iter().flatten();
-    fields.map(|(name, value)| (name.as_str(), text_of(value)))
+    let mut fields: Vec<_> = fields.map(|(name, value)| (name.as_str(), text_of(value))).collect();
+    fields.sort();
+    fields.into_iter()
 }
 
 fn text_of(value: &Value) -> String {

@@ -180,8 +180,8 @@ impl Extraction {
                 content_type::check(content_type, &own)?;
             }
         }
-        let (charset, is_lossy) = (self.charset, self.is_lossy);
-        let body = Body { index, charset, is_lossy, ..Body::new(body, content_type, url) };
+        let mut body = Body::new(body, content_type, url);
+        (body.index, body.charset, body.is_lossy) = (index, self.charset, self.is_lossy);
         let budget = Budget::begin(self.limits, Instant::now(), Arc::clone(is_cancelled));
         let mut items = Items::new(budget);
         self.extract.extract(&body, &mut items)?;

@@ -51,6 +51,7 @@ mod fields;
 mod items;
 mod limits;
 mod lines;
+pub mod native;
 mod regex;
 pub mod resource;
 mod settings;

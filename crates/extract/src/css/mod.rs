@@ -256,7 +256,8 @@ fn failure(error: RewritingError, walk: &Rc<RefCell<Walk>>) -> ExtractError {
         ),
         RewritingError::ContentHandlerError(error) => match error.downcast::<ExtractError>() {
             Ok(error) => *error,
-            Err(error) => ExtractError::malformed("HTML", error.to_string()),
+            Err(_) => ExtractError::malformed("HTML", "it cannot be read"),
         },
+        _ => ExtractError::malformed("HTML", "it cannot be read"),
     }
 }

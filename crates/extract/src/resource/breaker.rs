@@ -43,7 +43,6 @@ impl BreakerSettings {
 
 /// The state of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum BreakerState {
     /// Resources are made.
     Closed,

@@ -54,6 +54,10 @@ pub struct MemoryStats {
     pub limit: Option<usize>,
     /// The share of the limit that is used; 0 without one.
     pub pressure: f64,
+    /// The most that was used at a time, in bytes.
+    pub peak: usize,
+    /// How often idle resources were closed to free memory.
+    pub collections: u64,
 }
 
 /// What the score is made of.

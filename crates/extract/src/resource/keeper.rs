@@ -109,7 +109,7 @@ impl Schedule {
             }
             is_due
         };
-        if is_due(&mut self.collected, settings.gc_interval) && settings.memory_limit.is_some() {
+        if is_due(&mut self.collected, settings.gc_interval) && pool.has_pressure() {
             pool.collect(0);
         }
         if settings.health_checks && is_due(&mut self.checked, settings.health_interval) {
@@ -142,12 +142,16 @@ async fn create<F: Factory>(pool: Arc<Shared<F>>, epoch: u64) {
 
     let mut attempt = Attempt { pool, epoch, has_ended: false };
     let limit = attempt.pool.settings.create_timeout;
+    let begun = Instant::now();
     let creating = AssertUnwindSafe(async { attempt.pool.factory.create().await }).catch_unwind();
     let made = time::timeout(limit, creating).await;
     attempt.has_ended = true;
     let pool = &attempt.pool;
     match made {
-        Ok(Ok(Ok(item))) => pool.created(item, epoch),
+        Ok(Ok(Ok(item))) => {
+            pool.counters.made_in(begun.elapsed());
+            pool.created(item, epoch);
+        }
         Ok(Ok(Err(error))) => pool.failed(Some(error.to_string()), epoch),
         Ok(Err(payload)) => {
             std::mem::forget(payload);

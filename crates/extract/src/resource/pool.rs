@@ -163,6 +163,8 @@ impl<F: Factory> ResourcePool<F> {
             unhealthy: counters.unhealthy.load(Ordering::Relaxed),
             reset_failures: counters.reset_failures.load(Ordering::Relaxed),
             discarded: counters.discarded.load(Ordering::Relaxed),
+            average_wait: counters.average_wait(),
+            average_creation: counters.average_creation(),
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Resource<T> {
 
 /// A resource that is gone, with the memory that it took.
 pub(super) struct Laid<T> {
-    pub(super) item: Box<T>,
+    _item: Box<T>,
     pub(super) memory: usize,
     pub(super) born: Instant,
 }
@@ -68,6 +68,6 @@ impl<T> Drop for Resource<T> {
     fn drop(&mut self) {
         let Some(item) = self.item.take() else { return };
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.push((Laid { item, memory: self.memory, born: self.born }, self.why));
+        gone.push((Laid { _item: item, memory: self.memory, born: self.born }, self.why));
     }
 }

@@ -47,6 +47,10 @@ pub(super) struct State<T> {
     pub(super) pool: PoolState<Resource<T>>,
     /// The memory of all resources, of those in use as they were when they were handed out.
     pub(super) memory: usize,
+    /// The most of it at a time.
+    peak: usize,
+    /// How often resources were closed to free memory.
+    collections: u64,
     /// The largest resource so far.
     largest: usize,
     pub(super) breaker: Breaker,
@@ -79,6 +83,8 @@ impl<F: Factory> Shared<F> {
             state: Mutex::new(State {
                 pool: PoolState::new(limits),
                 memory: 0,
+                peak: 0,
+                collections: 0,
                 largest: 0,
                 breaker: Breaker::new(settings.breaker, now),
                 backoff: RefillBackoff::default(),
@@ -179,6 +185,7 @@ impl<F: Factory> Shared<F> {
         let (is_closed, max) = (self.is_closed(), self.permits.size());
         let has_changed = self.change(|state| {
             state.memory += memory;
+            state.peak = state.peak.max(state.memory);
             state.largest = state.largest.max(memory);
             state.minute.count(Counted::Attempt, now);
             state.backoff.reset();
@@ -309,6 +316,7 @@ impl<F: Factory> Shared<F> {
         self.events.emit(PoolEvent::Returned);
         let mut state = self.lock();
         state.memory = (state.memory + memory).saturating_sub(before);
+        state.peak = state.peak.max(state.memory);
         state.largest = state.largest.max(memory);
         let born = resource.born;
         if is_closed {
@@ -371,23 +379,31 @@ impl<F: Factory> Shared<F> {
     }
 
     pub(super) fn memory(&self) -> MemoryStats {
-        let used = self.lock().memory;
-        self.memory_at(used)
+        let state = self.lock();
+        MemoryStats {
+            used: state.memory,
+            limit: self.settings.memory_limit,
+            pressure: self.pressure(&state),
+            peak: state.peak,
+            collections: state.collections,
+        }
     }
 
-    fn memory_at(&self, used: usize) -> MemoryStats {
+    fn pressure(&self, state: &State<F::Item>) -> f64 {
         let limit = self.settings.memory_limit;
-        let pressure = limit.map_or(0.0, |limit| used as f64 / limit.max(1) as f64);
-        MemoryStats { used, limit, pressure }
+        limit.map_or(0.0, |limit| state.memory as f64 / limit.max(1) as f64)
     }
 
     fn is_pressed(&self, state: &State<F::Item>) -> bool {
-        self.memory_at(state.memory).pressure > self.settings.pressure_threshold
+        self.pressure(state) > self.settings.pressure_threshold
+    }
+
+    pub(super) fn has_pressure(&self) -> bool {
+        self.is_pressed(&self.lock())
     }
 
     fn check_pressure(&self) {
-        let is_pressed = self.is_pressed(&self.lock());
-        if is_pressed {
+        if self.has_pressure() {
             self.events.emit(PoolEvent::Pressure);
         }
     }
@@ -396,6 +412,7 @@ impl<F: Factory> Shared<F> {
     /// without a limit those beyond the minimum. Returns how many bytes that frees.
     pub(super) fn collect(&self, min: usize) -> usize {
         let mut freed = 0;
+        self.lock().collections += 1;
         loop {
             let mut state = self.lock();
             let goes_on = match self.settings.memory_limit {
@@ -418,9 +435,8 @@ impl<F: Factory> Shared<F> {
     /// Closes what is idle.
     pub(super) fn close_idle(&self) {
         self.change(|state| {
-            for mut resource in state.pool.drain() {
-                resource.why = DiscardReason::Closed;
-            }
+            let mut idle = state.pool.drain();
+            idle.iter_mut().for_each(|resource| resource.why = DiscardReason::Closed);
         });
     }
 }

@@ -35,6 +35,10 @@ pub struct PoolMetrics {
     pub reset_failures: u64,
     /// Resources that were discarded for any reason.
     pub discarded: u64,
+    /// How long a call waited on the average.
+    pub average_wait: Duration,
+    /// How long it took to make a resource on the average.
+    pub average_creation: Duration,
 }
 
 /// How many waits there were by their duration: the number of bits of their microseconds.
@@ -49,6 +53,9 @@ pub(crate) struct Counters {
     pub(crate) unhealthy: AtomicU64,
     pub(crate) reset_failures: AtomicU64,
     pub(crate) discarded: AtomicU64,
+    /// In microseconds, of all waits and of all that was made.
+    waited_in_all: AtomicU64,
+    made_in_all: AtomicU64,
     waits: [AtomicU64; BUCKETS],
 }
 
@@ -62,6 +69,8 @@ impl Default for Counters {
             unhealthy: AtomicU64::default(),
             reset_failures: AtomicU64::default(),
             discarded: AtomicU64::default(),
+            waited_in_all: AtomicU64::default(),
+            made_in_all: AtomicU64::default(),
             waits: std::array::from_fn(|_| AtomicU64::default()),
         }
     }
@@ -70,10 +79,26 @@ impl Default for Counters {
 impl Counters {
     pub(crate) fn waited(&self, wait: Duration) {
         let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        self.waited_in_all.fetch_add(micros, Relaxed);
         let bits = (u64::BITS - micros.leading_zeros()) as usize;
         if let Some(bucket) = self.waits.get(bits.min(BUCKETS - 1)) {
             bucket.fetch_add(1, Relaxed);
         }
+    }
+
+    pub(crate) fn made_in(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.made_in_all.fetch_add(micros, Relaxed);
+    }
+
+    /// The wait of a call on the average.
+    pub(crate) fn average_wait(&self) -> Duration {
+        average(&self.waited_in_all, &self.checkouts)
+    }
+
+    /// How long it took to make one on the average.
+    pub(crate) fn average_creation(&self) -> Duration {
+        average(&self.made_in_all, &self.created)
     }
 
     pub(crate) fn discarded(&self, why: DiscardReason) {
@@ -101,6 +126,11 @@ impl Counters {
         }
         Duration::ZERO
     }
+}
+
+fn average(micros: &AtomicU64, of: &AtomicU64) -> Duration {
+    let of = of.load(Relaxed).max(1);
+    Duration::from_micros(micros.load(Relaxed) / of)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use futures::{
     future::{Either, select},
 };
 use futures_timer::Delay;
-use tokio::sync::TryAcquireError;
+use tokio::{runtime::Handle, sync::TryAcquireError};
 use vantage_api_pool::{Priority, pooling::Permit};
 
 use super::{
@@ -83,6 +83,16 @@ impl Clock {
             Either::Right(_) => None,
         }
     }
+}
+
+/// Runs a future of a resource in the runtime of the pool, whatever the caller has.
+async fn in_runtime<R>(runtime: &Handle, future: impl Future<Output = R>) -> R {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let _runtime = runtime.enter();
+        future.as_mut().poll(cx)
+    })
+    .await
 }
 
 async fn poll_once<R>(future: &mut (impl Future<Output = R> + Unpin)) -> Poll<R> {
@@ -178,7 +188,7 @@ async fn ready<F: Factory>(
             None => None,
             Some(item) => {
                 let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
-                clock.within(asked).await
+                clock.within(in_runtime(&shared.runtime, asked)).await
             }
         };
         if !matches!(asked, Some(Ok(true))) {
@@ -194,7 +204,7 @@ async fn ready<F: Factory>(
                 let limit = clock.left().min(settings.reset_timeout);
                 let clock = Clock { begun: Instant::now(), limit };
                 let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
-                clock.within(reset).await
+                clock.within(in_runtime(&shared.runtime, reset)).await
             }
         };
         if !matches!(reset, Some(Ok(Ok(())))) {
