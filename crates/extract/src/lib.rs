@@ -48,6 +48,9 @@ mod extracted;
 mod extraction;
 mod field;
 mod fields;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod items;
 mod limits;
 mod lines;

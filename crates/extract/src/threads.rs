@@ -332,12 +332,15 @@ mod tests {
         let threads = ExtractorThreads::new(1);
         let (open, opened) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
         let first = threads.run(Priority::Normal, LONG, move |is_cancelled| {
+            let _ = begin.send(());
             let _ = opened.recv();
             let _ = tell.send(is_cancelled.load(Ordering::Relaxed));
             Ok(())
         });
         let second = threads.run::<()>(Priority::High, LONG, |_| unreachable!("not wanted"));
+        begun.recv().unwrap();
         drop(second);
         drop(first);
         drop(open);

@@ -136,7 +136,7 @@ fn each_is_read_or_refused_by_a_limit_in_bounded_time_and_memory() {
     let csv = limited(Csv::new().names(["a"]).build().unwrap());
     for (name, body) in [
         ("one quote", format!("\"{}", repeated("x,\n"))),
-        ("quotes", repeated("\"\"")),
+        ("quotes", format!("{}\"", repeated("\"\""))),
         ("commas", ",".repeat(SIZE)),
         ("lines", repeated("x\n")),
     ] {

@@ -197,8 +197,8 @@ fn a_call_that_is_cancelled_at_any_await_loses_no_place() {
 fn many_tasks_never_have_more_than_the_maximum() {
     let (pool, world) = pool(4, |pool| pool);
     *world.reset.lock().unwrap() = Behaviour::Yields;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all();
-    let runtime = { runtime }.build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {
         let tasks = (0..64).map(|n| {
             let pool = pool.clone();
@@ -337,22 +337,12 @@ async fn a_factory_that_hangs_is_given_up() {
     let (pool, world) = pool(1, |pool| pool.create_timeout(Duration::from_millis(10)));
     world.create_waits.store(true, SeqCst);
     let mut events = pool.events();
-    let waiting = pool.checkout();
-    let failed = event(&mut events, PoolEvent::CreateFailed);
-    let (outcome, ()) = futures::join!(waiting.now_or_never_later(), failed);
-    assert!(outcome.is_none());
+    let mut waiting = Box::pin(pool.checkout());
+    assert!(waiting.as_mut().now_or_never().is_none());
+    event(&mut events, PoolEvent::CreateFailed).await;
     world.create_waits.store(false, SeqCst);
-    pool.checkout().await.unwrap();
+    waiting.await.unwrap();
 }
-
-/// Gives a future one poll.
-trait NowOrNeverLater: Future + Sized {
-    async fn now_or_never_later(self) -> Option<Self::Output> {
-        self.now_or_never()
-    }
-}
-
-impl<T: Future> NowOrNeverLater for T {}
 
 #[tokio::test]
 async fn whoever_waits_gets_what_is_returned_first_by_priority() {

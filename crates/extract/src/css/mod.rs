@@ -221,8 +221,8 @@ impl Compiled {
         memory: usize,
         walk: &Rc<RefCell<Walk>>,
     ) -> Result<(), ExtractError> {
-        let memory = MemorySettings::new().with_max_allowed_memory_usage(memory);
-        let settings = Settings::new().with_memory_settings(memory);
+        let bounded = MemorySettings::new().with_max_allowed_memory_usage(memory);
+        let settings = Settings::new().with_memory_settings(bounded);
         let handlers = Handlers::new(walk);
         let mut settings = handlers.of_text(settings);
         settings = handlers.of_item(settings, &self.items);
@@ -240,16 +240,19 @@ impl Compiled {
         }
         let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
         for piece in html.as_bytes().chunks(PIECE) {
-            rewriter.write(piece).map_err(|error| failure(error, walk))?;
+            rewriter.write(piece).map_err(|error| failure(error, memory))?;
             walk.borrow().check_time()?;
         }
-        rewriter.end().map_err(|error| failure(error, walk))
+        rewriter.end().map_err(|error| failure(error, memory))
     }
 }
 
-fn failure(error: RewritingError, walk: &Rc<RefCell<Walk>>) -> ExtractError {
+fn failure(error: RewritingError, memory: usize) -> ExtractError {
     match error {
-        RewritingError::MemoryLimitExceeded(_) => walk.borrow().exceeded("memory"),
+        RewritingError::MemoryLimitExceeded(_) => ExtractError::Limit {
+            limit: "memory",
+            allowed: format!("{memory} bytes of open elements and unfinished tags"),
+        },
         RewritingError::ParsingAmbiguity(_) => ExtractError::malformed(
             "HTML",
             "without a tree it cannot be told where a text ends",

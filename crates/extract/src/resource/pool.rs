@@ -183,7 +183,8 @@ impl<F: Factory> ResourcePool<F> {
     /// Closes idle resources, those idle longest first: while the memory is above the threshold of
     /// its limit, or without a limit those beyond the minimum. Returns how many bytes that frees.
     pub fn collect(&self) -> usize {
-        self.shared.collect(self.shared.lock().pool.min())
+        let min = self.shared.lock().pool.min();
+        self.shared.collect(min)
     }
 
     /// A receiver of all events from now on. One that lags behind learns how much it missed.

@@ -52,10 +52,14 @@ impl ValuePath {
             Some((elements, name)) => (elements.strip_suffix('/').unwrap_or(elements), Some(name)),
             None => (path, None),
         };
-        if at.is_some() && attr.is_some() || at.is_some_and(str::is_empty) {
-            return Err(ExtractError::setting(setting, "one attribute has one name"));
+        let is_name = |name: &str| !name.is_empty() && !name.contains(['/', ' ', '=', '@']);
+        let are_two = at.is_some() && attr.is_some();
+        let attr = at.or(attr);
+        if are_two || attr.is_some_and(|name| !is_name(name)) {
+            let reason = format!("`{path}` has no attribute with one name");
+            return Err(ExtractError::setting(setting, reason));
         }
-        let attr = at.or(attr).map(str::to_owned);
+        let attr = attr.map(str::to_owned);
         let (is_anchored, names) = match elements.strip_prefix("//") {
             Some(rest) => (false, rest),
             None => (true, elements.strip_prefix("./").unwrap_or(elements)),
