@@ -25,6 +25,8 @@ const PIECE: usize = 4096;
 /// The most memory of the parser itself: it is for elements that are open, and tags that are not
 /// complete.
 const PARSER_MEMORY: usize = 1 << 20;
+/// With less, the parser does not begin.
+const LEAST_MEMORY: usize = 4096;
 
 /// Items of HTML: the elements that a CSS selector matches.
 ///
@@ -195,7 +197,7 @@ impl Extract for Compiled {
 
     fn extract(&self, body: &Body<'_>, items: &mut Items) -> Result<(), ExtractError> {
         let html = body.text_declared(Declared::Html)?;
-        let memory = PARSER_MEMORY.min(items.limits().memory);
+        let memory = PARSER_MEMORY.min(items.limits().memory).max(LEAST_MEMORY);
         let walk = Walk::new(std::mem::replace(items, Items::none()), Arc::clone(&self.columns));
         let walk = Rc::new(RefCell::new(walk));
         let outcome = self.read(html, memory, &walk);

@@ -184,7 +184,9 @@ mod tests {
         let mut now = Instant::now();
         let mut breaker = breaker(now);
         let old = breaker.admit(now).unwrap();
-        (0..3).for_each(|_| drop(attempt(&mut breaker, false, now)));
+        for _ in 0..3 {
+            attempt(&mut breaker, false, now);
+        }
         now += SECOND;
         let probe = breaker.admit(now).unwrap();
         assert_eq!(breaker.admit(now), None);
