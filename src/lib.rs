@@ -52,8 +52,10 @@ mod pager;
 mod path;
 mod permits;
 mod pool;
+mod pool_state;
 mod priority;
 mod rate_limit;
+mod refill_backoff;
 mod request;
 mod response;
 pub mod retry;
@@ -88,10 +90,22 @@ pub mod limits {
     };
 }
 
-/// The pages of a [`PaginatedStream`], its resume tokens, and the ways in which an API may page.
+/// The pages of a [`PaginatedStream`], its resume tokens, the ways in which an API may page, and
+/// what makes pages of other formats.
 pub mod paging {
     pub use crate::pager::{
-        Page, PageRequest, PageStrategy, PageView, ReadMode, ResumeToken, UrlPart,
+        ExtractError, Extracting, Extractor, Page, PageRequest, PageStrategy, PageView, RawPage,
+        ReadMode, ResumeToken, UrlPart,
+    };
+}
+
+/// The parts that pools of any resource are made of, without a clock, a runtime or I/O: those of
+/// the pool's own connections. `vantage-api-extract` has a whole pool.
+pub mod pooling {
+    pub use crate::{
+        permits::{Acquire, Permit, Queue as PriorityQueue, QueuePosition, Semaphore},
+        pool_state::{IdleSince, PoolLimits, PoolState},
+        refill_backoff::RefillBackoff,
     };
 }
 

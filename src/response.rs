@@ -139,7 +139,12 @@ impl Response {
 
     /// The response with an empty body.
     pub(crate) fn without_body(&self) -> Self {
-        Self { body: Bytes::new(), ..self.clone() }
+        self.clone().with_body(Bytes::new())
+    }
+
+    /// The response with another body, which is what was made of its own.
+    pub(crate) fn with_body(self, body: Bytes) -> Self {
+        Self { body, ..self }
     }
 
     /// The whole body, without copying it.

@@ -143,6 +143,14 @@ impl Endpoint {
             if response.is_moved() {
                 endpoint.follow_move(&caller.dispatcher.config.base, &asked, &response);
             }
+            let response = match endpoint.envelope.extraction() {
+                None => response,
+                Some(extraction) => {
+                    let priority = endpoint.priority.unwrap_or_default();
+                    let page = extraction.page_of(response, index, priority).await;
+                    page.map_err(|error| effort.attach_to(error))?
+                }
+            };
             let is_long = response.body().len() >= LONG;
             let scan = if is_long || endpoint.paging.is_chained() {
                 let scan = endpoint.follow(&caller, index, &address, &response).await;

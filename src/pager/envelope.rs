@@ -1,12 +1,17 @@
 //! [pure] Where a page holds its items, its totals and its end markers. How a page is parsed is
-//! the business of `format`.
+//! the business of `format`, and what makes a page of another format that of `extractor`.
 
 mod data;
 
-use http::{HeaderMap, header::CONTENT_RANGE};
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use super::facts::{Fact, HINTS, Location, PageInfo, Remarks, Said, complete_length, unreadable};
+use http::{HeaderMap, header::CONTENT_RANGE};
+use serde::{Deserialize, Serialize, Serializer, ser::Error};
+
+use super::{
+    extractor::{Extraction, Extractor},
+    facts::{Fact, HINTS, Location, PageInfo, Remarks, Said, complete_length, unreadable},
+};
 use crate::{header_value::header_text, path::Path, response::Mismatch};
 
 /// Where a page holds its items and its metadata about the set.
@@ -64,8 +69,8 @@ use crate::{header_value::header_text, path::Path, response::Mismatch};
 /// ```yaml
 /// { items: result.rows, total: result.count, null_is_empty: true }
 /// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "data::Data", into = "data::Data")]
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "data::Data")]
 pub struct Envelope {
     pub(super) items: Path,
     pub(super) accepts_bare_array: bool,
@@ -79,6 +84,8 @@ pub struct Envelope {
     pub(super) lossy_text: bool,
     /// One item per line, and nothing else.
     pub(super) is_lines: bool,
+    /// What makes the page of the body.
+    extraction: Option<Extraction>,
 }
 
 impl Default for Envelope {
@@ -105,6 +112,7 @@ impl Envelope {
             null_is_empty: false,
             lossy_text: false,
             is_lines: false,
+            extraction: None,
         }
     }
 
@@ -126,6 +134,13 @@ impl Envelope {
     #[must_use]
     pub fn ndjson() -> Self {
         Self { is_lines: true, ..Self::items_at("") }
+    }
+
+    /// The standard envelope, which `extractor` makes out of bodies of another format. It has no
+    /// form as data.
+    #[must_use]
+    pub fn extracted_by(extractor: impl Extractor) -> Self {
+        Self { extraction: Some(Extraction::new(extractor)), ..Self::items_at("data") }
     }
 
     /// The path of the object with `page`, `per_page`, `total`, `total_pages` and `has_next`. The
@@ -244,6 +259,11 @@ impl Envelope {
         self
     }
 
+    /// What makes a page of the body, unless the body is one.
+    pub(crate) fn extraction(&self) -> Option<&Extraction> {
+        self.extraction.as_ref()
+    }
+
     /// Whether the metadata is in an object of its own, under keys.
     pub(super) fn has_pagination_object(&self) -> bool {
         self.pagination.is_plain() && !self.pagination.is_root()
@@ -314,6 +334,36 @@ impl Envelope {
             }
         }
         Ok(())
+    }
+}
+
+impl Serialize for Envelope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.extraction.is_some() {
+            return Err(S::Error::custom("an extractor has no form as data"));
+        }
+        data::Data::from(self.clone()).serialize(serializer)
+    }
+}
+
+// Resume tokens hash it: an envelope without an extractor looks as it did before there were any.
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Envelope");
+        shown
+            .field("items", &self.items)
+            .field("accepts_bare_array", &self.accepts_bare_array)
+            .field("pagination", &self.pagination)
+            .field("hints", &self.hints)
+            .field("named", &self.named)
+            .field("no_content_is_empty", &self.no_content_is_empty)
+            .field("null_is_empty", &self.null_is_empty)
+            .field("lossy_text", &self.lossy_text)
+            .field("is_lines", &self.is_lines);
+        if let Some(extraction) = &self.extraction {
+            shown.field("extraction", extraction);
+        }
+        shown.finish()
     }
 }
 

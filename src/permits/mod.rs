@@ -6,5 +6,5 @@ mod priority_queue;
 mod semaphore;
 
 pub(crate) use in_flight::{InFlight, Stage};
-pub(crate) use priority_queue::{Queue, QueuePosition};
-pub(crate) use semaphore::{Permit, Semaphore};
+pub use priority_queue::{Queue, QueuePosition};
+pub use semaphore::{Acquire, Permit, Semaphore};

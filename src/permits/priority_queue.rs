@@ -1,15 +1,16 @@
 //! [pure] A queue by priority, first come, first served among equals. Knows nothing of what is
 //! waited for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use crate::priority::Priority;
 
 /// How often in a row a waiting priority may be passed over.
 const MOST_PASSED: u32 = 15;
 
-/// The waiting entries, by priority.
-pub(crate) struct Queue<T> {
+/// Waiting entries by [`Priority`]: the most urgent first, in the order of their arrival among
+/// equals. One that was passed over fifteen times in a row has its turn.
+pub struct Queue<T> {
     /// From the most urgent down, each in order of arrival.
     ranks: [BTreeMap<u64, T>; Priority::COUNT],
     /// How often each rank was passed over since its turn.
@@ -20,7 +21,7 @@ pub(crate) struct Queue<T> {
 
 /// A position in the queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct QueuePosition {
+pub struct QueuePosition {
     rank: usize,
     number: u64,
 }
@@ -31,8 +32,15 @@ impl<T> Default for Queue<T> {
     }
 }
 
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
 impl<T> Queue<T> {
-    pub(crate) fn push(&mut self, priority: Priority, value: T) -> QueuePosition {
+    /// Adds an entry behind those of its priority.
+    pub fn push(&mut self, priority: Priority, value: T) -> QueuePosition {
         let (rank, number) = (priority.rank(), self.next);
         self.next += 1;
         if self.ranks[rank].is_empty() {
@@ -43,12 +51,12 @@ impl<T> Queue<T> {
     }
 
     /// The next entry.
-    pub(crate) fn first(&self) -> Option<&T> {
+    pub fn first(&self) -> Option<&T> {
         self.ranks[self.turn()?].first_key_value().map(|(_, value)| value)
     }
 
     /// Removes the next entry: that was its turn.
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    pub fn pop(&mut self) -> Option<T> {
         let turn = self.turn()?;
         self.passed[turn] = 0;
         for rank in turn + 1..Priority::COUNT {
@@ -58,41 +66,45 @@ impl<T> Queue<T> {
     }
 
     /// Removes the next entry without using up its turn: it no longer waits.
-    pub(crate) fn skip(&mut self) -> Option<T> {
+    pub fn skip(&mut self) -> Option<T> {
         self.ranks[self.turn()?].pop_first().map(|(_, value)| value)
     }
 
-    pub(crate) fn get_mut(&mut self, place: QueuePosition) -> Option<&mut T> {
+    /// The entry at `place`, unless it has left.
+    pub fn get_mut(&mut self, place: QueuePosition) -> Option<&mut T> {
         self.ranks[place.rank].get_mut(&place.number)
     }
 
-    pub(crate) fn remove(&mut self, place: QueuePosition) -> Option<T> {
+    /// Removes the entry at `place`, unless it has left.
+    pub fn remove(&mut self, place: QueuePosition) -> Option<T> {
         self.ranks[place.rank].remove(&place.number)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
         self.ranks.iter().all(BTreeMap::is_empty)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many entries wait.
+    pub fn len(&self) -> usize {
         self.ranks.iter().map(BTreeMap::len).sum()
     }
 
     /// How many entries go before a new one of `priority`, not counting those that get a turn
     /// because they were passed over too often.
-    pub(crate) fn ahead_of(&self, priority: Priority) -> usize {
+    pub fn ahead_of(&self, priority: Priority) -> usize {
         self.ranks[..=priority.rank()].iter().map(BTreeMap::len).sum()
     }
 
     /// Whether `place` is next.
-    pub(crate) fn is_first(&self, place: QueuePosition) -> bool {
+    pub fn is_first(&self, place: QueuePosition) -> bool {
         let first = self.turn().filter(|rank| *rank == place.rank);
         first.and_then(|rank| self.ranks[rank].keys().next()) == Some(&place.number)
     }
 
     /// How many entries go before `place`, as with [`ahead_of`](Self::ahead_of); `None` once it has
     /// left.
-    pub(crate) fn ahead(&self, place: QueuePosition) -> Option<usize> {
+    pub fn ahead(&self, place: QueuePosition) -> Option<usize> {
         let rank = &self.ranks[place.rank];
         rank.contains_key(&place.number).then(|| {
             let more_urgent: usize = self.ranks[..place.rank].iter().map(BTreeMap::len).sum();
@@ -102,17 +114,17 @@ impl<T> Queue<T> {
     }
 
     /// Removes the entries for which `stays` is false.
-    pub(crate) fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
+    pub fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
         self.ranks.iter_mut().for_each(|rank| rank.retain(|_, value| stays(value)));
     }
 
     /// All entries, in any order.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+    pub fn values(&self) -> impl Iterator<Item = &T> {
         self.ranks.iter().flat_map(BTreeMap::values)
     }
 
     /// Removes all entries.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+    pub fn drain(&mut self) -> impl Iterator<Item = T> {
         std::mem::take(&mut self.ranks).into_iter().flat_map(BTreeMap::into_values)
     }
 

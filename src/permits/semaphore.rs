@@ -4,6 +4,7 @@
 //! held: surplus ones are dropped when they are returned.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::{
@@ -25,8 +26,9 @@ const QUEUED: usize = 2;
 /// One permit that is free.
 const ONE: usize = 4;
 
-/// A number of permits, and those who wait for one.
-pub(crate) struct Semaphore {
+/// A number of permits, and those who wait for one: first come, first served by
+/// [`Priority`]. A wait needs no runtime and has no time limit of its own.
+pub struct Semaphore {
     /// How many are free, in units of [`ONE`], and the flags.
     state: AtomicUsize,
     /// While it is not empty, [`QUEUED`] is set and no permit is free.
@@ -38,7 +40,8 @@ pub(crate) struct Semaphore {
 }
 
 impl Semaphore {
-    pub(crate) fn new(size: usize) -> Self {
+    /// So many permits, all of them free.
+    pub fn new(size: usize) -> Self {
         Self {
             state: AtomicUsize::new(size * ONE),
             queue: Mutex::default(),
@@ -48,12 +51,12 @@ impl Semaphore {
     }
 
     /// The configured number of permits.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.size.load(Ordering::Relaxed)
     }
 
     /// Changes the number of permits. One caller at a time.
-    pub(crate) fn resize(&self, size: usize) {
+    pub fn resize(&self, size: usize) {
         let before = self.size.swap(size, Ordering::Relaxed);
         if let Some(fewer) = before.checked_sub(size) {
             self.owed.fetch_add(fewer, Ordering::AcqRel);
@@ -70,7 +73,7 @@ impl Semaphore {
     }
 
     /// Drops owed permits that are free: one may have been returned just as the number shrank.
-    pub(crate) fn forget_owed(&self) {
+    pub fn forget_owed(&self) {
         if self.owed.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -84,7 +87,10 @@ impl Semaphore {
     }
 
     /// A permit, if one is free and nobody waits.
-    pub(crate) fn try_acquire(self: &Arc<Self>) -> Result<Permit, TryAcquireError> {
+    ///
+    /// # Errors
+    /// [`TryAcquireError::Closed`], or [`TryAcquireError::NoPermits`].
+    pub fn try_acquire(self: &Arc<Self>) -> Result<Permit, TryAcquireError> {
         let take = |state: usize| {
             (state & (CLOSED | QUEUED) == 0).then(|| state.checked_sub(ONE)).flatten()
         };
@@ -97,18 +103,17 @@ impl Semaphore {
 
     /// Waits for a permit; the error is [`TryAcquireError::Closed`]. Dropping the future leaves the
     /// queue, and a permit that was on its way goes to the next.
-    pub(crate) fn acquire(self: &Arc<Self>, priority: Priority) -> Acquire {
+    pub fn acquire(self: &Arc<Self>, priority: Priority) -> Acquire {
         Acquire { permits: Arc::clone(self), priority, place: None }
     }
 
     /// How many are free.
-    #[cfg(test)]
-    pub(crate) fn available(&self) -> usize {
+    pub fn available(&self) -> usize {
         self.state.load(Ordering::Acquire) / ONE
     }
 
     /// Gives out no more permits: all waits end with an error.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
         let wakers: Vec<_> = lock(&self.queue).values().cloned().collect();
         wakers.into_iter().for_each(Waker::wake);
@@ -151,9 +156,17 @@ impl Semaphore {
     }
 }
 
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let available = self.available();
+        f.debug_struct("Semaphore").field("size", &self.size()).field("free", &available).finish()
+    }
+}
+
 /// A permit, until it is dropped.
+#[derive(Debug)]
 #[must_use]
-pub(crate) struct Permit(Arc<Semaphore>);
+pub struct Permit(Arc<Semaphore>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -165,8 +178,9 @@ impl Drop for Permit {
 }
 
 /// Waits for a permit.
+#[derive(Debug)]
 #[must_use]
-pub(crate) struct Acquire {
+pub struct Acquire {
     permits: Arc<Semaphore>,
     priority: Priority,
     /// The position of the wait. A position that has left the queue was given a permit.

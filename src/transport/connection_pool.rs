@@ -1,6 +1,6 @@
 //! The connections of one client: hands them out, takes them back, closes those that stay unused,
-//! and keeps the minimum open in the background. `pool_state` decides which one is used and which
-//! is closed; `refill_backoff` decides when a lost one is replaced.
+//! and keeps the minimum open in the background. `PoolState` decides which one is used and which
+//! is closed; `RefillBackoff` decides when a lost one is replaced.
 
 use std::{
     cell::RefCell,
@@ -14,13 +14,15 @@ use tokio::{sync::Notify, time::sleep_until};
 use super::{
     connector::Connector,
     gauge::Gauge,
-    pool_state::{Limits, PoolState},
-    refill_backoff::RefillBackoff,
     settings::Settings,
     stream::Stream,
     strict_io::StrictIo,
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    pool_state::{PoolLimits, PoolState},
+    refill_backoff::RefillBackoff,
+};
 
 /// How many connections are opened at a time to reach the minimum.
 const AT_ONCE: usize = 16;
@@ -47,7 +49,7 @@ pub(super) struct ConnectionPool {
 impl ConnectionPool {
     /// An empty pool, and the task that maintains it as long as it lives.
     pub(super) fn new(settings: &Settings) -> Rc<Self> {
-        let limits = Limits {
+        let limits = PoolLimits {
             min: *settings.kept_connections.start(),
             max: *settings.kept_connections.end(),
             idle_timeout: settings.idle_timeout,

@@ -23,7 +23,7 @@ use super::{
     number::{Number, exact, wide_digits},
 };
 use crate::{
-    error::Error as CallError,
+    error::{Error as CallError, ErrorKind},
     pager::{Envelope, ItemDecoder, decode_item, decode_only_item},
     response::Response,
 };
@@ -65,6 +65,13 @@ impl RowDecoder {
         response: &Response,
         id: &str,
     ) -> Result<Row, CallError> {
+        if envelope.extraction().is_some() {
+            let only = decode_only_item(self, envelope, response);
+            return only.ok_or_else(|| {
+                let what = "the page at the endpoint of one item has none, or several";
+                CallError::new(ErrorKind::Decode, what).with_response(response.without_body())
+            });
+        }
         match decode_item(self, envelope, response) {
             Ok(row) if row.id.is_some() => Ok(row),
             // Some APIs respond with a page that lists one item.

@@ -18,6 +18,7 @@ mod dampener;
 mod demo;
 mod enforcer;
 mod events;
+mod extractors;
 mod faults_of_networks;
 mod faults_of_sets;
 mod faults_of_targets;

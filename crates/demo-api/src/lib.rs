@@ -10,11 +10,13 @@
 //!
 //! A page is `{"data": […], "pagination": {page, per_page, total, total_pages,
 //! has_next, has_prev}}`. `page` and `per_page` choose it, and any other
-//! parameter filters by the field of that name.
+//! parameter filters by the field of that name. `/v1/countries.html`, `/v1/cities.html` and the
+//! same with `.xml`, `.csv` and `.txt` are the pages in other formats.
 
 mod access;
 mod data;
 mod embedded;
+mod formats;
 mod notes;
 mod pages;
 mod routes;

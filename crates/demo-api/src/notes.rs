@@ -45,7 +45,7 @@ async fn list(
     options: web::Data<DemoOptions>,
     query: pages::Query,
 ) -> HttpResponse {
-    pages::list(&notes.store().notes, &options, query.into_inner())
+    pages::list(&notes.store().notes, &options, query.into_inner(), None)
 }
 
 async fn get(notes: web::Data<Notes>, id: web::Path<String>) -> HttpResponse {

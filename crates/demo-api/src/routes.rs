@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     DemoOptions,
     data::Data,
+    formats::Format,
     notes,
     pages::{Query, is, list, not_found},
 };
@@ -13,6 +14,8 @@ use super::{
 /// Everything under `/v1`.
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
     app.route("/countries", web::get().to(countries))
+        .route("/countries.{format}", web::get().to(countries_as))
+        .route("/cities.{format}", web::get().to(cities_as))
         .route("/countries/{name}", web::get().to(country))
         .route("/countries/{country}/cities", web::get().to(cities_of))
         .route("/cities", web::get().to(cities))
@@ -25,7 +28,7 @@ async fn countries(
     options: web::Data<DemoOptions>,
     query: Query,
 ) -> HttpResponse {
-    list(&data.countries, &options, query.into_inner())
+    list(&data.countries, &options, query.into_inner(), None)
 }
 
 async fn cities(
@@ -33,7 +36,31 @@ async fn cities(
     options: web::Data<DemoOptions>,
     query: Query,
 ) -> HttpResponse {
-    list(&data.cities, &options, query.into_inner())
+    list(&data.cities, &options, query.into_inner(), None)
+}
+
+async fn countries_as(
+    data: web::Data<Data>,
+    options: web::Data<DemoOptions>,
+    format: web::Path<String>,
+    query: Query,
+) -> HttpResponse {
+    match Format::of(&format) {
+        Some(format) => list(&data.countries, &options, query.into_inner(), Some(format)),
+        None => not_found(),
+    }
+}
+
+async fn cities_as(
+    data: web::Data<Data>,
+    options: web::Data<DemoOptions>,
+    format: web::Path<String>,
+    query: Query,
+) -> HttpResponse {
+    match Format::of(&format) {
+        Some(format) => list(&data.cities, &options, query.into_inner(), Some(format)),
+        None => not_found(),
+    }
 }
 
 async fn cities_of(
@@ -48,7 +75,7 @@ async fn cities_of(
     }
     let mut query = query.into_inner();
     query.push(("country".into(), country));
-    list(&data.cities, &options, query)
+    list(&data.cities, &options, query, None)
 }
 
 async fn country(data: web::Data<Data>, name: web::Path<String>) -> HttpResponse {

@@ -9,8 +9,6 @@ mod connector;
 mod exchange;
 mod head;
 mod partition;
-mod pool_state;
-mod refill_backoff;
 mod wire;
 
 use std::{cell::OnceCell, future::Future, sync::Arc, time::Duration};

@@ -7,6 +7,7 @@ use vantage_types::Record;
 
 use super::Read;
 use crate::{
+    priority::Priority,
     request::Request,
     vantage::{
         branches::branches,
@@ -101,6 +102,14 @@ impl Read {
             }
         };
         let own = id.to_owned();
+        let response = match self.settings.envelope.extraction() {
+            None => response,
+            Some(extraction) => {
+                let priority = Priority::of_scope().unwrap_or_default();
+                let page = extraction.page_of(response, 0, priority).await;
+                page.map_err(|error| self.failed(error))?
+            }
+        };
         let row = self
             .found_in(&response, move |decoder, envelope, response| {
                 decoder.single(envelope, response, &own)

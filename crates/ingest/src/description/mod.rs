@@ -90,6 +90,7 @@ mod columns;
 mod commit;
 mod condition;
 mod error;
+mod extract;
 mod file;
 mod forms;
 mod gateway;

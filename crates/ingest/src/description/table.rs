@@ -16,7 +16,7 @@ use vantage_table::{
 };
 use vantage_types::EmptyEntity;
 
-use super::{column_type, forms, sql::SqlSettings};
+use super::{column_type, extract, forms, sql::SqlSettings};
 use crate::schema::ColumnType;
 
 /// A table of the API.
@@ -28,7 +28,7 @@ use crate::schema::ColumnType;
 /// | `columns` | its [columns](ColumnDescription) by name. Those that are not declared are found in the rows |
 /// | `references` | its [relations](ReferenceDescription) to other tables, by name |
 /// | `contained` | the [records](ContainedDescription) in a column, by the name of the relation |
-/// | `api` | how the API has it: an [`ApiTable`] as data |
+/// | `api` | how the API has it: an [`ApiTable`] as data, and `extract`, the [extractor](vantage_api_extract::Settings) of pages that are not JSON |
 /// | `sql` | what queries in SQL may count on: [`SqlSettings`] |
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +49,7 @@ pub struct TableDescription {
     #[serde(default)]
     pub contained: IndexMap<String, ContainedDescription>,
     /// How the API has it, without the paths of columns: see [`settings`](Self::settings).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "extract::api")]
     pub api: ApiTable,
     /// What queries in SQL may count on.
     #[serde(default)]

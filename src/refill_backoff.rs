@@ -1,5 +1,5 @@
-//! [pure] When to reopen a connection of the minimum that failed to open or died. Knows no sockets,
-//! no clock, no randomness.
+//! [pure] When to reopen a connection, or another resource, of the minimum that failed to open or
+//! died. Knows no sockets, no clock, no randomness.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const CAP: Duration = Duration::from_secs(30);
 
 /// The waits between consecutive failures.
 #[derive(Debug, Default)]
-pub(super) struct RefillBackoff {
+pub struct RefillBackoff {
     failures: u32,
     until: Option<Instant>,
 }
@@ -21,7 +21,7 @@ impl RefillBackoff {
     /// Records a failure to connect. The next attempt waits between half of the bound and the
     /// whole bound, picked by `jitter` in `[0, 1)`. An attempt that fails during a wait began
     /// together with the one that caused the wait, and does not count again.
-    pub(super) fn failed(&mut self, now: Instant, jitter: f64) {
+    pub fn failed(&mut self, now: Instant, jitter: f64) {
         if self.until(now).is_some() {
             return;
         }
@@ -32,7 +32,7 @@ impl RefillBackoff {
 
     /// Records the death of a connection that had lived for `age`. The death of an old one is no
     /// sign of an outage: servers close unused connections.
-    pub(super) fn died(&mut self, age: Duration, now: Instant, jitter: f64) {
+    pub fn died(&mut self, age: Duration, now: Instant, jitter: f64) {
         if age >= CAP {
             self.failures = 0;
         }
@@ -40,12 +40,15 @@ impl RefillBackoff {
     }
 
     /// Ends the waits: the server has responded, or somebody wants an attempt at once.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 
     /// Until when no attempt is made.
-    pub(super) fn until(&self, now: Instant) -> Option<Instant> {
+    pub fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }
 }
+
+#[cfg(test)]
+mod tests;

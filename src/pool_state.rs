@@ -1,6 +1,6 @@
-//! [pure] The decisions of a connection pool: which idle connection is used next (last in, first
-//! out) and which are closed, within a minimum, a maximum, an idle timeout and the maximum age of a
-//! connection (its lifetime). Knows neither sockets nor the clock.
+//! [pure] The decisions of a pool: which idle connection, or other resource, is used next (last in,
+//! first out) and which are closed, within a minimum, a maximum, an idle timeout and the maximum
+//! age of one (its lifetime). Knows neither sockets nor the clock.
 
 use std::time::{Duration, Instant};
 
@@ -12,21 +12,24 @@ const MIN_TURN: Duration = Duration::from_millis(10);
 
 /// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub struct PoolLimits {
     /// The connections that stay open without use.
-    pub(super) min: usize,
+    pub min: usize,
     /// The most connections that are open after use.
-    pub(super) max: usize,
+    pub max: usize,
     /// How long a connection beyond the minimum stays open without use.
-    pub(super) idle_timeout: Duration,
+    pub idle_timeout: Duration,
     /// How long any connection is used.
-    pub(super) max_lifetime: Duration,
+    pub max_lifetime: Duration,
 }
 
 /// The idle connections of one client, the most recently used on top, and the count of the others.
+///
+/// It is the core of the pool's connections and of other pools: it holds what is idle, and is told
+/// of everything else. `C` is a connection or any other resource that is used by one at a time.
 #[derive(Debug)]
-pub(super) struct PoolState<C> {
-    limits: Limits,
+pub struct PoolState<C> {
+    limits: PoolLimits,
     /// In the order in which they were returned, so the first one has been idle longest.
     idle: Vec<Idle<C>>,
     busy: usize,
@@ -43,19 +46,27 @@ struct Idle<C> {
     since: Instant,
 }
 
+/// When a resource was opened, and when it became idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleSince {
+    born: Instant,
+    since: Instant,
+}
+
 impl<C> PoolState<C> {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// An empty pool.
+    pub fn new(limits: PoolLimits) -> Self {
         Self { limits, idle: Vec::new(), busy: 0, filling: 0, connecting: 0 }
     }
 
     /// Changes the minimum. Connections beyond it close once they are idle for too long.
-    pub(super) fn keep(&mut self, min: usize) {
+    pub fn keep(&mut self, min: usize) {
         self.limits.min = min;
     }
 
     /// The most recently used connection that is still `usable`, and when it was opened. It is
     /// busy until [`leave`](Self::leave).
-    pub(super) fn take(
+    pub fn take(
         &mut self,
         now: Instant,
         mut usable: impl FnMut(&mut C) -> bool,
@@ -69,35 +80,79 @@ impl<C> PoolState<C> {
         None
     }
 
+    /// The minimum.
+    pub fn min(&self) -> usize {
+        self.limits.min
+    }
+
+    /// Changes the maximum. What is idle beyond it stays open until [`excess`](Self::excess) is
+    /// taken.
+    pub fn limit(&mut self, max: usize) {
+        self.limits.max = max;
+    }
+
+    /// The one that has been idle longest, if more are open than the maximum allows.
+    pub fn excess(&mut self) -> Option<C> {
+        (self.open() > self.limits.max && !self.idle.is_empty())
+            .then(|| self.idle.remove(0).connection)
+    }
+
+    /// Takes, without using it, the idle one that is `wanted` and was idle longest. It is busy
+    /// until it is [put back](Self::put_back), or [leaves](Self::leave).
+    pub fn take_idle(&mut self, wanted: impl FnMut(&C) -> bool) -> Option<(C, IdleSince)> {
+        let mut wanted = wanted;
+        let at = self.idle.iter().position(|idle| wanted(&idle.connection))?;
+        let Idle { connection, born, since } = self.idle.remove(at);
+        self.busy += 1;
+        Some((connection, IdleSince { born, since }))
+    }
+
+    /// Puts one back among the idle ones as if it had never been [taken](Self::take_idle).
+    pub fn put_back(&mut self, connection: C, IdleSince { born, since }: IdleSince) {
+        self.leave();
+        let at = self.idle.partition_point(|idle| idle.since <= since);
+        self.idle.insert(at, Idle { connection, born, since });
+    }
+
+    /// Takes all idle ones, which close.
+    pub fn drain(&mut self) -> Vec<C> {
+        std::mem::take(&mut self.idle).into_iter().map(|idle| idle.connection).collect()
+    }
+
+    /// The idle ones, the one that was idle longest first.
+    pub fn idle(&self) -> impl ExactSizeIterator<Item = &C> {
+        self.idle.iter().map(|idle| &idle.connection)
+    }
+
     /// Whether a call that finds no idle connection waits, besides `waiting` others, for one that
     /// is being opened to reach the minimum: one that it opened itself would exceed the maximum.
-    pub(super) fn has_to_wait(&self, waiting: usize) -> bool {
+    pub fn has_to_wait(&self, waiting: usize) -> bool {
         let all = self.open() + self.filling + self.connecting;
         waiting < self.filling && all >= self.limits.max
     }
 
     /// Counts a connection that a call opens for immediate use.
-    pub(super) fn begin_connecting(&mut self) {
+    pub fn begin_connecting(&mut self) {
         self.connecting += 1;
     }
 
     /// Ends that count: the connection is open, or the attempt has failed.
-    pub(super) fn end_connecting(&mut self) {
+    pub fn end_connecting(&mut self) {
         self.connecting = self.connecting.saturating_sub(1);
     }
 
     /// Counts a connection that was opened for immediate use.
-    pub(super) fn opened(&mut self) {
+    pub fn opened(&mut self) {
         self.busy += 1;
     }
 
     /// Ends the count of a busy connection: it was returned or closed.
-    pub(super) fn leave(&mut self) {
+    pub fn leave(&mut self) {
         self.busy = self.busy.saturating_sub(1);
     }
 
     /// Takes back a busy connection that can be used again, unless it must be closed.
-    pub(super) fn returned(&mut self, connection: C, born: Instant, now: Instant) {
+    pub fn returned(&mut self, connection: C, born: Instant, now: Instant) {
         let has_time = !self.limits.idle_timeout.is_zero() || self.open() <= self.limits.min;
         if has_time && self.open() <= self.limits.max && self.is_young(born, now) {
             self.idle.push(Idle { connection, born, since: now });
@@ -105,12 +160,12 @@ impl<C> PoolState<C> {
     }
 
     /// Counts a connection that is being opened to reach the minimum.
-    pub(super) fn begin_filling(&mut self) {
+    pub fn begin_filling(&mut self) {
         self.filling += 1;
     }
 
     /// Adds the connection that was being opened, if it was opened and there is room.
-    pub(super) fn end_filling(&mut self, connection: Option<C>, now: Instant) {
+    pub fn end_filling(&mut self, connection: Option<C>, now: Instant) {
         self.filling = self.filling.saturating_sub(1);
         if let Some(connection) = connection.filter(|_| self.open() < self.limits.max) {
             self.idle.push(Idle { connection, born: now, since: now });
@@ -119,12 +174,12 @@ impl<C> PoolState<C> {
 
     /// Closes the idle connections that are dead, too old, or beyond the minimum and idle for too
     /// long. Returns the longest lifetime among those that died.
-    pub(super) fn sweep(
+    pub fn sweep(
         &mut self,
         now: Instant,
         mut is_alive: impl FnMut(&mut C) -> bool,
     ) -> Option<Duration> {
-        let Limits { min, idle_timeout, max_lifetime, .. } = self.limits;
+        let PoolLimits { min, idle_timeout, max_lifetime, .. } = self.limits;
         let mut spare = self.open().saturating_sub(min);
         let mut died = None;
         self.idle.retain_mut(|idle| {
@@ -146,7 +201,7 @@ impl<C> PoolState<C> {
 
     /// When the next sweep is due: when the next connection may be idle for too long, and at most
     /// about [`MAX_TURN`] from `now`. `None` while there is nothing to check.
-    pub(super) fn next_sweep(&self, now: Instant) -> Option<Instant> {
+    pub fn next_sweep(&self, now: Instant) -> Option<Instant> {
         if self.open() + self.filling + self.limits.min == 0 {
             return None;
         }
@@ -160,22 +215,22 @@ impl<C> PoolState<C> {
     }
 
     /// How many connections are open.
-    pub(super) fn open(&self) -> usize {
+    pub fn open(&self) -> usize {
         self.busy + self.idle.len()
     }
 
     /// How many connections are being opened to reach the minimum.
-    pub(super) fn filling(&self) -> usize {
+    pub fn filling(&self) -> usize {
         self.filling
     }
 
     /// How many more have to be opened to reach the minimum.
-    pub(super) fn missing(&self) -> usize {
+    pub fn missing(&self) -> usize {
         self.limits.min.saturating_sub(self.open() + self.filling + self.connecting)
     }
 
     /// Whether the minimum is open.
-    pub(super) fn is_filled(&self) -> bool {
+    pub fn is_filled(&self) -> bool {
         self.open() >= self.limits.min
     }
 
@@ -183,3 +238,6 @@ impl<C> PoolState<C> {
         now.saturating_duration_since(born) < self.limits.max_lifetime
     }
 }
+
+#[cfg(test)]
+mod tests;

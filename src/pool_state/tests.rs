@@ -7,13 +7,13 @@ use std::{
 
 use proptest::prelude::*;
 
-use crate::transport::pool_state::{Limits, PoolState};
+use super::{PoolLimits, PoolState};
 
 const IDLE: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(100);
 
 fn pool(min: usize, max: usize) -> PoolState<u32> {
-    PoolState::new(Limits { min, max, idle_timeout: IDLE, max_lifetime: LIFE })
+    PoolState::new(PoolLimits { min, max, idle_timeout: IDLE, max_lifetime: LIFE })
 }
 
 /// Opens the connections `numbers`, and returns them in this order.
@@ -138,7 +138,7 @@ fn after_use_no_more_stay_open_than_the_maximum() {
 #[test]
 fn with_no_idle_time_only_the_minimum_is_put_down() {
     let now = Instant::now();
-    let limits = Limits { min: 1, max: 8, idle_timeout: Duration::ZERO, max_lifetime: LIFE };
+    let limits = PoolLimits { min: 1, max: 8, idle_timeout: Duration::ZERO, max_lifetime: LIFE };
     let mut state = PoolState::new(limits);
     fill(&mut state, 0..3, now);
     assert_eq!(drain(&mut state, now), [2]);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use crate::transport::refill_backoff::RefillBackoff;
+use super::RefillBackoff;
 
 /// How long the next attempt waits.
 fn wait(backoff: &RefillBackoff, now: Instant) -> Duration {

@@ -1,0 +1,185 @@
+//! The page that an extractor writes: items as JSON, where the next page is, and how many
+//! items there are in all, within the limits of the page.
+
+use std::{borrow::Cow, sync::Arc, time::Instant};
+
+use serde::Serialize;
+
+use crate::{
+    error::ExtractError,
+    field::{Column, write_text},
+    limits::{Budget, Limits},
+};
+
+/// The page that an [`Extract`](crate::Extract) writes.
+#[derive(Debug)]
+pub struct Items {
+    json: Vec<u8>,
+    budget: Budget,
+    count: u64,
+    /// The memory that the extractor holds besides what it has written.
+    held: usize,
+    next: Option<String>,
+    names_next: bool,
+    total: Option<u64>,
+}
+
+impl Items {
+    pub(crate) fn new(budget: Budget) -> Self {
+        Self {
+            json: b"{\"data\":[".to_vec(),
+            budget,
+            count: 0,
+            held: 0,
+            next: None,
+            names_next: false,
+            total: None,
+        }
+    }
+
+    /// A page that takes nothing, in place of one that is elsewhere.
+    pub(crate) fn none() -> Self {
+        Self::new(Budget::begin(Limits::default(), Instant::now(), Arc::default()))
+    }
+
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`ExtractError::Limit`], and [`ExtractError::Malformed`] for what has no form in JSON. The
+    /// extractor returns it.
+    pub fn item(&mut self, item: &impl Serialize) -> Result<(), ExtractError> {
+        let start = self.begin()?;
+        let written = serde_json::to_writer(&mut self.json, item);
+        written.map_err(|_| ExtractError::malformed("JSON", "an item has no form in it"))?;
+        self.end(start)
+    }
+
+    /// Adds an item that is JSON already.
+    ///
+    /// # Errors
+    /// [`ExtractError::Limit`], and [`ExtractError::Malformed`] for what is not one JSON value. The
+    /// extractor returns it.
+    pub fn json(&mut self, item: &str) -> Result<(), ExtractError> {
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(item).is_ok();
+        if !is_json {
+            let reason = format!("item {} is not one value", self.count + 1);
+            return Err(ExtractError::malformed("JSON", reason));
+        }
+        let start = self.begin()?;
+        self.json.extend_from_slice(item.trim().as_bytes());
+        self.end(start)
+    }
+
+    /// Adds an item with what was found of its fields.
+    pub(crate) fn row(
+        &mut self,
+        columns: &[Column],
+        texts: &[Vec<Cow<'_, str>>],
+    ) -> Result<(), ExtractError> {
+        let start = self.begin()?;
+        self.json.push(b'{');
+        for (at, column) in columns.iter().enumerate() {
+            if at > 0 {
+                self.json.push(b',');
+            }
+            let texts = texts.get(at).map_or(&[][..], Vec::as_slice);
+            column.write(texts, self.count, &mut self.json)?;
+        }
+        self.json.push(b'}');
+        self.end(start)
+    }
+
+    fn begin(&mut self) -> Result<usize, ExtractError> {
+        if self.count >= self.budget.limits.items {
+            return Err(self.limits().exceeded("items"));
+        }
+        self.count += 1;
+        if self.count > 1 {
+            self.json.push(b',');
+        }
+        Ok(self.json.len())
+    }
+
+    fn end(&mut self, start: usize) -> Result<(), ExtractError> {
+        if self.json.len() - start > self.limits().item_bytes {
+            return Err(self.limits().exceeded("item_bytes"));
+        }
+        self.check_memory()?;
+        self.budget.step()
+    }
+
+    /// Says that the extractor holds this much memory now, besides what it has written.
+    ///
+    /// # Errors
+    /// The limit `memory`.
+    pub fn hold(&mut self, bytes: usize) -> Result<(), ExtractError> {
+        self.held = bytes;
+        self.check_memory()
+    }
+
+    fn check_memory(&self) -> Result<(), ExtractError> {
+        let used = self.json.len().saturating_add(self.held);
+        if used > self.limits().memory { Err(self.limits().exceeded("memory")) } else { Ok(()) }
+    }
+
+    /// A small step of the work was done. To be called often: it is how time limits are held, and
+    /// how a page that nobody waits for any more ends.
+    ///
+    /// # Errors
+    /// The limit `time`, and [`ExtractError::Cancelled`]. The extractor returns it.
+    pub fn step(&mut self) -> Result<(), ExtractError> {
+        self.budget.step()
+    }
+
+    /// As [`step`](Self::step), after a longer piece of work.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_time(&self) -> Result<(), ExtractError> {
+        self.budget.check()
+    }
+
+    /// The limits of the page.
+    pub fn limits(&self) -> &Limits {
+        &self.budget.limits
+    }
+
+    /// How many items were added.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Says where the next page is, as the page writes it; `None` on the last one.
+    pub fn next(&mut self, url: Option<String>) {
+        self.names_next = true;
+        self.next = url;
+    }
+
+    /// Says how many items the whole set has.
+    pub fn total(&mut self, items: u64) {
+        self.total = Some(items);
+    }
+
+    /// Where the next page is.
+    pub(crate) fn next_url(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    /// The whole page.
+    pub(crate) fn into_page(mut self) -> Vec<u8> {
+        self.json.push(b']');
+        if let Some(total) = self.total {
+            self.json.extend_from_slice(format!(",\"pagination\":{{\"total\":{total}}}").as_bytes());
+        }
+        if self.names_next {
+            self.json.extend_from_slice(b",\"next\":");
+            match &self.next {
+                Some(next) => write_text(next, &mut self.json),
+                None => self.json.extend_from_slice(b"null"),
+            }
+        }
+        self.json.push(b'}');
+        self.json
+    }
+}

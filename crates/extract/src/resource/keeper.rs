@@ -1,0 +1,245 @@
+//! The thread of a pool: makes resources, ends slow resets, checks and closes idle ones. It holds
+//! the pool only while it works, and ends with it.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use tokio::{sync::mpsc, time};
+use vantage_api_pool::pooling::Permit;
+
+use super::{
+    events::DiscardReason,
+    poolable::{BoxError, Factory, Poolable},
+    resource::Resource,
+    shared::Shared,
+};
+
+/// What the keeper is told.
+pub(super) enum Command<T> {
+    /// There may be something to do.
+    Look,
+    /// A resource is being reset.
+    Reset(Resetting<T>, Permit),
+}
+
+/// A reset that has begun.
+pub(super) type Resetting<T> =
+    Pin<Box<dyn Future<Output = (Resource<T>, Option<Result<(), BoxError>>)> + Send>>;
+
+/// The reset of a resource. There is no outcome if it panics.
+pub(super) fn reset<T: Poolable>(mut resource: Resource<T>) -> Resetting<T> {
+    // If it never ends.
+    resource.why = DiscardReason::ResetFailed;
+    Box::pin(async move {
+        let outcome = match resource.item.as_deref_mut() {
+            None => Some(Ok(())),
+            Some(item) => {
+                let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
+                reset.await.map_err(std::mem::forget).ok()
+            }
+        };
+        (resource, outcome)
+    })
+}
+
+/// Looks after the pool until it is gone.
+pub(super) async fn keep<F: Factory>(
+    pool: Weak<Shared<F>>,
+    mut commands: mpsc::UnboundedReceiver<Command<F::Item>>,
+) {
+    let mut schedule = Schedule::default();
+    loop {
+        let next = match pool.upgrade() {
+            None => return,
+            Some(pool) => schedule.look(&pool),
+        };
+        let command = time::timeout_at(next.into(), commands.recv()).await;
+        let command = match command {
+            Ok(None) => return,
+            Ok(Some(command)) => command,
+            Err(_) => Command::Look,
+        };
+        if let Command::Reset(resetting, permit) = command {
+            let Some(pool) = pool.upgrade() else { return };
+            let limit = pool.settings.reset_timeout;
+            drop(tokio::spawn(finish_reset(Arc::downgrade(&pool), resetting, permit, limit)));
+        }
+    }
+}
+
+/// When what is due now and then was done last.
+#[derive(Default)]
+struct Schedule {
+    checked: Option<Instant>,
+    collected: Option<Instant>,
+}
+
+impl Schedule {
+    /// Does what is to be done, and returns when to look again.
+    fn look<F: Factory>(&mut self, pool: &Arc<Shared<F>>) -> Instant {
+        let now = Instant::now();
+        let settings = &pool.settings;
+        pool.change(|state| {
+            state.pool.sweep(now, |resource| {
+                let age = now.saturating_duration_since(resource.born);
+                let is_old = age >= settings.max_lifetime;
+                resource.why =
+                    if is_old { DiscardReason::MaxLifetime } else { DiscardReason::Idle };
+                true
+            });
+            while state.pool.excess().is_some() {}
+        });
+        if pool.is_closed() {
+            pool.close_idle();
+        }
+        for epoch in pool.begin_creating(now) {
+            drop(tokio::spawn(create(Arc::clone(pool), epoch)));
+        }
+        let is_due = |last: &mut Option<Instant>, every: Duration| {
+            let last = last.get_or_insert(now);
+            let is_due = now.saturating_duration_since(*last) >= every;
+            if is_due {
+                *last = now;
+            }
+            is_due
+        };
+        if is_due(&mut self.collected, settings.gc_interval) && pool.has_pressure() {
+            pool.collect(0);
+        }
+        if settings.health_checks && is_due(&mut self.checked, settings.health_interval) {
+            drop(tokio::spawn(check_idle(Arc::downgrade(pool), now)));
+        }
+        let state = pool.lock();
+        let turns = [settings.gc_interval, settings.health_interval, Duration::from_secs(60)];
+        let turn = turns.into_iter().min().unwrap_or_default().max(Duration::from_millis(1));
+        let dues = [state.pool.next_sweep(now), state.backoff.until(now)];
+        let breaker = state.breaker.wait(now).map(|wait| now + wait);
+        dues.into_iter().chain([breaker]).flatten().fold(now + turn, Instant::min)
+    }
+}
+
+/// Makes a resource. Whatever happens, one of two outcomes is told.
+async fn create<F: Factory>(pool: Arc<Shared<F>>, epoch: u64) {
+    struct Attempt<F: Factory> {
+        pool: Arc<Shared<F>>,
+        epoch: u64,
+        has_ended: bool,
+    }
+
+    impl<F: Factory> Drop for Attempt<F> {
+        fn drop(&mut self) {
+            if !self.has_ended {
+                self.pool.failed(None, self.epoch);
+            }
+        }
+    }
+
+    let mut attempt = Attempt { pool, epoch, has_ended: false };
+    let limit = attempt.pool.settings.create_timeout;
+    let begun = Instant::now();
+    let creating = AssertUnwindSafe(async { attempt.pool.factory.create().await }).catch_unwind();
+    let made = time::timeout(limit, creating).await;
+    attempt.has_ended = true;
+    let pool = &attempt.pool;
+    match made {
+        Ok(Ok(Ok(item))) => {
+            pool.counters.made_in(begun.elapsed());
+            pool.created(item, epoch);
+        }
+        Ok(Ok(Err(error))) => pool.failed(Some(error.to_string()), epoch),
+        Ok(Err(payload)) => {
+            std::mem::forget(payload);
+            pool.failed(Some("the factory panicked".to_owned()), epoch);
+        }
+        Err(_) => pool.failed(Some(format!("it took longer than {limit:?}")), epoch),
+    }
+    pool.tell(Command::Look);
+}
+
+async fn finish_reset<F: Factory>(
+    pool: Weak<Shared<F>>,
+    resetting: Resetting<F::Item>,
+    permit: Permit,
+    limit: Duration,
+) {
+    // If it is dropped, the resource goes with it, and its place is free.
+    let place = Place(pool);
+    let reset = time::timeout(limit, resetting).await;
+    let Some(pool) = place.0.upgrade() else { return };
+    std::mem::forget(place);
+    match reset {
+        Ok((resource, outcome)) => pool.was_reset(resource, outcome, permit),
+        Err(_) => pool.lost(permit),
+    }
+}
+
+/// The place of a resource whose reset has not ended.
+struct Place<F: Factory>(Weak<Shared<F>>);
+
+impl<F: Factory> Drop for Place<F> {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.change(|state| state.pool.leave());
+        }
+    }
+}
+
+impl<F: Factory> Shared<F> {
+    /// A reset has ended.
+    pub(super) fn was_reset(
+        &self,
+        resource: Resource<F::Item>,
+        outcome: Option<Result<(), BoxError>>,
+        permit: Permit,
+    ) {
+        match outcome {
+            Some(Ok(())) => self.returned(resource, permit),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a resource could not be reset");
+                self.discard(resource, DiscardReason::ResetFailed);
+                drop(permit);
+            }
+            None => {
+                tracing::debug!("the reset of a resource panicked");
+                self.discard(resource, DiscardReason::ResetFailed);
+                drop(permit);
+            }
+        }
+    }
+
+    /// A reset has taken too long: the resource went with its future.
+    fn lost(&self, permit: Permit) {
+        self.change(|state| state.pool.leave());
+        drop(permit);
+        self.tell(Command::Look);
+    }
+}
+
+/// Asks each resource that is idle now whether it is healthy.
+async fn check_idle<F: Factory>(pool: Weak<Shared<F>>, now: Instant) {
+    loop {
+        let Some(pool) = pool.upgrade() else { return };
+        let taken = pool.lock().pool.take_idle(|resource| resource.checked < now);
+        let Some((mut resource, since)) = taken else { return };
+        let is_healthy = is_healthy(&mut resource, pool.settings.reset_timeout).await;
+        if is_healthy {
+            resource.checked = Instant::now();
+            pool.change(|state| state.pool.put_back(resource, since));
+        } else {
+            pool.discard(resource, DiscardReason::Unhealthy);
+        }
+    }
+}
+
+/// Whether a resource says in time that it is healthy.
+async fn is_healthy<T: Poolable>(resource: &mut Resource<T>, limit: Duration) -> bool {
+    let Some(item) = resource.item.as_deref_mut() else { return false };
+    let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
+    matches!(time::timeout(limit, asked).await, Ok(Ok(true)))
+}

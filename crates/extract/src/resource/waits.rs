@@ -1,0 +1,258 @@
+//! How a call gets a resource: a permit first, by priority, then an idle resource or one that is
+//! made. Dropped at any point, it leaves nothing behind.
+
+use std::{
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
+use futures_timer::Delay;
+use tokio::{runtime::Handle, sync::TryAcquireError};
+use vantage_api_pool::{Priority, pooling::Permit};
+
+use super::{
+    builder::ResetOn,
+    checkout::Checkout,
+    error::PoolError,
+    events::{DiscardReason, PoolEvent},
+    keeper::{Command, reset},
+    poolable::{Factory, Poolable},
+    resource::Resource,
+    shared::Shared,
+};
+
+/// Counts a call as waiting.
+struct Waiting<'s, F: Factory>(&'s Shared<F>);
+
+impl<'s, F: Factory> Waiting<'s, F> {
+    fn new(shared: &'s Shared<F>) -> Self {
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl<F: Factory> Drop for Waiting<'_, F> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a call as one that has a permit and wants a resource.
+struct Want<'s, F: Factory>(&'s Shared<F>);
+
+impl<'s, F: Factory> Want<'s, F> {
+    fn new(shared: &'s Shared<F>) -> Self {
+        shared.want();
+        Self(shared)
+    }
+}
+
+impl<F: Factory> Drop for Want<'_, F> {
+    fn drop(&mut self) {
+        self.0.unwant();
+    }
+}
+
+/// What is left of the time of a call.
+struct Clock {
+    begun: Instant,
+    limit: Duration,
+}
+
+impl Clock {
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.begun.elapsed())
+    }
+
+    /// The outcome of a future, unless the time ends before. Without a wait there is no timer.
+    async fn within<R>(&self, future: impl Future<Output = R>) -> Option<R> {
+        let mut future = pin!(future);
+        if let Poll::Ready(outcome) = poll_once(&mut future).await {
+            return Some(outcome);
+        }
+        match select(future, Delay::new(self.left())).await {
+            Either::Left((outcome, _)) => Some(outcome),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+/// Runs a future of a resource in the runtime of the pool, whatever the caller has.
+async fn in_runtime<R>(runtime: &Handle, future: impl Future<Output = R>) -> R {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let _runtime = runtime.enter();
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
+async fn poll_once<R>(future: &mut (impl Future<Output = R> + Unpin)) -> Poll<R> {
+    poll_fn(|cx| Poll::Ready(future.poll_unpin(cx))).await
+}
+
+/// A resource, within `limit`.
+pub(super) async fn checkout<F: Factory>(
+    shared: &Arc<Shared<F>>,
+    priority: Priority,
+    limit: Duration,
+) -> Result<Checkout<F>, PoolError> {
+    let clock = Clock { begun: Instant::now(), limit };
+    let outcome = with_permit(shared, priority, &clock).await;
+    match &outcome {
+        Ok(_) => {
+            shared.counters.checkouts.fetch_add(1, Ordering::Relaxed);
+            shared.events.emit(PoolEvent::CheckedOut);
+        }
+        Err(_) => shared.refused(),
+    }
+    outcome
+}
+
+async fn with_permit<F: Factory>(
+    shared: &Arc<Shared<F>>,
+    priority: Priority,
+    clock: &Clock,
+) -> Result<Checkout<F>, PoolError> {
+    let mut permit = match shared.permits.try_acquire() {
+        Ok(permit) => permit,
+        Err(TryAcquireError::Closed) => return Err(PoolError::Closed),
+        Err(TryAcquireError::NoPermits) => {
+            let _waiting = Waiting::new(shared);
+            let permit = clock.within(shared.permits.acquire(priority)).await;
+            shared.counters.waited(clock.begun.elapsed());
+            match permit {
+                Some(Ok(permit)) => permit,
+                Some(Err(_)) => return Err(PoolError::Closed),
+                None => return Err(PoolError::Timeout { waited: clock.limit }),
+            }
+        }
+    };
+    loop {
+        let now = clock.begun;
+        let resource = match shared.take(now) {
+            Some(resource) => resource,
+            None => wait_for_one(shared, clock).await?,
+        };
+        let checkout = Checkout::new(shared, resource, permit);
+        permit = match ready(shared, checkout, clock).await {
+            Ok(checkout) => return Ok(checkout),
+            Err(Some(permit)) => permit,
+            Err(None) => return Err(PoolError::Closed),
+        };
+    }
+}
+
+/// The next resource that is returned or made.
+async fn wait_for_one<F: Factory>(
+    shared: &Arc<Shared<F>>,
+    clock: &Clock,
+) -> Result<Resource<F::Item>, PoolError> {
+    let _waiting = Waiting::new(shared);
+    let _want = Want::new(shared);
+    let one = poll_fn(|cx| {
+        shared.wake_on_change(cx.waker());
+        if shared.is_closed() {
+            return Poll::Ready(Err(PoolError::Closed));
+        }
+        let now = Instant::now();
+        if let Some(resource) = shared.take(now) {
+            return Poll::Ready(Ok(resource));
+        }
+        shared.refusal(now).map_or(Poll::Pending, |refusal| Poll::Ready(Err(refusal)))
+    });
+    let one = clock.within(one).await;
+    shared.counters.waited(clock.begun.elapsed());
+    one.unwrap_or_else(|| Err(shared.too_late(clock.limit)))
+}
+
+/// Makes a resource ready for its user, or discards it and returns the permit for another one.
+async fn ready<F: Factory>(
+    shared: &Arc<Shared<F>>,
+    mut checkout: Checkout<F>,
+    clock: &Clock,
+) -> Result<Checkout<F>, Option<Permit>> {
+    let settings = &shared.settings;
+    if settings.health_checks {
+        // If it is dropped here, the question may be half asked.
+        checkout.doubt = Some(DiscardReason::Unhealthy);
+        let asked = match checkout.resource().item.as_deref_mut() {
+            None => None,
+            Some(item) => {
+                let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
+                clock.within(in_runtime(&shared.runtime, asked)).await
+            }
+        };
+        if !matches!(asked, Some(Ok(true))) {
+            return Err(checkout.replace(DiscardReason::Unhealthy));
+        }
+        checkout.resource().checked = clock.begun;
+    }
+    if settings.reset_on == ResetOn::Checkout && checkout.uses() > 0 {
+        checkout.doubt = Some(DiscardReason::ResetFailed);
+        let reset = match checkout.resource().item.as_deref_mut() {
+            None => None,
+            Some(item) => {
+                let limit = clock.left().min(settings.reset_timeout);
+                let clock = Clock { begun: Instant::now(), limit };
+                let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
+                clock.within(in_runtime(&shared.runtime, reset)).await
+            }
+        };
+        if !matches!(reset, Some(Ok(Ok(())))) {
+            return Err(checkout.replace(DiscardReason::ResetFailed));
+        }
+    }
+    checkout.doubt = None;
+    checkout.resource().uses += 1;
+    Ok(checkout)
+}
+
+/// An idle resource, without any wait.
+pub(super) fn try_checkout<F: Factory>(shared: &Arc<Shared<F>>) -> Result<Checkout<F>, PoolError> {
+    let outcome = idle_one(shared);
+    match &outcome {
+        Ok(_) => {
+            shared.counters.checkouts.fetch_add(1, Ordering::Relaxed);
+            shared.events.emit(PoolEvent::CheckedOut);
+        }
+        Err(_) => shared.refused(),
+    }
+    outcome
+}
+
+fn idle_one<F: Factory>(shared: &Arc<Shared<F>>) -> Result<Checkout<F>, PoolError> {
+    loop {
+        let permit = shared.permits.try_acquire().map_err(|error| match error {
+            TryAcquireError::Closed => PoolError::Closed,
+            TryAcquireError::NoPermits => PoolError::Exhausted,
+        })?;
+        let resource = shared.take(Instant::now()).ok_or(PoolError::Exhausted)?;
+        if shared.settings.reset_on == ResetOn::Return || resource.uses == 0 {
+            let mut checkout = Checkout::new(shared, resource, permit);
+            checkout.resource().uses += 1;
+            return Ok(checkout);
+        }
+        let mut resetting = reset(resource);
+        let runtime = shared.runtime.enter();
+        let outcome = resetting.poll_unpin(&mut Context::from_waker(Waker::noop()));
+        drop(runtime);
+        match outcome {
+            Poll::Ready((resource, Some(Ok(())))) => {
+                let mut checkout = Checkout::new(shared, resource, permit);
+                checkout.resource().uses += 1;
+                return Ok(checkout);
+            }
+            Poll::Ready((resource, outcome)) => shared.was_reset(resource, outcome, permit),
+            Poll::Pending => shared.tell(Command::Reset(resetting, permit)),
+        }
+    }
+}

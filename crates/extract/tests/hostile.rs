@@ -1,0 +1,161 @@
+//! Hostile bodies of 1 MB: each is read, or refused by a limit, in bounded time and memory. Time is
+//! that of the CPU, so that a busy machine changes nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use vantage_api_extract::{Css, Csv, ExtractError, Extraction, Field, Limits, Lines, Regex, Xml};
+
+const SIZE: usize = 1_000_000;
+const LIMIT: Duration = Duration::from_secs(2);
+/// How long after its limit work may go on.
+const AFTER: Duration = Duration::from_millis(100);
+/// How much memory a page may take.
+const MEMORY: u64 = 32 << 20;
+
+fn repeated(part: &str) -> String {
+    part.repeat(SIZE / part.len())
+}
+
+/// The time that this thread was on a CPU.
+fn cpu() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// `VmRSS` or `VmHWM` of this process, in bytes.
+fn memory(name: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+fn hostile(name: &str, extraction: &Extraction, body: &str) -> Result<usize, ExtractError> {
+    // From here on, the high-water mark is that of what follows.
+    let is_measured = fs::write("/proc/self/clear_refs", "5").is_ok();
+    let (before, cpu_before, begun) = (memory("VmRSS"), cpu(), Instant::now());
+    let page = extraction.page(body.as_bytes(), None, None);
+    let took = cpu().zip(cpu_before).map(|(after, before)| after - before);
+    let grown = memory("VmHWM").zip(before).map(|(after, before)| after.saturating_sub(before));
+    let took = took.unwrap_or_else(|| begun.elapsed());
+    println!("{name}: {took:?}, {:?} KiB, {:?}", grown.map(|bytes| bytes >> 10), page.as_ref().map(String::len));
+    assert!(took <= LIMIT + AFTER, "{name}: {took:?}");
+    if let Some(grown) = grown.filter(|_| is_measured) {
+        assert!(grown <= MEMORY, "{name}: {} MiB", grown >> 20);
+    }
+    page.map(|page| page.matches("},{").count() + 1)
+}
+
+fn limited(extraction: Extraction) -> Extraction {
+    extraction.limits(Limits::default().time(LIMIT)).unwrap()
+}
+
+/// In one test, since memory is that of the whole process.
+#[test]
+fn each_is_read_or_refused_by_a_limit_in_bounded_time_and_memory() {
+    let rows = limited(
+        Css::new("tr.row")
+            .field("name", "td.name a")
+            .field("n", Field::new("td.n").integer())
+            .build()
+            .unwrap(),
+    );
+    let items = limited(
+        Css::new("div, i, td, p, b, a")
+            .field("text", ".")
+            .field("id", Field::new(".").attr("id"))
+            .build()
+            .unwrap()
+            .allow_empty(),
+    );
+    let honest = "<tr class=row><td class=name><a href=x>row</a></td><td class=n>7</td></tr>\n";
+    let all = SIZE / honest.len();
+    assert_eq!(hostile("honest rows", &rows, &repeated(honest)), Ok(all));
+
+    let many = |start: &str, part: &dyn Fn(usize) -> String, count: usize| {
+        (0..count).map(part).fold(start.to_owned(), |body, part| body + &part)
+    };
+    let attributes = many("<p", &|n| format!(" a{n}=1"), 110_000) + ">x</p>";
+    let formatting = many("", &|n| format!("<i id=n{n}>"), 50_000) + &"<p>".repeat(100_000);
+    let nested_rows = repeated("<table><tr class=row><td class=name><a>x</a>");
+    let bodies = [
+        ("div", repeated("<div>")),
+        ("nested tables", repeated("<table><tr><td>")),
+        ("nested rows", nested_rows),
+        ("formatting elements", formatting),
+        ("attributes", attributes),
+        ("adoption agency", repeated("<a><b></a>")),
+        ("b and p", repeated("<b><p>")),
+        ("lists", repeated("<ul><li>")),
+        ("one tag without an end", format!("<p {}", "x".repeat(SIZE))),
+        ("one comment without an end", format!("<!--{}", "x".repeat(SIZE))),
+        ("one text", format!("<div>{}", "x".repeat(SIZE))),
+        ("entities", format!("<div>{}</div>", repeated("&amp;"))),
+        ("entities without an end", format!("<div>{}</div>", repeated("&notit"))),
+        ("end tags", repeated("</div>")),
+        ("less than", repeated("<")),
+        ("unclosed text", repeated("<textarea><title>")),
+        ("nothing but spaces", repeated(" \n")),
+    ];
+    for (name, body) in &bodies {
+        for (which, extraction) in [("rows", &rows), ("items", &items)] {
+            let name = format!("{name}, {which}");
+            if let Err(error) = hostile(&name, extraction, body) {
+                let is_refused = error.limit().is_some()
+                    || matches!(error, ExtractError::NoItems { .. } | ExtractError::Malformed { .. });
+                assert!(is_refused, "{name}: {error}");
+            }
+        }
+    }
+
+    let xml = limited(
+        Xml::new("a").field("b", "//b").field("c", Field::new("@c").list()).build().unwrap(),
+    );
+    let attributes = many("<a", &|n| format!(" a{n}='1'"), 80_000) + "/>";
+    let laughs = "<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\"><!ENTITY y \"&x;&x;&x;\">]><a><b>&y;</b></a>";
+    for (name, body, limit) in [
+        ("nested", repeated("<a>"), Some("depth")),
+        ("attributes", attributes, Some("attributes")),
+        ("entities of a document type", laughs.to_owned(), None),
+        ("text", format!("<a><b>{}</b></a>", "x".repeat(SIZE)), None),
+        ("cut", format!("<r>{}", repeated("<a><b>1</b></a>")), None),
+        ("comment", format!("<a><!--{}", "-".repeat(SIZE)), None),
+        ("items", format!("<r>{}</r>", repeated("<a/>")), Some("items")),
+    ] {
+        let error = hostile(&format!("XML: {name}"), &xml, &body);
+        match limit {
+            Some(limit) => assert_eq!(error.unwrap_err().limit(), Some(limit), "{name}"),
+            None => assert!(name == "text" || error.is_err(), "{name}"),
+        }
+    }
+
+    let csv = limited(Csv::new().names(["a"]).build().unwrap());
+    for (name, body) in [
+        ("one quote", format!("\"{}", repeated("x,\n"))),
+        ("quotes", format!("{}\"", repeated("\"\""))),
+        ("commas", ",".repeat(SIZE)),
+        ("lines", repeated("x\n")),
+    ] {
+        assert!(hostile(&format!("CSV: {name}"), &csv, &body).is_err(), "{name}");
+    }
+    let big = format!("a\n\"{}\"\n", "x".repeat(10 << 20));
+    let error = csv.page(big.as_bytes(), None, None).unwrap_err();
+    assert_eq!(error.limit(), Some("item_bytes"));
+
+    // Each of these goes through the rest of the text at each of its places.
+    for (pattern, body) in [
+        ("(?<a>.*[^A-Z]|[A-Z])", "A".repeat(SIZE)),
+        ("(?<a>(x+x+)+y)", "x".repeat(SIZE)),
+        ("(?<a>)", "é".repeat(SIZE / 2)),
+    ] {
+        let regex = limited(Regex::new(pattern).build().unwrap());
+        assert!(hostile(&format!("pattern {pattern}"), &regex, &body).is_err());
+    }
+    let lines = limited(Lines::new().build().unwrap());
+    let error = hostile("lines", &lines, &repeated("a\n")).unwrap_err();
+    assert_eq!(error.limit(), Some("items"));
+}
