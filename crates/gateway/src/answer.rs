@@ -1,5 +1,5 @@
 //! An answer that can be given more than once: its bytes, its validator, and its compressed
-//! variant, which is made when it is first wanted.
+//! variants, each of which is made when it is first wanted.
 
 use std::{
     sync::OnceLock,
@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::{
     Problem,
-    compress::{LEAST, LONG, accepts_gzip, gzip},
+    compress::{Coding, LEAST, LONG},
     etag::{Conditions, Tag, Verdict},
 };
 
@@ -31,7 +31,8 @@ const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 #[derive(Debug)]
 pub(crate) struct Answer {
     plain: Bytes,
-    gzip: OnceLock<Option<Bytes>>,
+    /// By the place of their coding among all.
+    variants: [OnceLock<Option<Bytes>>; Coding::ALL.len()],
     tag: Tag,
     /// The tag as a field.
     tag_field: HeaderValue,
@@ -49,14 +50,14 @@ impl Answer {
 
     /// An answer of these bytes, with the tag of what it represents.
     pub(crate) fn tagged(plain: Vec<u8>, tag: Tag, fresh_for: Duration) -> Self {
-        let (gzip, made) = (OnceLock::new(), Instant::now());
         let tag_field = tag.header();
-        Self { plain: plain.into(), gzip, tag, tag_field, made, fresh_for }
+        let (variants, made) = (Default::default(), Instant::now());
+        Self { plain: plain.into(), variants, tag, tag_field, made, fresh_for }
     }
 
-    /// The bytes it takes while it is kept, variant included.
+    /// The bytes it takes while it is kept, variants included.
     pub(crate) fn weight(&self) -> usize {
-        self.plain.len() + self.plain.len() / 4 + 256
+        self.plain.len() + self.plain.len() / 4 * Coding::ALL.len() + 256
     }
 
     /// The answer to a request with these fields: 200, or 304 if the client has it. `age` is in
@@ -70,12 +71,14 @@ impl Answer {
         age: Option<u64>,
     ) -> Result<HttpResponse, Problem> {
         let conditions = Conditions::of(headers)?;
-        let zipped = if self.plain.len() >= LEAST && accepts_gzip(headers) {
-            self.gzip().await
-        } else {
-            None
+        let coded = match Coding::accepted(headers).filter(|_| self.plain.len() >= LEAST) {
+            Some(coding) => self.variant(coding).await.map(|bytes| (coding, bytes)),
+            None => None,
         };
-        let tag = if zipped.is_some() { self.tag.gzip_header() } else { self.tag_field.clone() };
+        let tag = match coded {
+            Some((coding, _)) => self.tag.variant_header(coding),
+            None => self.tag_field.clone(),
+        };
         let is_known =
             !conditions.is_empty() && conditions.read(&self.tag)? == Verdict::NotModified;
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
@@ -90,27 +93,29 @@ impl Answer {
             return Ok(response.finish());
         }
         response.insert_header((header::CONTENT_TYPE, JSON));
-        Ok(match zipped {
-            Some(zipped) => {
-                response
-                    .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
-                response.body(zipped)
+        Ok(match coded {
+            Some((coding, bytes)) => {
+                let coding = HeaderValue::from_static(coding.name());
+                response.insert_header((header::CONTENT_ENCODING, coding));
+                response.body(bytes)
             }
             None => response.body(self.plain.clone()),
         })
     }
 
-    /// The compressed variant, if it is shorter.
-    async fn gzip(&self) -> Option<Bytes> {
-        if let Some(made) = self.gzip.get() {
+    /// The variant of this coding, if it is shorter.
+    async fn variant(&self, coding: Coding) -> Option<Bytes> {
+        let place = Coding::ALL.iter().position(|other| *other == coding)?;
+        let variant = self.variants.get(place)?;
+        if let Some(made) = variant.get() {
             return made.clone();
         }
         let made = if self.plain.len() > LONG {
             let plain = self.plain.clone();
-            web::block(move || gzip(&plain)).await.ok().flatten()
+            web::block(move || coding.compress(&plain)).await.ok().flatten()
         } else {
-            gzip(&self.plain)
+            coding.compress(&self.plain)
         };
-        self.gzip.get_or_init(|| made).clone()
+        variant.get_or_init(|| made).clone()
     }
 }

@@ -1,5 +1,8 @@
-//! gzip of answers (RFC 1952), with one encoder for each thread that is kept: a new one costs more
-//! than a small answer.
+//! Compression of answers: gzip (RFC 1952), and Zstandard with the feature `zstd`. Each thread keeps
+//! one encoder, since a new one costs more than a small answer.
+
+#[cfg(feature = "zstd")]
+mod zstd;
 
 use std::cell::RefCell;
 
@@ -16,30 +19,73 @@ thread_local! {
     static ENCODER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
 }
 
-/// Whether the client takes gzip.
-pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut any = None;
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        for coding in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = coding.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default();
-            let is_zero = |q: &str| q.parse::<f32>().is_ok_and(|q| q <= 0.0);
-            let is_refused = parts
-                .filter_map(|part| part.split_once('='))
-                .any(|(key, q)| key.trim().eq_ignore_ascii_case("q") && is_zero(q.trim()));
-            if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-                return !is_refused;
-            }
-            if name == "*" {
-                any = Some(!is_refused);
-            }
+/// How an answer may be coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Gzip,
+    #[cfg(feature = "zstd")]
+    Zstd,
+}
+
+impl Coding {
+    pub(crate) const ALL: &[Self] = &[
+        #[cfg(feature = "zstd")]
+        Self::Zstd,
+        Self::Gzip,
+    ];
+
+    /// The best of those that the client takes.
+    pub(crate) fn accepted(headers: &HeaderMap) -> Option<Self> {
+        Self::ALL.iter().copied().find(|coding| match coding {
+            Self::Gzip => accepts_gzip(headers),
+            // Whoever takes anything may not know it.
+            #[cfg(feature = "zstd")]
+            Self::Zstd => is_named(headers, &["zstd"]).unwrap_or(false),
+        })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            #[cfg(feature = "zstd")]
+            Self::Zstd => "zstd",
         }
     }
-    any.unwrap_or(false)
+
+    /// `plain` in this coding, or `None` if that would not be shorter.
+    pub(crate) fn compress(self, plain: &[u8]) -> Option<Bytes> {
+        match self {
+            Self::Gzip => gzip(plain),
+            #[cfg(feature = "zstd")]
+            Self::Zstd => zstd::compress(plain),
+        }
+    }
+}
+
+/// Whether the client takes gzip.
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let is_named = |names| is_named(headers, names);
+    is_named(&["gzip", "x-gzip"]).or_else(|| is_named(&["*"])).unwrap_or(false)
+}
+
+/// Whether the client takes a coding of one of these names, if it names one of them.
+fn is_named(headers: &HeaderMap, names: &[&str]) -> Option<bool> {
+    let texts = headers.get_all(ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).find_map(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let given = parts.next().unwrap_or_default();
+        let is_zero = |q: &str| q.parse::<f32>().is_ok_and(|q| q <= 0.0);
+        let is_refused = || {
+            parts
+                .filter_map(|part| part.split_once('='))
+                .any(|(key, q)| key.trim().eq_ignore_ascii_case("q") && is_zero(q.trim()))
+        };
+        names.iter().any(|name| given.eq_ignore_ascii_case(name)).then(|| !is_refused())
+    })
 }
 
 /// `plain` as a gzip file, or `None` if that would not be shorter.
-pub(crate) fn gzip(plain: &[u8]) -> Option<Bytes> {
+fn gzip(plain: &[u8]) -> Option<Bytes> {
     let deflated = ENCODER.with(|encoder| match encoder.try_borrow_mut() {
         Ok(mut encoder) => deflate(&mut encoder, plain),
         Err(_) => None,
@@ -110,5 +156,22 @@ mod tests {
             assert_eq!(accepts_gzip(&headers), expected, "{field}");
         }
         assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn zstd_is_taken_if_it_is_named() {
+        for (field, expected) in [
+            ("zstd", Some(Coding::Zstd)),
+            ("gzip, ZSTD", Some(Coding::Zstd)),
+            ("zstd;q=0, gzip", Some(Coding::Gzip)),
+            ("*", Some(Coding::Gzip)),
+            ("*;q=0, zstd", Some(Coding::Zstd)),
+            ("zstd;q=0", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(field));
+            assert_eq!(Coding::accepted(&headers), expected, "{field}");
+        }
     }
 }

@@ -213,16 +213,15 @@ async fn authenticate(
     let Some(credentials) = read_credentials(request.headers())? else {
         return Err(unauthorized("credentials are needed"));
     };
-    let unknown = |_| {
+    let unknown = || {
         Problem::unavailable(
             "authentication_unavailable",
             "who makes the request cannot be known now",
             FULL,
         )
     };
-    let deciding = authenticator.authenticate(&credentials).map_err(|error| unknown(drop(error)));
-    let known = serve::within(state.limits.handler, deciding).await;
-    let known = known.map_err(|problem| unknown(drop(problem)))?;
+    let deciding = authenticator.authenticate(&credentials).map_err(|_| unknown());
+    let known = serve::within(state.limits.handler, deciding).await.map_err(|_| unknown())?;
     known.ok_or_else(|| {
         state.failed_logins.note(network, Instant::now());
         unauthorized("the credentials are nobody's")

@@ -9,10 +9,7 @@ use actix_web::http::{
 };
 use twox_hash::XxHash3_128;
 
-use crate::{Problem, tag_list::TagList};
-
-/// What the tag of a gzip variant ends with: what proxies append when they compress.
-const GZIP: &str = "-gzip";
+use crate::{Problem, compress::Coding, tag_list::TagList};
 
 /// A strong entity tag, without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +24,17 @@ impl Tag {
         quoted(&self.0)
     }
 
-    pub(crate) fn gzip_header(&self) -> HeaderValue {
-        quoted(&format!("{}{GZIP}", self.0))
+    /// The tag of a compressed variant: as proxies write it when they compress.
+    pub(crate) fn variant_header(&self, coding: Coding) -> HeaderValue {
+        quoted(&format!("{}-{}", self.0, coding.name()))
     }
 
     /// Whether a client means this one, or a variant of it.
     fn is(&self, given: &str) -> bool {
-        given.strip_suffix(GZIP).unwrap_or(given) == self.0
+        match given.strip_prefix(self.0.as_str()).map(|rest| rest.strip_prefix('-')) {
+            Some(Some(coding)) => Coding::ALL.iter().any(|known| known.name() == coding),
+            _ => given == self.0,
+        }
     }
 }
 

@@ -78,11 +78,10 @@ impl Drop for Permit {
         let mut held = self.inner.held();
         held.all = held.all.saturating_sub(1);
         let Some(principal) = self.principal.take() else { return };
-        if let Some(of_one) = held.of_one.get_mut(&principal) {
-            *of_one = of_one.saturating_sub(1);
-        }
-        if held.of_one.len() > REMEMBERED {
-            held.of_one.retain(|_, of_one| *of_one > 0);
+        let Some(of_one) = held.of_one.get_mut(&principal) else { return };
+        *of_one = of_one.saturating_sub(1);
+        if *of_one == 0 && held.of_one.len() > REMEMBERED {
+            held.of_one.remove(&principal);
         }
     }
 }

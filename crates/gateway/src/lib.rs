@@ -39,6 +39,9 @@
 //! `/openapi.json` is OpenAPI 3.1, and with `?version=3.2` OpenAPI 3.2, which alone can declare
 //! `QUERY`.
 //!
+//! Features: `kv`, on by default, is the key-value store; `zstd` compresses answers in Zstandard for
+//! clients that take it, besides gzip, and needs a C compiler.
+//!
 //! Whatever is read with `GET` can be asked for with `HEAD`. A request that fails is answered with
 //! a [`Problem`]. A parameter, an operator, a column or a member of a body that does not exist is
 //! refused by name; nothing is ignored.

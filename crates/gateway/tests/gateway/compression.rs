@@ -65,3 +65,20 @@ fn a_short_answer_goes_out_as_it_is() {
     let answer = served.send("GET", "/api/v1/tables/cities/1", &[("accept-encoding", "gzip")], "");
     assert_eq!(answer.field("content-encoding"), None);
 }
+
+#[cfg(feature = "zstd")]
+#[test]
+fn zstandard_is_preferred_by_those_who_take_it() {
+    for rows in [30, 20_000] {
+        let served = served(rows);
+        let plain = served.get(TABLE);
+        let coded = get(&served, "gzip, br, zstd");
+        assert_eq!(coded.field("content-encoding"), Some("zstd"));
+        assert!(coded.body.len() < get(&served, "gzip").body.len());
+        assert_eq!(zstd::bulk::decompress(&coded.body, 16 << 20).unwrap(), plain.body);
+        let tag = coded.etag();
+        assert!(tag.ends_with("-zstd\"") && tag != plain.etag(), "{tag}");
+        let fields = [("accept-encoding", "gzip"), ("if-none-match", tag.as_str())];
+        assert_eq!(served.send("GET", TABLE, &fields, "").status, 304);
+    }
+}

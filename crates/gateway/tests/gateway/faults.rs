@@ -202,7 +202,8 @@ fn neither_fields_nor_texts_of_an_upstream_are_passed_on() {
     for (answer, status) in [(ROWS, 200), (FAILED, 404)] {
         let pool = AwwPool::builder(upstream(answer)).build().unwrap();
         let factory = PoolApi::new(pool).vista_factory();
-        let yaml = "name: cities\ncolumns: { id: { type: text, flags: [id] }, name: { type: text } }";
+        let yaml =
+            "name: cities\ncolumns: { id: { type: text, flags: [id] }, name: { type: text } }";
         let vista = factory.from_yaml(yaml).unwrap();
         let served = Served::start(open().table("cities", Exposed::of(vista)));
         let list = served.get(TABLE);
