@@ -116,7 +116,7 @@ pub(crate) fn rows(
     values: Vec<Parameter>,
     mut each: impl FnMut(&Row<'_>) -> Result<bool>,
 ) -> Result<(), SinkError> {
-    let mut read = || {
+    let read = || {
         let mut statement = connection.prepare_cached(sql)?;
         let mut found = statement.query(params_from_iter(values))?;
         while let Some(row) = found.next()? {
