@@ -1,6 +1,6 @@
 //! Writes rows of a query into a table that a job has written.
 
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
@@ -71,8 +71,7 @@ impl DataSink for StoreSink {
         }
         if written > 0 {
             let stored = self.stored.clone();
-            let inserting =
-                SpawnedTask::spawn_blocking(move || stored.insert(&mem::take(&mut batches)));
+            let inserting = SpawnedTask::spawn_blocking(move || stored.insert(&batches));
             let inserted =
                 inserting.join().await.map_err(|error| SqlError::store(&*self.what, &error))?;
             inserted.map_err(|error| SqlError::store(&*self.what, &error))?;

@@ -1,6 +1,9 @@
 //! Copies in local Parquet, which DataFusion reads by itself.
 
-use std::path::{PathBuf, absolute};
+use std::{
+    path::{PathBuf, absolute},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::datatypes::SchemaRef,
@@ -27,7 +30,11 @@ pub(super) fn folder_of(place: &str, what: &str) -> Result<PathBuf, SqlError> {
 }
 
 /// The table that these files below a folder are, at least one.
-pub(super) fn table(place: &std::path::Path, files: &[String], schema: SchemaRef) -> Result<ListingTable> {
+pub(super) fn table(
+    place: &std::path::Path,
+    files: &[String],
+    schema: SchemaRef,
+) -> Result<ListingTable> {
     let urls = files.iter().map(|file| {
         let path = place.join(file);
         let url = url::Url::from_file_path(&path).map_err(|()| {

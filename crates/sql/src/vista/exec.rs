@@ -8,7 +8,7 @@ use datafusion::{
         datatypes::SchemaRef,
     },
     common::tree_node::TreeNodeRecursion,
-    error::Result,
+    error::{DataFusionError, Result},
     execution::{SendableRecordBatchStream, TaskContext},
     physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr},
     physical_plan::{
@@ -133,8 +133,7 @@ impl ExecutionPlan for VistaScanExec {
             let mut rows = rows.into_iter();
             // Many may come at once.
             let parts = std::iter::from_fn(move || {
-                let part: Vec<String> =
-                    rows.by_ref().take(ROWS).map(|row| object(&row)).collect();
+                let part: Vec<String> = rows.by_ref().take(ROWS).map(|row| object(&row)).collect();
                 (!part.is_empty()).then_some(Ok::<_, SqlError>(part))
             });
             stream::iter(parts)
@@ -143,7 +142,7 @@ impl ExecutionPlan for VistaScanExec {
             let _timer = counted.elapsed_compute().timer();
             let found = batches.of(&part?)?;
             found.iter().for_each(|batch| counted.record_output(batch.num_rows()));
-            Ok(stream::iter(found.into_iter().map(Ok)))
+            Ok::<_, DataFusionError>(stream::iter(found.into_iter().map(Ok)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, found.try_flatten())))
     }

@@ -105,7 +105,10 @@ mod tests {
             (Value::Bytes(vec![0, 255]), r#""\\x00ff""#),
             (Value::Tag(0, Box::new(text("2024-02-29"))), r#""2024-02-29""#),
             (Value::Array(vec![Value::from(1), Value::Array(vec![])]), "[1,[]]"),
-            (Value::Map(vec![(Value::from(1), text("x")), (text("b"), Value::Null)]), r#"{"1":"x","b":null}"#),
+            (
+                Value::Map(vec![(Value::from(1), text("x")), (text("b"), Value::Null)]),
+                r#"{"1":"x","b":null}"#,
+            ),
         ] {
             let mut record = Record::new();
             record.insert("a".to_owned(), value);

@@ -99,7 +99,8 @@ impl TableProvider for VistaTableProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (vista, taken) = narrowed(&self.vista, &self.columns, &filters.iter().collect::<Vec<_>>());
+        let (vista, taken) =
+            narrowed(&self.vista, &self.columns, &filters.iter().collect::<Vec<_>>());
         if taken.contains(&None) {
             // Together with others than before.
             let what = "a condition was taken and is no more";

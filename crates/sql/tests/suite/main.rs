@@ -10,6 +10,7 @@ mod external;
 mod failures;
 mod joins;
 mod queries;
+mod reported;
 mod reports;
 mod requests;
 mod stores;

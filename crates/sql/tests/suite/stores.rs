@@ -68,8 +68,7 @@ async fn insert(session: &ApiSession, sink: &str) {
     assert_eq!(rows(session, "SELECT count(*) FROM copy.copied").await, ["45"], "{sink}");
     let none = "INSERT INTO copy.copied (id) SELECT id FROM copy.copied WHERE id < 0";
     assert_eq!(rows(session, none).await, ["0"], "{sink}");
-    let error = try_rows(session, "INSERT OVERWRITE copy.copied (id) VALUES (1)").await;
-    assert!(error.unwrap_err().to_string().contains("inserted"), "{sink}");
+    assert!(try_rows(session, "INSERT OVERWRITE copy.copied (id) VALUES (1)").await.is_err());
 }
 
 /// The lists in rows, which are tables of their own.
@@ -77,18 +76,22 @@ pub(crate) async fn check_children(sink: &str) {
     let api = Api::start(Pages::Numbered, PAGE);
     let row = |id: usize| json!({ "id": id, "tags": (0..id % 3).map(|n| json!({ "tag": n })).collect::<Vec<_>>() });
     api.put("items", (1..=20).map(row).collect());
-    let session = session(&api, "id: int", "nested: children", sink);
+    let session = session(&api, "id: int", "nested: children, write: append", sink);
     let early = try_rows(&session.0, "SELECT * FROM copy.copied_tags").await;
     assert!(early.is_err(), "{sink}: {early:?}");
     let report = Job::new(&session.1, "copy").unwrap().run().await;
     assert!(report.is_complete(), "{sink}: {report}");
     let session = session.0;
-    assert_eq!(rows(&session, "SELECT count(*) FROM copy.copied_tags").await, ["20"], "{sink}");
+    assert_eq!(rows(&session, "SELECT count(*) FROM copy.copied_tags").await, ["21"], "{sink}");
     let join = "SELECT c.id, t.tag FROM copy.copied c JOIN copy.copied_tags t ON t._copied_id = c.id \
                 WHERE c.id < 6 ORDER BY c.id, t._index";
     let columns = rows(&session, "SHOW COLUMNS FROM copy.copied_tags").await;
     let found = rows(&session, join).await;
-    assert_eq!(found, ["1 | 0", "2 | 0", "2 | 1", "4 | 0", "5 | 0", "5 | 1"], "{sink}: {columns:?}");
+    assert_eq!(
+        found,
+        ["1 | 0", "2 | 0", "2 | 1", "4 | 0", "5 | 0", "5 | 1"],
+        "{sink}: {columns:?}"
+    );
     let error = try_rows(&session, "INSERT INTO copy.copied_tags (tag) VALUES (7)").await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("copied_tags") && error.contains("items of lists"), "{sink}: {error}");
@@ -152,7 +155,7 @@ async fn rows_are_not_inserted_while_a_run_has_not_ended() {
     let (api, folder) = (Api::start(Pages::Numbered, PAGE), tempfile::tempdir().unwrap());
     api.put("items", items(20));
     let sink = sqlite(folder.path());
-    let stream = "write: merge, schema: discard, reconcile: fail";
+    let stream = "write: merge, schema: discard, commit: { rows: 1 }";
     let (session, description) = session(&api, "id: int, t: text", stream, &sink);
     api.fail("items", 2, usize::MAX);
     let report = Job::new(&description, "copy").unwrap().run().await;
@@ -172,7 +175,8 @@ async fn a_table_that_is_being_replaced_has_the_columns_that_it_has() {
     let row = |id: usize| json!({ "id": id, "n": id });
     api.put("items", (1..=20).map(row).collect());
     let sink = sqlite(folder.path());
-    let (session, description) = session(&api, "id: int", "write: replace, commit: { rows: 1 }", &sink);
+    let (session, description) =
+        session(&api, "id: int", "write: replace, commit: { rows: 1 }", &sink);
     assert!(Job::new(&description, "copy").unwrap().run().await.is_complete());
     let row = |id: usize| json!({ "id": id, "n": "text", "more": true });
     api.put("items", (1..=20).map(row).collect());

@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn values_are_those_of_their_columns() {
-        let columns = [("a", Int), ("b", Text), ("c", Bool), ("d", Date), ("e", Json), ("f", Float)];
+        let columns =
+            [("a", Int), ("b", Text), ("c", Bool), ("d", Date), ("e", Json), ("f", Float)];
         let csv = "a,b,c,d,e,f,g\r\n7,7,true,2024-02-29,\"[1,\"\"x\"\"]\",0.5,x\r\n,,,,,,\r\n";
         let first = r#"{"a":7,"b":"7","c":true,"d":"2024-02-29","e":[1,"x"],"f":0.5}"#;
         assert_eq!(rows(csv, &columns).unwrap(), [first, "{}"]);
@@ -176,7 +177,9 @@ mod tests {
     /// From dathere/qsv#1006, apache/arrow-rs#5110: commas, quotes and ends of lines within quotes.
     #[test]
     fn texts_come_back_as_they_were_whatever_is_in_them() {
-        for text in ["a,b", "say \"hi\"", "\"", "a\r\nb\nc", " a ", "\\.", "é;☃", "\"\"", "a\"b,\r\n"] {
+        for text in
+            ["a,b", "say \"hi\"", "\"", "a\r\nb\nc", " a ", "\\.", "é;☃", "\"\"", "a\"b,\r\n"]
+        {
             let csv = format!("b\r\n\"{}\"\r\n", text.replace('"', "\"\""));
             let expected = format!("{{\"b\":{}}}", Value::from(text));
             assert_eq!(rows(&csv, &[("b", Text)]).unwrap(), [expected], "{text:?}");
