@@ -378,7 +378,7 @@ fn what_is_wrong_with_a_way_to_sign_in_is_named() {
         (format!("{request}, lifetime: 0 }} }}"), "lifetime"),
         (format!("{request}, headers: {{ 'a b': {CANARY} }} }} }}"), "request is illegal"),
         (format!("{request}, basic: {{ user: 'a:b', password: {CANARY} }} }} }}"), "illegal"),
-        (format!("{client} }}"), "`client_secret`, or `refresh_token`"),
+        (format!("{client} }}"), "`client_secret` is missing, or `refresh_token`"),
         (format!("{client}, client_secret: {CANARY}, keep_in: f }}"), "`keep_in`"),
         (format!("{client}, refresh_token: '' }}"), "refresh token is empty"),
         (format!("{client}, refresh_tokn: {CANARY} }}"), "unknown field `refresh_tokn`"),

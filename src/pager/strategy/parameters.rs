@@ -112,7 +112,7 @@ impl Paging {
 
     /// The names of the parameters that the body takes out of the query of the endpoint, if pages
     /// are requested by a body.
-    pub(in crate::pager) fn taken_into_body(&self) -> Option<Vec<&str>> {
+    pub(crate) fn taken_into_body(&self) -> Option<Vec<&str>> {
         self.post.as_ref().map(PageBody::placeholders)
     }
 
