@@ -201,6 +201,20 @@ fn ways() -> Vec<Way> {
             bare(),
             search_by_keyset,
         ),
+        way(
+            "form",
+            Paging::offset_limit("from", "size", 10).post(&json!({ "q": "a b" })).as_form(true),
+            bare(),
+            |request, rows| {
+                let asked = header(request, "content-type");
+                assert_eq!(asked, Some("application/x-www-form-urlencoded"));
+                let form: std::collections::HashMap<String, String> =
+                    url::form_urlencoded::parse(&request.body).into_owned().collect();
+                assert_eq!(form["q"], "a b");
+                let number = |name: &str| form[name].parse().unwrap();
+                ok(some(rows, number("from"), number("size")))
+            },
+        ),
         way("range", Paging::range("items", 10), bare(), |request, rows| {
             range(request, rows, &rows.len().to_string())
         }),
@@ -439,6 +453,9 @@ fn settings_that_contradict_each_other_are_refused_by_name() {
         (Paging::link_header().post(&body), "post"),
         (Paging::cursor("q.after", "next").post(&json!({ "q": "text" })), "`q.after`"),
         (Paging::page_number().post(&json!([])), "`page`"),
+        (Paging::page_number().as_form(true), "as_form"),
+        (Paging::page_number().post(&json!({ "a": {} })).as_form(true), "as_form"),
+        (Paging::page_number().page_param("a.b").post(&json!({})).as_form(true), "as_form"),
     ] {
         let pool = AwwPool::new(1, None, false, "http://127.0.0.1:9");
         let stream = PaginatedStream::get(pool, "/rows").paging(paging);
