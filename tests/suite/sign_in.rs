@@ -138,6 +138,31 @@ async fn without_a_file_the_latest_refresh_token_is_used_as_long_as_the_pool_liv
     assert!(header(asked, "authorization").unwrap().starts_with("Basic "));
 }
 
+/// meltano/sdk#3727, golang/oauth2#398: many endpoints send no refresh token when one is used.
+#[tokio::test]
+async fn a_refresh_token_that_is_not_replaced_stays_in_use() {
+    let server = mock::answering(|request: &Request| {
+        if request.url.path() != "/token" {
+            return ResponseTemplate::new(200);
+        }
+        assert_eq!(field(request, "refresh_token").as_deref(), Some("for-good"));
+        let granted =
+            json!({ "access_token": "granted", "refresh_token": "", "expires_in": "3600" });
+        ResponseTemplate::new(200).set_body_json(granted)
+    })
+    .await;
+    let path = file("for-good");
+    let kept = format!(", keep_in: '{}'", path.display());
+    for rest in ["", &kept] {
+        let pool = pool(&server, &by_refresh_token(&server, "for-good", rest)).unwrap();
+        for _ in 0..3 {
+            soon("an answer", pool.get("/rows")).await.unwrap();
+            pool.invalidate_token(0).await.unwrap();
+        }
+    }
+    assert!(!path.exists());
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_written_is_named_before_a_refresh_token_is_spent() {
     let (server, used) = rotating().await;

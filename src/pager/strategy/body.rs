@@ -179,6 +179,8 @@ mod tests {
             (json!({ "page.size": 1 }), "page.size", json!({ "page.size": 7 })),
             (json!({ "page": null }), "page.size", json!({ "page": { "size": 7 } })),
             (json!({}), r"page\.size", json!({ "page.size": 7 })),
+            // dlt-hub/dlt#2459: a key with dots.
+            (json!({}), "['user.name']", json!({ "user.name": 7 })),
             (json!({}), "/page/size", json!({ "page": { "size": 7 } })),
             (
                 json!({ "q": [{ "a": 1 }, {}] }),
