@@ -23,8 +23,12 @@ use crate::support::{
 
 const CANARY: &str = "canary-5c1d";
 
+/// A pool whose threads never seem to be blocked: such a token manager loses its tokens.
 fn pool(server: &MockServer, auth: &str) -> Result<AwwPool, Error> {
-    let yaml = format!("base_url: {}/api\nbackoff_base: 1ms\nauth: {auth}\n", server.uri());
+    let yaml = format!(
+        "base_url: {}/api\nbackoff_base: 1ms\nheartbeat_timeout: 10s\nauth: {auth}\n",
+        server.uri()
+    );
     PoolConfig::from_yaml(&yaml)?.builder()?.build()
 }
 
@@ -373,6 +377,29 @@ async fn an_endpoint_without_a_token_is_a_clear_error_and_no_secret_is_shown() {
         assert_eq!(error.kind(), ErrorKind::Token, "{error}");
         assert!(error.to_string().contains(says), "{says}: {error}");
         assert!(!format!("{error} {error:?}").contains(CANARY), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_ways_to_sign_in_the_first_that_has_its_values_is_used() {
+    let server = mock::answering(ResponseTemplate::new(200)).await;
+    for (token, user, sent) in
+        [("t", "u", "Bearer t"), ("t", "", "Bearer t"), ("", "u", "Basic dTpwdw==")]
+    {
+        let auth =
+            format!("[{{ bearer: '{token}' }}, {{ basic: {{ user: '{user}', password: pw }} }}]");
+        soon("an answer", pool(&server, &auth).unwrap().get("/rows")).await.unwrap();
+        assert_eq!(header(&mock::last(&server).await, "authorization"), Some(sent));
+    }
+    for (auth, says) in [
+        (format!("[{{ bearer: '' }}, {{ basic: {{ user: '', password: {CANARY} }} }}]"), "none of"),
+        (format!("[{{ bearer: {CANARY} }}, {{ basc: a }}]"), "unknown variant `basc`"),
+        (format!("[{{ bearer: {CANARY} }}, {CANARY}]"), "one of the keys"),
+        ("[]".into(), "none of"),
+    ] {
+        let Err(error) = pool(&server, &auth) else { panic!("{auth} is no error") };
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!error.to_string().contains(CANARY), "{error}");
     }
 }
 
