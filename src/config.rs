@@ -110,6 +110,10 @@ pub(crate) fn check_rate(setting: &str, rate: Option<Decimal>) -> Result<(), Err
 /// | `{ cookie: { name: session, value: SECRET } }` | a key in a cookie |
 /// | `{ oauth2: CLIENT }` | a bearer token of OAuth 2.0: short for `{ bearer: { oauth2: CLIENT } }` |
 ///
+/// A list of these forms is a choice: the first one in which no text is empty is used, as in
+/// `[{ bearer: "${TOKEN:-}" }, { basic: { user: "${USER:-}", password: "${PASSWORD:-}" } }]` where
+/// variables are replaced.
+///
 /// A `SECRET` is a text, a list of texts, `{ env: NAME }`, `{ file: PATH }`,
 /// `{ token_request: REQUEST }` or `{ oauth2: CLIENT }`; `NAME` and `PATH` may be lists too. Of a
 /// list the pool uses all, as the tokens of [`token_source`](crate::PoolBuilder::token_source).

@@ -17,6 +17,10 @@ use crate::{
     retry::Hedge,
 };
 
+/// The content types of bodies.
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// A request to the pool's API.
 ///
 /// The target is a path below the pool's base URL, with or without a leading
@@ -111,17 +115,15 @@ impl Request {
                 .with_source(source)
         })?;
         self.body = Some(body.into());
-        self.headers
-            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         Ok(self)
     }
 
-    /// Makes it a POST with this JSON body that only reads.
-    pub(crate) fn into_query(mut self, json: String) -> Self {
+    /// Makes it a POST that only reads, with this body of this type.
+    pub(crate) fn into_query(mut self, body: String, of: &'static str) -> Self {
         self.method = Method::POST;
-        self.body = Some(json.into());
-        self.headers
-            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.body = Some(body.into());
+        self.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(of));
         self.idempotent(true)
     }
 
@@ -136,8 +138,7 @@ impl Request {
                 .with_source(source)
         })?;
         self.body = Some(body.into());
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        self.headers.insert(http::header::CONTENT_TYPE, form);
+        self.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(FORM));
         Ok(self)
     }
 

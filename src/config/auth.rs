@@ -2,14 +2,20 @@
 
 mod secrets;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        Error, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 use serde_json::{Map, Value};
 
-pub(crate) use secrets::{Secrets, TokenRequestData};
+use super::forms::refuse_scalars;
 
-use super::forms;
+pub(crate) use secrets::{Secrets, TokenRequestData};
 
 /// How a pool signs in.
 #[derive(Clone, Deserialize)]
@@ -64,11 +70,69 @@ pub(crate) struct OAuth2 {
 
 /// Reads how a pool signs in. An error names keys alone, since what else is there may be a secret.
 pub(super) fn auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Auth>, D::Error> {
-    forms::map(deserializer, FORM)?.map(in_map).transpose()
+    deserializer.deserialize_any(AuthVisitor)
 }
 
-const FORM: &str =
-    "must be a map with one of the keys bearer, basic, header, query, cookie and oauth2";
+/// Its errors are made while the value is visited, so that they get its place.
+struct AuthVisitor;
+
+impl<'de> Visitor<'de> for AuthVisitor {
+    type Value = Option<Auth>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map, or a list of maps")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<Auth>, E> {
+        Ok(None)
+    }
+
+    /// A variable of the environment.
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<Auth>, E> {
+        match serde_yaml_ng::from_str(text) {
+            Ok(Value::Object(map)) => in_map(map).map(Some),
+            Ok(Value::Array(ways)) => first_of(ways).map(Some),
+            _ => Err(E::custom(FORM)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<Auth>, A::Error> {
+        in_map(Map::deserialize(MapAccessDeserializer::new(map))?).map(Some)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, ways: A) -> Result<Option<Auth>, A::Error> {
+        first_of(Vec::deserialize(SeqAccessDeserializer::new(ways))?).map(Some)
+    }
+
+    refuse_scalars!(|_| FORM);
+}
+
+/// The first way in which no text is empty. A mistake in one that is not used is one all the same.
+fn first_of<E: Error>(ways: Vec<Value>) -> Result<Auth, E> {
+    let mut first = None;
+    for way in ways {
+        let Value::Object(map) = way else { return Err(E::custom(FORM)) };
+        let is_whole = map.values().all(is_given);
+        let auth = in_map(map)?;
+        if is_whole && first.is_none() {
+            first = Some(auth);
+        }
+    }
+    first.ok_or_else(|| E::custom("none of the ways to sign in has all its values"))
+}
+
+/// Whether no text in it is empty.
+fn is_given(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().all(is_given),
+        Value::Object(fields) => fields.values().all(is_given),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+const FORM: &str = "must be a map with one of the keys bearer, basic, header, query, cookie and oauth2, or a list \
+     of such maps";
 
 fn in_map<E: Error>(map: Map<String, Value>) -> Result<Auth, E> {
     let mut schemes = map.keys().cloned();

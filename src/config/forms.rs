@@ -23,6 +23,8 @@ macro_rules! refuse_scalars {
     };
 }
 
+pub(super) use refuse_scalars;
+
 /// A text that is in no error, whatever is there instead of one.
 struct SecretText(String);
 

@@ -38,6 +38,8 @@ pub(crate) struct TokenSet {
 struct SharedSlot {
     /// How often its token was invalidated.
     epoch: AtomicU64,
+    /// The newest generation that was refused and replaced.
+    replaced: AtomicU64,
     /// Its token, and the newest generation that was stored.
     token: Mutex<(Option<Issued>, Option<u64>)>,
     /// What the responses to its tokens say about replacing them.
@@ -105,9 +107,17 @@ impl TokenSet {
         }
     }
 
+    /// Whether a token was refused and is being replaced, or was: whoever has it at hand asks for
+    /// the next one.
+    pub(crate) fn is_replaced(&self, token: &Issued) -> bool {
+        let slot = self.slots.get(token.slot);
+        slot.is_some_and(|slot| token.generation <= slot.replaced.load(Ordering::Acquire))
+    }
+
     /// Removes the token of `slot`, if it is of `generation` or older.
     pub(super) fn remove(&self, slot: usize, generation: u64) {
         if let Some(slot) = self.slots.get(slot) {
+            slot.replaced.fetch_max(generation, Ordering::AcqRel);
             lock(&slot.token).0.take_if(|token| token.generation <= generation);
         }
     }

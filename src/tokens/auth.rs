@@ -203,7 +203,7 @@ where
             Err(illegal(scheme, "`keep_in` has a meaning beside `refresh_token` only"))
         }
         (None, None) if client_secret.is_empty() => {
-            Err(illegal(scheme, "missing field `client_secret`, or `refresh_token`"))
+            Err(illegal(scheme, "the key `client_secret` is missing, or `refresh_token`"))
         }
         (None, None) => set!(ClientCredentials::new(token_url, client_id, client_secret)),
         (Some(token), file) => {

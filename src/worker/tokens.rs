@@ -159,8 +159,10 @@ impl TokensOf<'_> {
     /// The token of a slot, if it is at hand and still valid.
     fn known(&self, index: usize) -> Option<Issued> {
         let now = Instant::now();
-        let may_use =
-            |token: &Issued| token.is_good(now) && self.set.is_current(token.slot, token.epoch);
+        let may_use = |token: &Issued| {
+            let is_current = self.set.is_current(token.slot, token.epoch);
+            token.is_good(now) && is_current && !self.set.is_replaced(token)
+        };
         let known = self.known.and_then(|known| known.borrow().get(index).cloned().flatten());
         known.filter(may_use).or_else(|| {
             let token = self.set.token(index).filter(may_use)?;

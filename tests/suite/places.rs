@@ -201,6 +201,20 @@ fn ways() -> Vec<Way> {
             bare(),
             search_by_keyset,
         ),
+        way(
+            "form",
+            Paging::offset_limit("from", "size", 10).post(&json!({ "q": "a b" })).as_form(true),
+            bare(),
+            |request, rows| {
+                let asked = header(request, "content-type");
+                assert_eq!(asked, Some("application/x-www-form-urlencoded"));
+                let form: std::collections::HashMap<String, String> =
+                    url::form_urlencoded::parse(&request.body).into_owned().collect();
+                assert_eq!(form["q"], "a b");
+                let number = |name: &str| form[name].parse().unwrap();
+                ok(some(rows, number("from"), number("size")))
+            },
+        ),
         way("range", Paging::range("items", 10), bare(), |request, rows| {
             range(request, rows, &rows.len().to_string())
         }),
@@ -366,6 +380,63 @@ async fn a_table_is_read_and_counted_by_each_of_them() {
     }
 }
 
+/// CrossRef/rest-api-doc#303, Glitchedpixel-io/media-api#66: the cursor is there for ever, and
+/// stands still on the page without rows.
+#[tokio::test]
+async fn a_cursor_that_never_ends_is_followed_to_the_page_without_rows() {
+    let by_header = server(
+        |request, rows| {
+            let start = param(request, "after").map_or(0, |text| text[1..].parse().unwrap());
+            let next = rows.len().min(start + 10);
+            ok(some(rows, start, 10)).insert_header("x-next", format!("c{next}"))
+        },
+        rows(35),
+    )
+    .await;
+    let by_body = server(
+        |request, rows| {
+            let asked = body(request);
+            let start = asked["after"]["n"].as_u64().unwrap() as usize;
+            let next = rows.len().min(start + 10);
+            ok(json!({ "data": some(rows, start, 10), "next": next }))
+        },
+        rows(35),
+    )
+    .await;
+    // dlt-hub/dlt#4428: the first request needs a cursor as well.
+    let first = Paging::cursor("after.n", "next").post(&json!({ "after": { "n": 0 } }));
+    for (server, paging, envelope) in [
+        (&by_header, Paging::header_cursor("after", "X-Next"), Envelope::bare_array()),
+        (&by_body, first, Envelope::default()),
+    ] {
+        let way = Way { name: "never null", paging, envelope, serve: by_id };
+        let (items, error) = read(way.read(server)).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(items, rows(35));
+    }
+}
+
+/// datacite/lupo#834: `hasNextPage` stays true, and the page after the last has no rows.
+#[tokio::test]
+async fn a_flag_that_stays_true_beside_no_way_on_is_told() {
+    let server = server(
+        |request, rows| {
+            let after = body(request)["variables"]["after"].as_str().map(str::to_owned);
+            let start = after.map_or(0, |cursor| cursor[1..].parse().unwrap());
+            let nodes = some(rows, start, 10);
+            let is_empty = start >= rows.len();
+            let cursor = if is_empty { Value::Null } else { json!(format!("c{}", start + 10)) };
+            let page = json!({ "endCursor": cursor, "hasNextPage": true });
+            ok(json!({ "data": { "rows": { "nodes": nodes, "pageInfo": page } } }))
+        },
+        rows(25),
+    )
+    .await;
+    let way = ways().into_iter().find(|way| way.name == "GraphQL").unwrap();
+    let (items, error) = read(way.read(&server)).await;
+    assert_eq!((items, error.unwrap().kind()), (rows(25), ErrorKind::Incomplete));
+}
+
 #[tokio::test]
 async fn ties_that_a_keyset_would_lose_are_an_error() {
     let tied = |count: u64| -> Vec<Value> {
@@ -439,6 +510,9 @@ fn settings_that_contradict_each_other_are_refused_by_name() {
         (Paging::link_header().post(&body), "post"),
         (Paging::cursor("q.after", "next").post(&json!({ "q": "text" })), "`q.after`"),
         (Paging::page_number().post(&json!([])), "`page`"),
+        (Paging::page_number().as_form(true), "as_form"),
+        (Paging::page_number().post(&json!({ "a": {} })).as_form(true), "as_form"),
+        (Paging::page_number().page_param("a.b").post(&json!({})).as_form(true), "as_form"),
     ] {
         let pool = AwwPool::new(1, None, false, "http://127.0.0.1:9");
         let stream = PaginatedStream::get(pool, "/rows").paging(paging);

@@ -23,8 +23,12 @@ use crate::support::{
 
 const CANARY: &str = "canary-5c1d";
 
+/// A pool whose threads never seem to be blocked: such a token manager loses its tokens.
 fn pool(server: &MockServer, auth: &str) -> Result<AwwPool, Error> {
-    let yaml = format!("base_url: {}/api\nbackoff_base: 1ms\nauth: {auth}\n", server.uri());
+    let yaml = format!(
+        "base_url: {}/api\nbackoff_base: 1ms\nheartbeat_timeout: 10s\nauth: {auth}\n",
+        server.uri()
+    );
     PoolConfig::from_yaml(&yaml)?.builder()?.build()
 }
 
@@ -136,6 +140,31 @@ async fn without_a_file_the_latest_refresh_token_is_used_as_long_as_the_pool_liv
     let asked = mock::received(&server).await;
     let asked = asked.iter().find(|request| request.url.path() == "/token").unwrap();
     assert!(header(asked, "authorization").unwrap().starts_with("Basic "));
+}
+
+/// meltano/sdk#3727, golang/oauth2#398: many endpoints send no refresh token when one is used.
+#[tokio::test]
+async fn a_refresh_token_that_is_not_replaced_stays_in_use() {
+    let server = mock::answering(|request: &Request| {
+        if request.url.path() != "/token" {
+            return ResponseTemplate::new(200);
+        }
+        assert_eq!(field(request, "refresh_token").as_deref(), Some("for-good"));
+        let granted =
+            json!({ "access_token": "granted", "refresh_token": "", "expires_in": "3600" });
+        ResponseTemplate::new(200).set_body_json(granted)
+    })
+    .await;
+    let path = file("for-good");
+    let kept = format!(", keep_in: '{}'", path.display());
+    for rest in ["", &kept] {
+        let pool = pool(&server, &by_refresh_token(&server, "for-good", rest)).unwrap();
+        for _ in 0..3 {
+            soon("an answer", pool.get("/rows")).await.unwrap();
+            pool.invalidate_token(0).await.unwrap();
+        }
+    }
+    assert!(!path.exists());
 }
 
 #[tokio::test]
@@ -352,6 +381,29 @@ async fn an_endpoint_without_a_token_is_a_clear_error_and_no_secret_is_shown() {
 }
 
 #[tokio::test]
+async fn of_several_ways_to_sign_in_the_first_that_has_its_values_is_used() {
+    let server = mock::answering(ResponseTemplate::new(200)).await;
+    for (token, user, sent) in
+        [("t", "u", "Bearer t"), ("t", "", "Bearer t"), ("", "u", "Basic dTpwdw==")]
+    {
+        let auth =
+            format!("[{{ bearer: '{token}' }}, {{ basic: {{ user: '{user}', password: pw }} }}]");
+        soon("an answer", pool(&server, &auth).unwrap().get("/rows")).await.unwrap();
+        assert_eq!(header(&mock::last(&server).await, "authorization"), Some(sent));
+    }
+    for (auth, says) in [
+        (format!("[{{ bearer: '' }}, {{ basic: {{ user: '', password: {CANARY} }} }}]"), "none of"),
+        (format!("[{{ bearer: {CANARY} }}, {{ basc: a }}]"), "unknown variant `basc`"),
+        (format!("[{{ bearer: {CANARY} }}, {CANARY}]"), "one of the keys"),
+        ("[]".into(), "none of"),
+    ] {
+        let Err(error) = pool(&server, &auth) else { panic!("{auth} is no error") };
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!error.to_string().contains(CANARY), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_cookie_joins_those_of_the_request() {
     let server = mock::answering(ResponseTemplate::new(200)).await;
     let pool = pool(&server, "{ cookie: { name: sid, value: s3cret } }").unwrap();
@@ -378,7 +430,7 @@ fn what_is_wrong_with_a_way_to_sign_in_is_named() {
         (format!("{request}, lifetime: 0 }} }}"), "lifetime"),
         (format!("{request}, headers: {{ 'a b': {CANARY} }} }} }}"), "request is illegal"),
         (format!("{request}, basic: {{ user: 'a:b', password: {CANARY} }} }} }}"), "illegal"),
-        (format!("{client} }}"), "`client_secret`, or `refresh_token`"),
+        (format!("{client} }}"), "`client_secret` is missing, or `refresh_token`"),
         (format!("{client}, client_secret: {CANARY}, keep_in: f }}"), "`keep_in`"),
         (format!("{client}, refresh_token: '' }}"), "refresh token is empty"),
         (format!("{client}, refresh_tokn: {CANARY} }}"), "unknown field `refresh_tokn`"),

@@ -11,7 +11,7 @@ use crate::{
         next_url,
         strategy::{PageAddress, PageRequest},
     },
-    request::Request,
+    request::{JSON, Request},
 };
 
 impl Endpoint {
@@ -38,8 +38,8 @@ impl Endpoint {
         }
         if let Some(names) = self.paging.taken_into_body() {
             let (target, taken) = take_params(self.path(), &names);
-            let body = self.paging.body(address, size, &taken)?.unwrap_or_default();
-            return Ok(Request::get(target).into_query(body));
+            let (body, of) = self.paging.body(address, size, &taken)?;
+            return Ok(Request::get(target).into_query(body, of));
         }
         let request = Request::get(self.path()).query(&self.paging.query(address, size))?;
         match self.paging.range_header(address, size) {
@@ -71,7 +71,7 @@ impl Endpoint {
             None => Request::get(self.path()),
         };
         if let Some(json) = &page.body {
-            request = request.into_query(json.clone());
+            request = request.into_query(json.clone(), JSON);
         }
         for (name, value) in &page.headers {
             request = request.header(name, value)?;

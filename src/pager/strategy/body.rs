@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::form_urlencoded;
 
 use crate::path::{Path, Step};
 
@@ -37,13 +38,31 @@ impl PageBody {
         names
     }
 
-    /// The text of the body with the parameters of these names in place of its placeholders.
+    /// The body with the parameters of these names in place of its placeholders.
     ///
     /// # Errors
     /// What is wrong with a placeholder.
-    pub(super) fn filled(mut self, params: &[(String, String)]) -> Result<String, String> {
+    pub(super) fn filled(mut self, params: &[(String, String)]) -> Result<Self, String> {
         fill(&mut self.0, params)?;
-        Ok(self.0.to_string())
+        Ok(self)
+    }
+
+    /// The body as a form: a field for each member, and for each item of a list. `None` if a member
+    /// is none.
+    pub(super) fn form(&self) -> Option<String> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in self.0.as_object()? {
+            let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            for value in values {
+                match value {
+                    Value::String(text) => form.append_pair(name, text),
+                    Value::Number(_) | Value::Bool(_) => form.append_pair(name, &value.to_string()),
+                    Value::Null => &mut form,
+                    Value::Array(_) | Value::Object(_) => return None,
+                };
+            }
+        }
+        Some(form.finish())
     }
 }
 
@@ -160,6 +179,8 @@ mod tests {
             (json!({ "page.size": 1 }), "page.size", json!({ "page.size": 7 })),
             (json!({ "page": null }), "page.size", json!({ "page": { "size": 7 } })),
             (json!({}), r"page\.size", json!({ "page.size": 7 })),
+            // dlt-hub/dlt#2459: a key with dots.
+            (json!({}), "['user.name']", json!({ "user.name": 7 })),
             (json!({}), "/page/size", json!({ "page": { "size": 7 } })),
             (
                 json!({ "q": [{ "a": 1 }, {}] }),
@@ -183,10 +204,7 @@ mod tests {
     fn a_placeholder_is_a_text_of_its_own() {
         let params = [("since", "2024-01-01"), ("at", "17"), ("a", "1"), ("a", "2"), ("f[x]", "y")];
         let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let fill = |body: Value| {
-            let filled = PageBody(body).filled(&params);
-            filled.map(|text| serde_json::from_str::<Value>(&text).unwrap())
-        };
+        let fill = |body: Value| PageBody(body).filled(&params).map(|body| body.0);
         for (body, expected) in [
             (json!({ "f": [{ "gte": "{since}" }] }), json!({ "f": [{ "gte": "2024-01-01" }] })),
             (json!(["{at}", "{at:number}", "{f[x]}"]), json!(["17", 17, "y"])),
@@ -201,6 +219,15 @@ mod tests {
             assert!(fill(json!(body)).unwrap_err().contains(says), "{body}");
         }
         assert_eq!(PageBody(json!({ "a": ["{x}"], "b": "{y:number}" })).placeholders(), ["x", "y"]);
+    }
+
+    #[test]
+    fn a_form_has_a_field_for_each_value() {
+        let form = |body: Value| PageBody(body).form();
+        let body = json!({ "a": "x y&", "b": [1, "2"], "c": true, "d": null, "e": [] });
+        assert_eq!(form(body).unwrap(), "a=x+y%26&b=1&b=2&c=true");
+        assert_eq!(form(json!({ "a": { "b": 1 } })), None);
+        assert_eq!(form(json!([])), None);
     }
 
     #[test]

@@ -124,6 +124,9 @@ pub struct Paging {
     /// What each request is a POST of, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) post: Option<PageBody>,
+    /// Whether that is sent as a form.
+    #[serde(default)]
+    pub(super) as_form: bool,
     #[serde(flatten)]
     pub(super) ends: Ends,
     /// Deserialized last: it refuses every key that is left.

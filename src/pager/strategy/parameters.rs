@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{Mode, PageAddress, PageRequest, Paging, body::PageBody};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    request::{FORM, JSON},
+};
 
 impl Paging {
     /// The name of the parameter that says which page is requested, if there is one.
@@ -112,11 +115,12 @@ impl Paging {
 
     /// The names of the parameters that the body takes out of the query of the endpoint, if pages
     /// are requested by a body.
-    pub(in crate::pager) fn taken_into_body(&self) -> Option<Vec<&str>> {
+    pub(crate) fn taken_into_body(&self) -> Option<Vec<&str>> {
         self.post.as_ref().map(PageBody::placeholders)
     }
 
-    /// The JSON body that requests a page, with these parameters from the query of the endpoint.
+    /// The body that requests a page, with these parameters from the query of the endpoint, and its
+    /// content type.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if it has no place for a parameter, [`ErrorKind::InvalidRequest`] if
@@ -126,8 +130,9 @@ impl Paging {
         address: &PageAddress,
         size: Option<u64>,
         taken: &[(String, String)],
-    ) -> Result<Option<String>, Error> {
-        let Some(body) = &self.post else { return Ok(None) };
+    ) -> Result<(String, &'static str), Error> {
+        let empty = PageBody(Value::Null);
+        let body = self.post.as_ref().unwrap_or(&empty);
         let value =
             match address {
                 PageAddress::Page(index) => Some(self.number(*index).into()),
@@ -145,7 +150,11 @@ impl Paging {
         let own = self.asked_size(size).map(|(name, size)| (name, size.into()));
         let body = body.with(place.into_iter().chain(own)).map_err(no_place)?;
         let unfilled = |what| Error::new(ErrorKind::InvalidRequest, format!("post: {what}"));
-        body.filled(taken).map(Some).map_err(unfilled)
+        let body = body.filled(taken).map_err(unfilled)?;
+        match self.as_form {
+            true => Ok((body.form().ok_or_else(no_form)?, FORM)),
+            false => Ok((body.0.to_string(), JSON)),
+        }
     }
 
     /// Checks whether the body has a place for each parameter.
@@ -153,9 +162,18 @@ impl Paging {
     /// # Errors
     /// [`ErrorKind::Config`], naming the parameter.
     pub(super) fn check_places(&self) -> Result<(), Error> {
-        let Some(body) = &self.post else { return Ok(()) };
-        let places = self.parameters().into_iter().map(|place| (place, Value::Null));
-        body.with(places).map(drop).map_err(no_place)
+        let Some(body) = &self.post else {
+            return match self.as_form {
+                true => Err(Error::config("as_form: has a meaning beside `post` only")),
+                false => Ok(()),
+            };
+        };
+        let places = self.parameters().into_iter().map(|place| (place, 0.into()));
+        let body = body.with(places).map_err(no_place)?;
+        if self.as_form && body.form().is_none() {
+            return Err(no_form());
+        }
+        Ok(())
     }
 
     /// The `Range` header that requests a page, if there is one.
@@ -176,6 +194,10 @@ impl Paging {
         let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
         own.map(|(name, own)| (name, size.unwrap_or(own)))
     }
+}
+
+fn no_form() -> Error {
+    Error::config("as_form: the fields of a form are texts, numbers, flags, or lists of them")
 }
 
 fn no_place(place: &str) -> Error {

@@ -92,6 +92,14 @@ impl Paging {
         self
     }
 
+    /// Sends the body of [`post`](Self::post) as a form (`application/x-www-form-urlencoded`) instead
+    /// of JSON. Its members are the fields: texts, numbers, flags, or lists of them.
+    #[must_use]
+    pub fn as_form(mut self, yes: bool) -> Self {
+        self.as_form = yes;
+        self
+    }
+
     /// A page by [`keyset`](Self::keyset) begins with the last row of the page before, since the API
     /// compares by `>=` and orders by the field. Rows that came before are left out, so rows may
     /// share a value, but fewer than a page holds: if a full page has no new row, the read ends with

@@ -133,6 +133,13 @@ impl ApiTable {
         self.paging.as_ref().map_or(Ok(()), Paging::check)
     }
 
+    /// The names of the [placeholders](Paging::post) in the body of its requests.
+    #[must_use]
+    pub fn body_placeholders(&self) -> Vec<&str> {
+        let names = self.paging.as_ref().and_then(Paging::taken_into_body);
+        names.unwrap_or_default()
+    }
+
     /// # Errors
     /// `IncorrectUsage` for settings that contradict each other.
     pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {

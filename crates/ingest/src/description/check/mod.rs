@@ -108,25 +108,44 @@ impl Checks<'_> {
         }
         let built = self.description.api.clone().builder().and_then(PoolBuilder::build);
         let Err(error) = built else { return Ok(()) };
-        let message = error.to_string();
-        let message = message.strip_prefix("config: ").unwrap_or(&message);
-        // The pool says first which setting it is.
-        let named = message.split_once(": ").map(|(key, rest)| (keys.to(key), rest));
-        match named.filter(|(key, _)| self.root.find(key).is_some()) {
-            Some((key, rest)) => Err(self.fault(&key, rest)),
-            None => Err(self.fault(&keys, message)),
+        Err(self.fault_of_settings(&[keys], &error.to_string()))
+    }
+
+    /// What is wrong with a setting below one of `places`, as the core says: first the keys
+    /// that lead to it.
+    /// If none of them has it, what is wrong is at the last of them that is there.
+    fn fault_of_settings(&self, places: &[KeyPath], message: &str) -> Failure {
+        let message = message.strip_prefix("config: ").unwrap_or(message);
+        for place in places {
+            let (mut keys, mut rest) = (place.clone(), message);
+            while let Some((key, what)) = rest.split_once(": ")
+                && self.root.find(&keys.to(key)).is_some()
+            {
+                (keys, rest) = (keys.to(key), what);
+            }
+            if keys != *place {
+                return self.fault(&keys, rest);
+            }
         }
+        let there = places.iter().rev().find(|place| self.root.find(place).is_some());
+        self.fault(there.or(places.last()).unwrap_or(&KeyPath::default()), message)
     }
 
     fn tables(&self) -> Result<(), Failure> {
         let tables = &self.description.tables;
-        for (index, TableDescription { name, .. }) in tables.iter().enumerate() {
+        for (index, table) in tables.iter().enumerate() {
+            let TableDescription { name, .. } = table;
             let keys = table_keys(index).to("name");
             if name.is_empty() {
                 return Err(self.fault(&keys, "a table needs a name"));
             }
             if tables.iter().take(index).any(|other| other.name == *name) {
                 return Err(self.fault(&keys, format!("there is another table `{name}`")));
+            }
+            let settings = table_keys(index).to("api");
+            if let Err(error) = table.api.check_paging() {
+                let places = [settings.clone(), settings.to("paging")];
+                return Err(self.fault_of_settings(&places, &error.to_string()));
             }
         }
         Ok(())

@@ -183,8 +183,9 @@ impl Checks<'_> {
         if for_each.bind.is_empty() {
             return Err(self.fault(&keys, "binds nothing"));
         }
-        let holes: Vec<&str> =
+        let mut holes: Vec<&str> =
             self.endpoint(index).map(placeholders).into_iter().flatten().collect();
+        holes.extend(self.body_placeholders(index));
         for name in for_each.bind.keys() {
             let is_column = table.columns.contains_key(name) || table.id.contains(name);
             if !is_column && !holes.contains(&name.as_str()) {
@@ -216,13 +217,34 @@ impl Checks<'_> {
                     .is_some_and(|windows| windows.from == name || windows.to == name)
         };
         let mut holes = self.endpoint(index).map(placeholders).into_iter().flatten();
-        match holes.find(|name| !has_value(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let message = format!("nothing fills `{{{name}}}` in the endpoint of the table");
-                Err(self.fault(&keys.to("table"), message))
+        if let Some(name) = holes.find(|name| !has_value(name)) {
+            let message = format!("nothing fills `{{{name}}}` in the endpoint of the table");
+            return Err(self.fault(&keys.to("table"), message));
+        }
+        let query = self.endpoint(index).and_then(|endpoint| endpoint.split_once('?'));
+        let is_written = |name: &str| {
+            let mut fields = query.map_or("", |(_, query)| query).split('&');
+            fields.any(|field| field.split('=').next() == Some(name))
+        };
+        for name in self.body_placeholders(index) {
+            if !has_value(name) && !is_written(name) {
+                let message = format!("nothing fills `{{{name}}}` in the body of the table");
+                return Err(self.fault(&keys.to("table"), message));
+            }
+            if let Some(Incremental { param, start: None, .. }) = incremental
+                && param == name
+            {
+                let message = format!("needs a `start`, to fill `{{{name}}}` in the body at first");
+                return Err(self.fault(&keys.to("incremental"), message));
             }
         }
+        Ok(())
+    }
+
+    /// The names of the placeholders in the body of the requests for a table.
+    fn body_placeholders(&self, index: usize) -> Vec<&str> {
+        let table = self.description.tables.get(index);
+        table.map(|table| table.api.body_placeholders()).unwrap_or_default()
     }
 
     /// Whether the table may be read to its end.

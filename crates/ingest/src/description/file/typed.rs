@@ -38,8 +38,8 @@ fn located(mut failure: Failure, node: &Node) -> Failure {
     }
     failure.message = redacted(failure.message, node);
     // serde reads some maps as a whole before it looks at their keys.
-    let unknown = failure.message.strip_prefix("unknown key `");
-    let unknown = unknown.and_then(|rest| rest.split_once('`')).map(|(key, _)| key);
+    let unknown = failure.message.split_once("unknown key `");
+    let unknown = unknown.and_then(|(_, rest)| rest.split_once('`')).map(|(key, _)| key);
     match unknown.and_then(|key| way_to(key, node)) {
         Some((keys, at)) => Failure { keys, ..failure }.at(at),
         None => failure.at(node.at),

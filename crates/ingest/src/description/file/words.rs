@@ -26,6 +26,12 @@ pub(super) fn plain(message: &str) -> String {
     if let Some(name) = message.strip_prefix("duplicate field ") {
         return format!("the key {name} is there twice");
     }
+    // What is read as a whole says first in which of its parts it is.
+    if let Some((part, rest)) = message.split_once(": ")
+        && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+    {
+        return format!("{part}: {}", plain(rest));
+    }
     message.to_owned()
 }
 
@@ -130,6 +136,9 @@ mod tests {
             ("missing field `sink`", "the key `sink` is missing"),
             ("unknown variant `b`, expected `a`", "unknown value `b`, expected one of `a`"),
             ("unknown field `a`, there are no fields", "unknown key `a`"),
+            ("oauth2: missing field `client_id`", "oauth2: the key `client_id` is missing"),
+            ("a: unknown field `b`, expected `c`", "a: unknown key `b`, expected one of `c`"),
+            ("something: else", "something: else"),
             ("something else", "something else"),
         ] {
             assert_eq!(plain(said), meant);

@@ -171,6 +171,8 @@ fn what_is_wrong_with_a_stream_is_named_with_its_place() {
 fn what_is_wrong_with_a_file_is_named_with_its_place() {
     const API: &str = "api: { base_url: https://example.com }\n";
     const ROWS: &str = "tables: [{ name: rows }]\n";
+    const SEARCH: &str = "tables:\n- name: a\n  api:\n    \
+                          paging: { by: none, post: { gte: '{since}' } }\n";
     for (yaml, line, key, words) in [
         (String::new(), None, "", "expected a map"),
         ("- a".into(), Some(1), "", "expected a map, found a list"),
@@ -192,6 +194,63 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
             Some(3),
             "api.auth",
             "bearer",
+        ),
+        (
+            "api:\n  base_url: https://example.com\n  auth:\n    bearer:\n      \
+             token_request:\n        url: https://example.com/login\n        tokn: data.token"
+                .into(),
+            Some(7),
+            "api.auth.bearer.token_request.tokn",
+            "unknown key `tokn`",
+        ),
+        (
+            "api:\n  base_url: https://example.com\n  auth:\n    oauth2:\n      \
+             token_url: https://example.com/token\n      client_id: a"
+                .into(),
+            Some(4),
+            "api.auth.oauth2",
+            "`refresh_token`",
+        ),
+        (
+            format!(
+                "{API}tables:\n- name: a\n  api:\n    paging:\n      by: keyset\n      \
+                     param: since\n      field: at\n      inclusive: true"
+            ),
+            Some(9),
+            "tables[0].api.paging.inclusive",
+            "`size_param`",
+        ),
+        (
+            format!(
+                "{API}tables:\n- name: a\n  api:\n    paging:\n      by: cursor\n      \
+                     param: q.after\n      next: next\n      post: {{ q: text }}"
+            ),
+            Some(9),
+            "tables[0].api.paging.post",
+            "no place for a parameter at `q.after`",
+        ),
+        (
+            format!(
+                "{API}{SEARCH}jobs:\n  c:\n    sink: {{ csv: o }}\n    streams:\n    - table: a"
+            ),
+            Some(10),
+            "jobs.c.streams[0].table",
+            "nothing fills `{since}` in the body",
+        ),
+        (
+            format!(
+                "{API}{SEARCH}jobs:\n  c:\n    sink: {{ csv: o }}\n    streams:\n    - table: a\n      \
+                 incremental: {{ field: at, param: since }}"
+            ),
+            Some(11),
+            "jobs.c.streams[0].incremental",
+            "needs a `start`",
+        ),
+        (
+            format!("{API}tables:\n- name: a\n  api:\n    paging: {{ by: range }}"),
+            Some(5),
+            "tables[0].api.paging",
+            "need a `size`",
         ),
         (
             format!("{API}tables:\n- name: a\n- name: b\n- name: a"),
