@@ -112,7 +112,7 @@ impl Reader {
     ) -> Result<T, SinkError> {
         let path = &self.path;
         let gone = || SinkError::passing(format!("SQLite file {} is not there", path.display()));
-        let mut connection = match self.connection.take() {
+        let connection = match self.connection.take() {
             Some(connection) => connection,
             None => reading::open(path)?.ok_or_else(gone)?,
         };
