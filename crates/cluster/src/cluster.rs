@@ -5,11 +5,7 @@ use std::{fmt, time::Duration};
 use chrono::Utc;
 use vantage_api_ingest::description::{Description, JobDescription};
 
-use crate::{
-    Error, Overview, RunState, Settings,
-    dispatch::{Dispatcher, Queue},
-    store::Store,
-};
+use crate::{Error, Overview, RunState, Settings, dispatch::Queue, store::Store};
 
 /// How often it is looked whether a run has ended.
 const LOOK: Duration = Duration::from_millis(200);

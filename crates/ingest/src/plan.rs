@@ -40,6 +40,8 @@ pub(crate) struct Stream {
     target: Target,
     destination: Destination,
     reconcile: Reconcile,
+    /// Whether it may be cut short, by bounds of a whole read.
+    is_sample: bool,
 }
 
 /// What a stream reads, and how.
@@ -186,6 +188,7 @@ impl Stream {
             target,
             destination,
             reconcile: stream.reconcile,
+            is_sample: stream.sample,
         }
     }
 

@@ -48,9 +48,9 @@ struct State {
     refused: Option<Duration>,
     /// The rate of a quota, if it was not told yet.
     quota: Option<f64>,
-    /// How many requests were sent since then.
-    sent: (u32, Option<Instant>),
-    /// How many were sent per second lately.
+    /// How many requests were not refused since then.
+    accepted: (u32, Option<Instant>),
+    /// How many were not refused per second lately.
     rate: f64,
 }
 
@@ -156,14 +156,14 @@ impl Budget {
 }
 
 impl State {
-    /// Measures how many requests are sent.
+    /// Measures how many requests are not refused.
     fn count(&mut self, now: Instant) {
-        let (sent, since) = (self.sent.0 + 1, *self.sent.1.get_or_insert(now));
-        self.sent.0 = sent;
+        let (accepted, since) = (self.accepted.0 + 1, *self.accepted.1.get_or_insert(now));
+        self.accepted.0 = accepted;
         let elapsed = now.saturating_duration_since(since);
         if elapsed >= LOOK {
-            self.rate = f64::from(sent) / elapsed.as_secs_f64();
-            self.sent = (0, Some(now));
+            self.rate = f64::from(accepted) / elapsed.as_secs_f64();
+            self.accepted = (0, Some(now));
         }
     }
 }
@@ -173,13 +173,9 @@ impl SharedBudget for Budget {
         let now = Instant::now();
         let mut state = self.state();
         if state.is_unlimited {
-            state.count(now);
             return Ok(());
         }
         let taken = state.blocks.take(now);
-        if taken.is_ok() {
-            state.count(now);
-        }
         if state.blocks.are_few() {
             self.wanted.notify_one();
         }
@@ -194,10 +190,13 @@ impl SharedBudget for Budget {
     }
 
     fn ended(&self, is_refused: bool, age: Duration, quota: Option<f64>) {
-        if !is_refused && quota.is_none() {
-            return;
-        }
         let mut state = self.state();
+        if !is_refused {
+            state.count(Instant::now());
+            if quota.is_none() {
+                return;
+            }
+        }
         if is_refused {
             // The one that was sent last.
             state.refused = Some(state.refused.map_or(age, |known| known.min(age)));

@@ -5,10 +5,9 @@ use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 use apalis::prelude::*;
 use apalis_postgres::{Config, PgPool, PgTask, PostgresStorage, queries::push_tasks};
 use async_trait::async_trait;
-use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
 use super::{Dispatcher, Handler};
@@ -37,6 +36,7 @@ struct Message {
 }
 
 /// A queue in PostgreSQL, which [apalis](https://crates.io/crates/apalis) keeps in the schema `apalis`.
+#[derive(Clone)]
 pub(crate) struct Queue {
     pool: PgPool,
     name: String,
@@ -76,7 +76,7 @@ impl Queue {
     /// of the queue, with what it was doing; another one begins, under another name: one that comes back
     /// under the same name finds messages that nobody handles any more. One worker does one message at a
     /// time, since results are accepted by the name of the worker alone.
-    async fn slot(&self, handler: &Arc<dyn Handler>, stop: &watch::Receiver<bool>) {
+    async fn slot(self, handler: Handling, stop: watch::Receiver<bool>) {
         let mut wait = LOOK;
         while !*stop.borrow() {
             let storage = PostgresStorage::<Message>::new(&self.pool)
@@ -85,7 +85,7 @@ impl Queue {
             let name = format!("{} {}", self.name, Uuid::new_v4().simple());
             let worker = WorkerBuilder::new(name.as_str())
                 .backend(storage)
-                .data(Arc::clone(handler))
+                .data(handler.clone())
                 .concurrency(1)
                 .build(handle);
             let mut stopping = stop.clone();
@@ -98,6 +98,9 @@ impl Queue {
             if let Err(error) = worker.run_until(signal).await {
                 tracing::warn!(%error, "a worker of the queue has ended");
             }
+            if let Err(error) = self.release(&name).await {
+                tracing::warn!(%error, "messages wait until their worker is missed");
+            }
             if begun.elapsed() > LONGEST_WAIT {
                 wait = LOOK;
             }
@@ -106,10 +109,27 @@ impl Queue {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
+
+    /// Gives back the messages that a worker had fetched when it ended.
+    async fn release(&self, worker: &str) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE apalis.jobs SET status = 'Pending', lock_by = NULL, lock_at = NULL
+             WHERE job_type = $1 AND lock_by = $2 AND status IN ('Queued', 'Running')",
+        )
+        .bind(QUEUE)
+        .bind(worker)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
 }
 
-async fn handle(message: Message, handler: Data<Arc<dyn Handler>>) -> Result<(), BoxDynError> {
-    handler.handle(message.unit).await;
+/// What handles messages.
+#[derive(Clone)]
+struct Handling(Arc<dyn Handler>);
+
+async fn handle(message: Message, handling: Data<Handling>) -> Result<(), BoxDynError> {
+    handling.0.0.handle(message.unit).await;
     Ok(())
 }
 
@@ -131,7 +151,15 @@ impl Dispatcher for Queue {
     }
 
     async fn run(&self, handler: Arc<dyn Handler>, slots: usize, stop: watch::Receiver<bool>) {
-        join_all((0..slots).map(|_| self.slot(&handler, &stop))).await;
+        let mut all = JoinSet::new();
+        for _ in 0..slots {
+            all.spawn(self.clone().slot(Handling(Arc::clone(&handler)), stop.clone()));
+        }
+        while let Some(ended) = all.join_next().await {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "a slot has ended before its time");
+            }
+        }
     }
 
     async fn known(&self, transaction: &mut PgConnection) -> Result<HashSet<i64>, Error> {

@@ -48,8 +48,10 @@ impl Store {
         })
     }
 
-    /// Lowers the rate for all: the API has refused a request that was sent so long ago, while this
-    /// process sent at `rate`. Requests that were sent before the last cut cut nothing.
+    /// Lowers the rate for all: the API has refused a request that was sent so long ago, while it did not
+    /// refuse `rate` of this process's. Requests that were sent before the last cut cut nothing, and those
+    /// shortly after it: they pay for what was sent before. If all that is granted is used, it is the rate
+    /// that was too high, and otherwise what was used of it.
     pub(crate) async fn cut_budget(
         &self,
         key: &str,
@@ -57,12 +59,14 @@ impl Store {
         rate: f64,
     ) -> Result<(), Error> {
         sqlx::query(
-            "UPDATE _apipool_budget b SET cut = clock_timestamp(), peak = greatest(1, least(
-                 coalesce(_apipool_rate(b), 'infinity'), coalesce(b.measured,
-                     $3 * (SELECT greatest(count(*), 1) FROM _apipool_worker w
-                         WHERE _apipool_is_alive(w.id)))))
-             WHERE key = $1
-                 AND (cut IS NULL OR cut < clock_timestamp() - make_interval(secs => $2))",
+            "UPDATE _apipool_budget b SET cut = clock_timestamp(), peak = greatest(1, CASE
+                 WHEN _apipool_rate(b) IS NULL THEN $3 * (SELECT greatest(count(*), 1)
+                     FROM _apipool_worker w WHERE _apipool_is_alive(w.id))
+                 WHEN b.granted > clock_timestamp() - interval '100 milliseconds'
+                     THEN _apipool_rate(b)
+                 ELSE least(_apipool_rate(b), b.measured) END)
+             WHERE key = $1 AND (cut IS NULL
+                 OR cut < clock_timestamp() - make_interval(secs => greatest($2, 0.5)))",
         )
         .bind(key)
         .bind(seconds(age))

@@ -86,10 +86,14 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(run) = run else { return Err(Error::NoRun(job.to_owned())) };
-        sqlx::query("UPDATE _apipool_unit SET halted = true WHERE run = $1 AND NOT done")
-            .bind(run)
-            .execute(&mut *transaction)
-            .await?;
+        // Who had a unit has it no more, even if the run goes on before that is noticed.
+        sqlx::query(
+            "UPDATE _apipool_unit SET halted = true, epoch = epoch + 1, owner = NULL
+             WHERE run = $1 AND NOT done",
+        )
+        .bind(run)
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -194,6 +194,37 @@ impl Store {
         dispatcher.committed();
         Ok(())
     }
+
+    /// Puts a stream in the place of its parts again, which are not written any more, and hands it to the
+    /// dispatcher; nothing, if the part is not this process's any more.
+    pub(crate) async fn undivide(
+        &self,
+        own: &Claimed,
+        dispatcher: &dyn Dispatcher,
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let stream: Option<i64> = sqlx::query_scalar(
+            "UPDATE _apipool_unit s SET is_divided = false, stream_run = NULL, starts = 0
+             FROM _apipool_unit p
+             WHERE p.id = $1 AND p.epoch = $2 AND s.run = p.run AND s.stream = p.stream
+                 AND NOT s.is_part AND s.is_divided AND NOT s.done
+             RETURNING s.id",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(stream) = stream else { return Ok(()) };
+        sqlx::query("DELETE FROM _apipool_unit WHERE run = $1 AND stream = $2 AND is_part")
+            .bind(own.run)
+            .bind(&own.stream)
+            .execute(&mut *transaction)
+            .await?;
+        dispatcher.push(&mut transaction, &[stream]).await?;
+        transaction.commit().await?;
+        dispatcher.committed();
+        Ok(())
+    }
 }
 
 async fn add_parts(

@@ -38,14 +38,14 @@ pub struct Worker {
 }
 
 /// What all parts of a worker have.
-pub(crate) struct Shared {
-    pub(crate) me: String,
-    pub(crate) store: Store,
-    pub(crate) settings: Settings,
-    pub(crate) description: Description,
-    pub(crate) pool: AwwPool,
-    pub(crate) dispatcher: Arc<dyn Dispatcher>,
-    pub(crate) running: Arc<Running>,
+struct Shared {
+    me: String,
+    store: Store,
+    settings: Settings,
+    description: Description,
+    pool: AwwPool,
+    dispatcher: Arc<dyn Dispatcher>,
+    running: Arc<Running>,
     /// Since when it looks for what is due.
     since: DateTime<Utc>,
 }

@@ -151,7 +151,15 @@ impl Shared {
         part: &Part,
         claim: Claim,
     ) -> Result<End, Error> {
-        let end = job.run_part(&own.stream, stream_run, part, claim).await?;
+        let end = match job.run_part(&own.stream, stream_run, part, claim).await {
+            Ok(end) => end,
+            Err(error) if !error.may_pass() && was_reset(job, own, stream_run).await? => {
+                tracing::warn!(%error, own.stream, "reset meanwhile: it begins anew");
+                self.store.undivide(own, &*self.dispatcher).await?;
+                return Ok(End::Left);
+            }
+            Err(error) => return Err(error.into()),
+        };
         Ok(match end.is_done {
             true => End::Done { pages: 0, rows: 0, remarks: end.remarks },
             false => End::Stopped,
@@ -194,6 +202,15 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether the run of a stream whose parts are run is not there any more.
+async fn was_reset(job: &Job, own: &Claimed, stream_run: u64) -> Result<bool, Error> {
+    let states = job.status().await?;
+    let state = states.into_iter().find(|(stream, _)| *stream == own.stream);
+    Ok(state.is_none_or(|(_, state)| {
+        state.run != stream_run || state.is_finished || !state.is_in_parts
+    }))
 }
 
 fn wait_after(starts: i32) -> Duration {

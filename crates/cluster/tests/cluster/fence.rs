@@ -33,8 +33,8 @@ async fn divided(job: &Job) -> (u64, Vec<Part>) {
 
 /// Two claims of the same part, of which the second one is later, write it at the same time.
 async fn both_write(is_fenced: bool) -> (i64, i64) {
-    let (api, database) = (Api::start(3_000, Duration::from_millis(20)), Database::new());
-    let all = description(&api, &database.url, "write: append");
+    let (api, database) = (Api::start(3_000, Duration::from_millis(100)), Database::new());
+    let all = description(&api, &database.url, "write: append, prefetch: 1");
     let jobs = [Job::new(&all, "copy").unwrap(), Job::new(&all, "copy").unwrap()];
     let (run, parts) = divided(&jobs[0]).await;
     let frozen = claim(&database, 1, is_fenced);

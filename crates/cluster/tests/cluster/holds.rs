@@ -59,6 +59,20 @@ async fn what_is_held_is_not_committed_and_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_reset_in_the_midst_of_a_run_begins_anew() {
+    let (api, database) = (Api::start(10_000, SLOW), Database::new());
+    let all = description(&api, &database.url, "write: append");
+    let worker = Worker::start(database.settings(), all.clone()).await.unwrap();
+    let cluster = Cluster::connect(&database.settings()).await.unwrap();
+    let run = cluster.begin(&all, "copy").await.unwrap();
+    some_rows(&database, 0).await;
+    Job::new(&all, "copy").unwrap().reset(None, true).await.unwrap();
+    assert_eq!(soon(cluster.ended(run)).await.unwrap(), Some(RunState::Complete));
+    assert_eq!(database.rows(), (10_000, 10_000));
+    soon(worker.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stops_hands_over_at_once() {
     let (api, database) = (Api::start(10_000, SLOW), Database::new());
     let all = description(&api, &database.url, "write: append");

@@ -31,7 +31,7 @@ impl Job {
     /// ends, no other run writes the stream.
     ///
     /// A stream is read as a whole unless it is a table that is appended or merged into PostgreSQL, with
-    /// neither hashes of repeated rows, nor lists in tables of their own, nor a bound on its rows, and
+    /// neither `sample`, nor hashes of repeated rows, lists in tables of their own or a bound on its rows, and
     /// unless it has more than one part. So is one whose last run was interrupted.
     ///
     /// One request is sent for the first page, where pages are counted, and those for the parents if

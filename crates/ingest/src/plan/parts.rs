@@ -20,6 +20,7 @@ impl Stream {
         matches!(self.reads, Reads::Table(_))
             && matches!(self.destination, Destination::Described(SinkDescription::Postgres(_)))
             && matches!(self.target.mode, WriteMode::Append | WriteMode::Merge)
+            && !self.is_sample
             && !write.knows_rows
             && !write.has_children
             && write.rows.is_none()
