@@ -34,6 +34,11 @@ fn handles_are_closed_while_others_use_them() {
 }
 
 #[test]
+fn a_child_of_a_fork_is_refused() {
+    run("fork");
+}
+
+#[test]
 fn random_calls_end_by_themselves() {
     run("garbage");
 }
@@ -67,7 +72,7 @@ fn checkers_of_memory_and_threads_find_nothing() {
     }
     let few = Program::of(&build.c99("garbage"), "2000");
     few.under_valgrind(&[&server.url]);
-    for name in ["functions", "queues", "threads", "garbage", "mantis"] {
+    for name in ["functions", "queues", "threads", "garbage", "mantis", "fork"] {
         build.sanitized(name, "address,undefined").run(&[&server.url]);
     }
     for name in ["threads", "queues"] {
