@@ -1,6 +1,8 @@
 //! Programs in C against the shared library: compiled as C99 and as C++17, and run as they are or,
 //! with `VAP_TOOLS` in the environment, under checkers of memory and threads as well.
 
+#![cfg(test)]
+
 #[path = "support/build.rs"]
 mod build;
 #[path = "support/server.rs"]
