@@ -4,13 +4,12 @@ package vantagepool
 import "C"
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/textproto"
 	"net/url"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -149,12 +148,15 @@ func newResponse(handle C.vap_handle) (*Response, error) {
 	if C.vap_response_headers(handle, &headers, &err) != C.VAP_OK {
 		return nil, failed(err)
 	}
-	lines := append(taken(&headers), "\r\n"...)
+	lines := string(taken(&headers))
 	if C.vap_response_body(handle, &body, &err) != C.VAP_OK {
 		return nil, failed(err)
 	}
-	r := &Response{Status: int(status), Body: taken(&body)}
-	var fail error
-	r.Header, fail = textproto.NewReader(bufio.NewReader(bytes.NewReader(lines))).ReadMIMEHeader()
-	return r, fail
+	r := &Response{Status: int(status), Header: textproto.MIMEHeader{}, Body: taken(&body)}
+	for line := range strings.SplitSeq(lines, "\r\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			r.Header.Add(name, value)
+		}
+	}
+	return r, nil
 }

@@ -152,9 +152,8 @@ pub unsafe extern "C" fn vap_job_open(
         let variables = unsafe { optional_text("variables", variables, variables_len) }?;
         // SAFETY: the caller's contract.
         let name = unsafe { text("name", name, name_len) }?;
-        let variables: BTreeMap<String, String> = options::read("variables", variables)?;
         let mut reader = Reader::new();
-        for (name, value) in variables {
+        for (name, value) in options::variables(variables)? {
             reader = reader.variable(name, value);
         }
         let job = Job::new(&reader.read_yaml(description)?, name)?;

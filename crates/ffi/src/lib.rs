@@ -21,6 +21,11 @@
 #[cfg(panic = "abort")]
 compile_error!("vantage-api-pool-ffi needs panic = \"unwind\": a panic becomes an error code");
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!(
+    "vantage-api-pool-ffi is for systems with 64 bits: some handles are handed out as pointers"
+);
+
 mod arguments;
 mod batch;
 mod border;

@@ -1,6 +1,6 @@
 //! [pure] Settings that come as texts in YAML or JSON.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
@@ -26,6 +26,18 @@ pub(crate) fn read<T: DeserializeOwned + Default>(
         return Err(Failure::config(format!("{name}: must be a map")));
     }
     serde_json::from_value(value).map_err(|error| Failure::config(format!("{name}: {error}")))
+}
+
+/// Reads the values of variables. They may be secrets, so no error quotes one.
+pub(crate) fn variables(text: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
+    let values: BTreeMap<String, Value> = read("variables", text)?;
+    let texts = values.into_iter().map(|(name, value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Number(number) => Ok((name, number.to_string())),
+        Value::Bool(is_true) => Ok((name, is_true.to_string())),
+        _ => Err(Failure::config(format!("variables: {name}: must be a text"))),
+    });
+    texts.collect()
 }
 
 /// The settings of a stream.
@@ -168,6 +180,15 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_are_texts_and_are_not_quoted() {
+        let read = variables(Some("{ A: x, B: 7, C: true }")).unwrap();
+        let read: Vec<_> = read.iter().map(|(name, text)| (&**name, &**text)).collect();
+        assert_eq!(read, [("A", "x"), ("B", "7"), ("C", "true")]);
+        let failure = format!("{:?}", variables(Some("{ A: [secret] }")).unwrap_err());
+        assert!(failure.contains("A: must be a text") && !failure.contains("secret"), "{failure}");
+    }
 
     #[test]
     fn settings_are_read_and_what_is_none_is_named() {

@@ -1,6 +1,8 @@
 //! Programs in C against the shared library: compiled as C99 and as C++17, and run as they are or,
 //! with `VAP_TOOLS` in the environment, under checkers of memory and threads as well.
 
+#![cfg(test)]
+
 #[path = "support/build.rs"]
 mod build;
 #[path = "support/server.rs"]
@@ -31,6 +33,11 @@ fn queues_tell_what_has_ended_and_are_bounded() {
 #[test]
 fn handles_are_closed_while_others_use_them() {
     run("threads");
+}
+
+#[test]
+fn a_child_of_a_fork_is_refused() {
+    run("fork");
 }
 
 #[test]
@@ -67,7 +74,7 @@ fn checkers_of_memory_and_threads_find_nothing() {
     }
     let few = Program::of(&build.c99("garbage"), "2000");
     few.under_valgrind(&[&server.url]);
-    for name in ["functions", "queues", "threads", "garbage", "mantis"] {
+    for name in ["functions", "queues", "threads", "garbage", "mantis", "fork"] {
         build.sanitized(name, "address,undefined").run(&[&server.url]);
     }
     for name in ["threads", "queues"] {

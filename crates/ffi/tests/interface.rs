@@ -1,6 +1,8 @@
 //! That the header, the source and the library are one: the same functions with the same types, the
 //! same codes, the same structs, and nothing else that is exported.
 
+#![cfg(test)]
+
 #[path = "support/source.rs"]
 mod source;
 
@@ -87,11 +89,13 @@ fn split_name(declared: &str) -> (String, String) {
 
 #[test]
 fn the_header_declares_what_cbindgen_finds_in_the_source() {
-    let mut config = cbindgen::Config::default();
-    config.language = cbindgen::Language::C;
-    config.style = cbindgen::Style::Type;
-    config.usize_is_size_t = true;
-    config.no_includes = true;
+    let config = cbindgen::Config {
+        language: cbindgen::Language::C,
+        style: cbindgen::Style::Type,
+        usize_is_size_t: true,
+        no_includes: true,
+        ..cbindgen::Config::default()
+    };
     let builder = cbindgen::Builder::new().with_config(config);
     let builder = sources().into_iter().fold(builder, |builder, (path, _)| builder.with_src(path));
     let mut generated = Vec::new();

@@ -1,7 +1,6 @@
 /* Closing while others call: a close ends all waits at once, and 16 threads that use and close the
  * same handles at random break nothing. */
 #include <pthread.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,32 +159,12 @@ static void threads_that_use_and_close_at_random_break_nothing(void) {
   for (int at = 0; at < 32; at++) CHECK(vap_close(&shared[at], NULL) == VAP_OK);
 }
 
-/* ---- Forks ------------------------------------------------------------------------------------ */
-
-static void a_child_is_told_that_it_is_one(void) {
-  vap_handle pool = pool_of(url);
-  pid_t child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    vap_handle response = 0;
-    vap_error *error = NULL;
-    int32_t code = vap_get(pool, "/ok", VAP_NUL, LONG_MS, 0, &response, &error);
-    int is_told = code == VAP_E_FORKED && vap_error_code(error) == VAP_E_FORKED;
-    _exit(is_told && vap_pool_close(&pool, 0, NULL) == VAP_E_FORKED ? 0 : 1);
-  }
-  int status = 0;
-  CHECK(waitpid(child, &status, 0) == child && status == 0);
-  told(pool, "/begun");
-  GIVES(VAP_OK, vap_pool_close(&pool, 0, &error));
-}
-
 int main(int count, char **arguments) {
   CHECK(count == 3);
   url = arguments[1];
   closing_a_pool_ends_what_waits_on_it();
   closing_a_queue_ends_what_waits_on_it();
   threads_that_use_and_close_at_random_break_nothing();
-  a_child_is_told_that_it_is_one();
   /* What was running may have a moment more. */
   for (int turn = 0; vap_handles_open() != 0; turn++) {
     CHECK(turn < 600);
