@@ -64,7 +64,7 @@ jobs:
 async fn run(yaml: &str, variables: &[(&str, &str)]) -> Report {
     let reader = Reader::new();
     let reader =
-        variables.iter().fold(reader, |reader, (name, value)| reader.variable(name, *value));
+        variables.iter().fold(reader, |reader, (name, value)| reader.variable(*name, *value));
     let description = reader.read_yaml(yaml).unwrap_or_else(|error| panic!("{error}"));
     let job = Job::new(&description, "pages").unwrap();
     tokio::time::timeout(Duration::from_secs(180), job.run()).await.expect("the job ends")
