@@ -6,7 +6,7 @@ mod data;
 use std::fmt;
 
 use http::{HeaderMap, header::CONTENT_RANGE};
-use serde::{Deserialize, Serialize, Serializer, ser::Error};
+use serde::Deserialize;
 
 use super::{
     extractor::{Extraction, Extractor},
@@ -334,15 +334,6 @@ impl Envelope {
             }
         }
         Ok(())
-    }
-}
-
-impl Serialize for Envelope {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.extraction.is_some() {
-            return Err(S::Error::custom("an extractor has no form as data"));
-        }
-        data::Data::from(self.clone()).serialize(serializer)
     }
 }
 

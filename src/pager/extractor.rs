@@ -2,12 +2,7 @@
 //! the guard around the code of others. Knows no format.
 
 use std::{
-    error::Error as StdError,
-    fmt,
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    sync::Arc,
+    error::Error as StdError, fmt, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
 };
 
 use bytes::Bytes;

@@ -12,11 +12,7 @@ use std::{
 use tokio::{sync::Notify, time::sleep_until};
 
 use super::{
-    connector::Connector,
-    gauge::Gauge,
-    settings::Settings,
-    stream::Stream,
-    strict_io::StrictIo,
+    connector::Connector, gauge::Gauge, settings::Settings, stream::Stream, strict_io::StrictIo,
 };
 use crate::{
     error::Error,

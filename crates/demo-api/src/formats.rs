@@ -106,7 +106,9 @@ fn csv(page: &Page<'_>) -> String {
     let header = page.of.iter().take(1);
     let header = header.map(|row| line(fields(row).map(|(name, _)| quoted(name)).collect()));
     let rows = page.rows.iter();
-    header.chain(rows.map(|row| line(fields(row).map(|(_, text)| quoted(&text)).collect()))).collect()
+    header
+        .chain(rows.map(|row| line(fields(row).map(|(_, text)| quoted(&text)).collect())))
+        .collect()
 }
 
 /// `name=value` of each field, with bars between them.

@@ -46,7 +46,8 @@ pub(crate) fn list(
             let filters = filters.iter().map(|(name, value)| format!("&{name}={}", encoded(value)));
             format!("page={}&per_page={per_page}{}", page + 1, filters.collect::<String>())
         });
-        return format.respond(&Page { number: page, total, rows: data, of: rows }, next.as_deref());
+        return format
+            .respond(&Page { number: page, total, rows: data, of: rows }, next.as_deref());
     }
     HttpResponse::Ok().json(json!({
         "data": data,

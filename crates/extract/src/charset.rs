@@ -61,9 +61,8 @@ fn encoding_of(
     named.unwrap_or_else(|| match declared {
         Declared::Nowhere => UTF_8,
         Declared::Xml => in_xml(body).unwrap_or(UTF_8),
-        Declared::Html => in_html(body).unwrap_or_else(|| {
-            if str::from_utf8(body).is_ok() { UTF_8 } else { WINDOWS_1252 }
-        }),
+        Declared::Html => in_html(body)
+            .unwrap_or_else(|| if str::from_utf8(body).is_ok() { UTF_8 } else { WINDOWS_1252 }),
     })
 }
 

@@ -1,6 +1,6 @@
 //! CSV: each record is an item.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use ::csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
@@ -132,9 +132,9 @@ impl Csv {
 
 /// # Errors
 /// A name that occurs twice.
-fn check_names<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Result<(), String> {
-    let mut seen = std::collections::HashSet::new();
-    names.clone().find(|name| !seen.insert(*name)).map_or(Ok(()), |name| Err(name.to_owned()))
+fn check_names<'n>(mut names: impl Iterator<Item = &'n str>) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    names.find(|name| !seen.insert(*name)).map_or(Ok(()), |name| Err(name.to_owned()))
 }
 
 /// Each column as a field of its name.
@@ -220,14 +220,17 @@ struct Reading<'c> {
 }
 
 impl Compiled {
-    fn reading(&self, header: &[String], first: &StringRecord) -> Result<Reading<'_>, ExtractError> {
+    fn reading(
+        &self,
+        header: &[String],
+        first: &StringRecord,
+    ) -> Result<Reading<'_>, ExtractError> {
         if header.len() != first.len() {
             let reason = format!("{} names, and {} fields", header.len(), first.len());
             return Err(ExtractError::malformed("CSV", reason));
         }
-        check_names(header.iter().map(String::as_str)).map_err(|_| {
-            ExtractError::malformed("CSV", "a name occurs twice in the header")
-        })?;
+        check_names(header.iter().map(String::as_str))
+            .map_err(|_| ExtractError::malformed("CSV", "a name occurs twice in the header"))?;
         let own = match &self.fields {
             Some(_) => None,
             None => Some(all_of(header.iter().map(String::as_str)).compiled()?),

@@ -79,7 +79,11 @@ pub struct Body<'b> {
 }
 
 impl<'b> Body<'b> {
-    pub(crate) fn new(bytes: &'b [u8], content_type: Option<&'b str>, url: Option<&'b str>) -> Self {
+    pub(crate) fn new(
+        bytes: &'b [u8],
+        content_type: Option<&'b str>,
+        url: Option<&'b str>,
+    ) -> Self {
         let (charset, is_lossy) = (None, false);
         Self { bytes, content_type, url, index: 0, charset, is_lossy, text: OnceCell::new() }
     }

@@ -170,7 +170,8 @@ impl Items {
     pub(crate) fn into_page(mut self) -> Vec<u8> {
         self.json.push(b']');
         if let Some(total) = self.total {
-            self.json.extend_from_slice(format!(",\"pagination\":{{\"total\":{total}}}").as_bytes());
+            self.json
+                .extend_from_slice(format!(",\"pagination\":{{\"total\":{total}}}").as_bytes());
         }
         if self.names_next {
             self.json.extend_from_slice(b",\"next\":");

@@ -78,3 +78,8 @@ pub use crate::{
     threads::ExtractorThreads,
     xml::Xml,
 };
+
+/// The examples of the guide, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/extraction.md")]
+struct GuideExamples;

@@ -147,11 +147,7 @@ pub(crate) struct Groups {
 
 impl Groups {
     /// The named groups are fields, but for those that a field has as its place.
-    pub(crate) fn new(
-        setting: &str,
-        pattern: &str,
-        own: Fields,
-    ) -> Result<Self, ExtractError> {
+    pub(crate) fn new(setting: &str, pattern: &str, own: Fields) -> Result<Self, ExtractError> {
         let pattern = compiled(setting, pattern)?;
         let names: Vec<&str> = pattern.capture_names().flatten().collect();
         let mut fields = Fields::default();
@@ -166,7 +162,10 @@ impl Groups {
         }
         fields.extend(own);
         if fields.is_empty() {
-            return Err(ExtractError::setting(setting, "it has no named group, such as (?<name>…)"));
+            return Err(ExtractError::setting(
+                setting,
+                "it has no named group, such as (?<name>…)",
+            ));
         }
         let (columns, places) = fields.compiled()?;
         Ok(Self { pattern, columns, places })
@@ -198,4 +197,3 @@ impl Groups {
         Ok(Some(whole.end() + if is_empty { next.map_or(1, char::len_utf8) } else { 0 }))
     }
 }
-

@@ -99,12 +99,16 @@ fn css_selectors_may_be_lists_and_name_children() {
     let html = "<p class=x><b>1</b></p><li><i>2</i></li><li><a><b>no</b></a><em>3</em></li>";
     assert_eq!(rows(&both, html), json!([{ "v": "1" }, { "v": "2" }, { "v": "3" }]));
     let list = Css::new("li").field("v", Field::new("b, .x").list()).build().unwrap();
-    assert_eq!(rows(&list, "<li><b class=x>1</b><i class=x>2</i></li>"), json!([{ "v": ["1", "2"] }]));
+    assert_eq!(
+        rows(&list, "<li><b class=x>1</b><i class=x>2</i></li>"),
+        json!([{ "v": ["1", "2"] }])
+    );
 }
 
 #[test]
 fn the_next_page_and_the_total_are_told_and_the_next_is_relative_to_the_page() {
-    let css = Css::new("li").field("v", ".").next("a[rel=next]").total("span.count").build().unwrap();
+    let css =
+        Css::new("li").field("v", ".").next("a[rel=next]").total("span.count").build().unwrap();
     let html = "<li>1</li><span class=count>1,234 hits</span><a rel=next href='?page=2#top'>2</a>";
     let told = page(&css, html);
     assert_eq!(told["next"], json!("http://h/a/b?page=2"));
@@ -136,7 +140,10 @@ fn a_page_without_items_is_an_error_unless_it_is_allowed() {
     assert_eq!(page(&lines().allow_empty(), ""), json!({ "data": [] }));
     let error = refused(&names("tr.row", "td"), "<table><tr><td>1</td></tr></table>");
     assert!(error.to_string().contains("`tr.row`"), "{error}");
-    assert!(matches!(refused(&lines().allow_empty_after_first(), ""), ExtractError::NoItems { .. }));
+    assert!(matches!(
+        refused(&lines().allow_empty_after_first(), ""),
+        ExtractError::NoItems { .. }
+    ));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Each kind reads a paged site of the demo API: as a stream, resumed in its middle, and as a
 //! Vantage table.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{future::Future, time::Duration};
 
@@ -35,7 +35,10 @@ fn demo() -> (DemoApi, AwwPool) {
             Ok::<_, vantage_api_pool::Error>(token["access_token"].as_str().unwrap().to_owned())
         }
     };
-    let pool = AwwPool::builder(api.base_url()).with_auth_callback(1, acquire, vantage_api_pool::tokens::bearer).build().unwrap();
+    let pool = AwwPool::builder(api.base_url())
+        .with_auth_callback(1, acquire, vantage_api_pool::tokens::bearer)
+        .build()
+        .unwrap();
     (api, pool)
 }
 
@@ -71,7 +74,12 @@ fn kinds() -> Vec<(&'static str, Extraction, Option<Paging>)> {
     ]
 }
 
-fn stream(pool: &AwwPool, file: &str, kind: &Extraction, paging: Option<&Paging>) -> PaginatedStream {
+fn stream(
+    pool: &AwwPool,
+    file: &str,
+    kind: &Extraction,
+    paging: Option<&Paging>,
+) -> PaginatedStream {
     let stream = PaginatedStream::get(pool, format!("/{file}")).prefetch(8).extract(kind);
     match paging {
         Some(paging) => stream.paging(paging.clone()),
@@ -86,7 +94,8 @@ async fn each_kind_reads_all_pages_in_order_and_from_their_middle() {
     let people: Vec<&Value> = api.countries().iter().map(|row| &row["population"]).collect();
     for (file, kind, paging) in kinds() {
         let rows = stream(&pool, file, &kind, paging.as_ref());
-        let rows: Vec<Value> = soon(rows.try_collect()).await.unwrap_or_else(|e| panic!("{file}: {e:?}"));
+        let rows: Vec<Value> =
+            soon(rows.try_collect()).await.unwrap_or_else(|e| panic!("{file}: {e:?}"));
         assert_eq!(rows.iter().map(|row| &row["name"]).collect::<Vec<_>>(), names, "{file}");
         assert_eq!(rows.iter().map(|row| &row["population"]).collect::<Vec<_>>(), people, "{file}");
 

@@ -231,7 +231,8 @@ fn many_tasks_never_have_more_than_the_maximum() {
 
 #[tokio::test]
 async fn a_reset_that_fails_panics_or_hangs_costs_that_resource_only() {
-    for (behaviour, number) in [(Behaviour::Fails, 1), (Behaviour::Panics, 1), (Behaviour::Hangs, 1)]
+    for (behaviour, number) in
+        [(Behaviour::Fails, 1), (Behaviour::Panics, 1), (Behaviour::Hangs, 1)]
     {
         let (pool, world) = pool(1, |pool| pool.reset_timeout(Duration::from_millis(20)));
         let mut events = pool.events();

@@ -63,7 +63,8 @@ jobs:
 
 async fn run(yaml: &str, variables: &[(&str, &str)]) -> Report {
     let reader = Reader::new();
-    let reader = variables.iter().fold(reader, |reader, (name, value)| reader.variable(*name, *value));
+    let reader =
+        variables.iter().fold(reader, |reader, (name, value)| reader.variable(*name, *value));
     let description = reader.read_yaml(yaml).unwrap_or_else(|error| panic!("{error}"));
     let job = Job::new(&description, "pages").unwrap();
     tokio::time::timeout(Duration::from_secs(180), job.run()).await.expect("the job ends")
@@ -125,7 +126,10 @@ async fn a_job_that_breaks_off_goes_on_in_the_middle_and_a_site_without_matches_
         };
         wiremock::ResponseTemplate::new(200).set_body_raw(lines, "text/plain")
     };
-    wiremock::Mock::given(wiremock::matchers::path("/rows")).respond_with(answer).mount(&server).await;
+    wiremock::Mock::given(wiremock::matchers::path("/rows"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("pages.db");
     let base = server.uri();

@@ -1,7 +1,7 @@
 //! [pure] An envelope as data, for YAML and the like.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::Error};
 
 use super::{Envelope, Fact, Location};
 use crate::path::Path;
@@ -62,6 +62,15 @@ impl TryFrom<Data> for Envelope {
             .no_content_is_empty(data.no_content_is_empty)
             .null_is_empty(data.null_is_empty)
             .lossy_text(data.lossy_text))
+    }
+}
+
+impl Serialize for Envelope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.extraction.is_some() {
+            return Err(S::Error::custom("an extractor has no form as data"));
+        }
+        Data::from(self.clone()).serialize(serializer)
     }
 }
 

@@ -1,12 +1,15 @@
-//! HTML by CSS selectors, in one pass and with bounded memory. `walk` is what happens at each tag
-//! and text, `selectors` what the selectors of items and fields make together.
+//! HTML by CSS selectors, in one pass and with bounded memory. `walk` is what is known at each tag
+//! and text, `handlers` how it learns of them, `selectors` what the selectors of items and fields make together.
 
+mod handlers;
 mod selectors;
 mod walk;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use lol_html::{HtmlRewriter, MemorySettings, Selector, Settings, errors::RewritingError};
+
+use url::Url;
 
 use crate::{
     charset::Declared,
@@ -17,8 +20,9 @@ use crate::{
     fields::{Fields, Place, field_setters},
     items::Items,
 };
+use handlers::Handlers;
 use selectors::within;
-use walk::{Handlers, Walk};
+use walk::Walk;
 
 /// How much is parsed between two looks at the clock.
 const PIECE: usize = 4096;
@@ -80,7 +84,7 @@ impl Css {
     field_setters!();
 
     /// Where the next page is: an attribute of the first element that matches, `href` unless set
-    /// otherwise. Streams and tables follow it.
+    /// otherwise, relative to the page or to its `<base>`. Streams and tables follow it.
     pub fn next(mut self, link: impl Into<Field>) -> Self {
         self.next = Some(link.into());
         self
@@ -119,6 +123,8 @@ struct Compiled {
 /// The place of the next URL among what a page says of itself, and of the total.
 const NEXT: usize = 0;
 const TOTAL: usize = 1;
+/// The place of the URL that the URLs of the page are relative to.
+const BASE: usize = 2;
 
 impl Compiled {
     fn new(css: Css) -> Result<Self, ExtractError> {
@@ -143,7 +149,9 @@ impl Compiled {
             None => next.attr("href"),
         });
         let (mut of_page, mut page_columns) = (Vec::new(), Vec::new());
-        for (column, name, field) in [(NEXT, "next", next), (TOTAL, "total", css.total)] {
+        let base = names_next.then(|| Field::new("base[href]").attr("href"));
+        let told = [(NEXT, "next", next), (TOTAL, "total", css.total), (BASE, "base", base)];
+        for (column, name, field) in told {
             let field = field.unwrap_or_else(|| Field::constant(()));
             if !field.is_constant() {
                 let place = Place { column, place: field.at.clone(), attr: field.attr.clone() };
@@ -206,7 +214,9 @@ impl Extract for Compiled {
         *items = walk.take_items();
         outcome?;
         if self.names_next {
-            items.next(self.told(NEXT, walk.of_page(NEXT)));
+            let next = self.told(NEXT, walk.of_page(NEXT));
+            let base = self.told(BASE, walk.of_page(BASE));
+            items.next(next.map(|next| relative_to(base.as_deref(), body.url, next)));
         }
         if let Some(total) = self.told(TOTAL, walk.of_page(TOTAL)) {
             let wanted = || ExtractError::malformed("HTML", "the total is not one number");
@@ -249,16 +259,28 @@ impl Compiled {
     }
 }
 
+/// A URL, absolute if the page names a base for its URLs. Another one is relative to the page.
+fn relative_to(base: Option<&str>, page: Option<&str>, url: String) -> String {
+    let absolute = || {
+        let page = page.and_then(|page| Url::parse(page).ok());
+        let base = Url::options().base_url(page.as_ref()).parse(base?).ok()?;
+        base.join(url.trim()).ok()
+    };
+    match absolute() {
+        Some(absolute) => absolute.into(),
+        None => url,
+    }
+}
+
 fn failure(error: RewritingError, memory: usize) -> ExtractError {
     match error {
         RewritingError::MemoryLimitExceeded(_) => ExtractError::Limit {
             limit: "memory",
             allowed: format!("{memory} bytes of open elements and unfinished tags"),
         },
-        RewritingError::ParsingAmbiguity(_) => ExtractError::malformed(
-            "HTML",
-            "without a tree it cannot be told where a text ends",
-        ),
+        RewritingError::ParsingAmbiguity(_) => {
+            ExtractError::malformed("HTML", "without a tree it cannot be told where a text ends")
+        }
         RewritingError::ContentHandlerError(error) => match error.downcast::<ExtractError>() {
             Ok(error) => *error,
             Err(_) => ExtractError::malformed("HTML", "it cannot be read"),

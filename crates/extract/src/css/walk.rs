@@ -1,29 +1,15 @@
 //! What is known of a page of HTML while its tags and texts pass by: the items that have begun,
 //! their fields, and which of them are open.
 
-use std::{borrow::Cow, cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
-use lol_html::{
-    DocumentContentHandlers, ElementContentHandlers, HandlerResult, Selector, Settings,
-    html_content::{Element, TextChunk, TextType},
-};
+use lol_html::html_content::TextType;
 
-use crate::{
-    error::ExtractError,
-    field::Column,
-    fields::Place,
-    items::Items,
-    text::folded,
-};
+use crate::{error::ExtractError, field::Column, fields::Place, items::Items, text::folded};
 
 /// Elements whose end tag may be left out: the next one of their kind ends them.
 const MAY_STAY_OPEN: [&str; 12] =
     ["tr", "li", "td", "th", "dt", "dd", "p", "option", "optgroup", "tbody", "thead", "tfoot"];
-/// Elements inside which others of a kind begin anew.
-const CONTAINERS: &str = "table, ul, ol, menu, dl, select, datalist";
-/// Elements whose text is a word of its own.
-const BLOCKS: &str = "br, p, div, li, tr, td, th, h1, h2, h3, h4, h5, h6, dt, dd, hr, pre, \
-                      section, article, header, footer, ul, ol, dl, table, blockquote";
 
 /// An item, from its start tag until it is written.
 struct Item {
@@ -55,13 +41,13 @@ pub(super) struct Walk {
     begun: VecDeque<Item>,
     /// The numbers of those that are open, the innermost last.
     open: Vec<u64>,
-    containers: usize,
+    pub(super) containers: usize,
     /// What the page says of itself.
     page: Item,
     /// The fields that are of the item's own element.
-    own: Vec<Place>,
+    pub(super) own: Vec<Place>,
     /// How many fields are open.
-    texts: usize,
+    pub(super) texts: usize,
     /// The text of the node that is being read.
     node: String,
     ids: u64,
@@ -80,7 +66,7 @@ impl Walk {
                 number: 0,
                 tag: String::new(),
                 containers: 0,
-                texts: vec![Vec::new(); 2],
+                texts: vec![Vec::new(); 3],
                 open: Vec::new(),
                 has_ended: false,
             },
@@ -143,14 +129,14 @@ impl Walk {
     }
 
     /// An item begins with this element. Returns its number.
-    fn begin_item(&mut self, tag: &str) -> Result<u64, ExtractError> {
+    pub(super) fn begin_item(&mut self, tag: &str) -> Result<u64, ExtractError> {
         self.items.step()?;
         let containers = self.containers;
         while let Some(number) = self.open.last().copied() {
             let is_left_open = MAY_STAY_OPEN.contains(&tag)
-                && self.item(number).is_some_and(|item| {
-                    item.tag == tag && item.containers == containers
-                });
+                && self
+                    .item(number)
+                    .is_some_and(|item| item.tag == tag && item.containers == containers);
             if !is_left_open {
                 break;
             }
@@ -175,7 +161,7 @@ impl Walk {
         Ok(number)
     }
 
-    fn end_item(&mut self, number: u64) -> Result<(), ExtractError> {
+    pub(super) fn end_item(&mut self, number: u64) -> Result<(), ExtractError> {
         self.end_node();
         // Those inside it end with it.
         let at = self.open.iter().position(|open| *open == number);
@@ -209,7 +195,7 @@ impl Walk {
     }
 
     /// Whether a field of the innermost item, or of the page, is wanted.
-    fn wants(&mut self, place: &Place, is_of_page: bool) -> bool {
+    pub(super) fn wants(&mut self, place: &Place, is_of_page: bool) -> bool {
         let is_list = |columns: &[Column]| columns.get(place.column).is_some_and(|c| c.is_list);
         let is_list = !is_of_page && is_list(&self.columns);
         let Some(item) = self.target(is_of_page) else { return false };
@@ -226,7 +212,12 @@ impl Walk {
         self.item(innermost)
     }
 
-    fn add(&mut self, place: &Place, is_of_page: bool, text: String) -> Result<(), ExtractError> {
+    pub(super) fn add(
+        &mut self,
+        place: &Place,
+        is_of_page: bool,
+        text: String,
+    ) -> Result<(), ExtractError> {
         self.hold(size_of::<String>() + text.len())?;
         let column = place.column;
         if let Some(texts) = self.target(is_of_page).and_then(|item| item.texts.get_mut(column)) {
@@ -236,7 +227,7 @@ impl Walk {
     }
 
     /// The element of a field begins. Returns what names it at its end tag.
-    fn begin_text(
+    pub(super) fn begin_text(
         &mut self,
         place: &Place,
         is_of_page: bool,
@@ -257,7 +248,7 @@ impl Walk {
     }
 
     /// The element of a field ends.
-    fn end_text(&mut self, id: u64) {
+    pub(super) fn end_text(&mut self, id: u64) {
         self.end_node();
         let mut ended = false;
         self.each_open(|item| {
@@ -273,7 +264,12 @@ impl Walk {
     }
 
     /// Adds a piece of the text of a node.
-    fn text(&mut self, piece: &str, kind: TextType, is_last: bool) -> Result<(), ExtractError> {
+    pub(super) fn text(
+        &mut self,
+        piece: &str,
+        kind: TextType,
+        is_last: bool,
+    ) -> Result<(), ExtractError> {
         self.items.step()?;
         if self.texts == 0 {
             return Ok(());
@@ -327,151 +323,8 @@ impl Walk {
     }
 
     /// A block begins or ends.
-    fn separate(&mut self) -> Result<(), ExtractError> {
+    pub(super) fn separate(&mut self) -> Result<(), ExtractError> {
         self.end_node();
         self.add_text(" ", false)
     }
-}
-
-/// Makes the handlers of one page.
-pub(super) struct Handlers<'w>(&'w Rc<RefCell<Walk>>);
-
-type OfPage<'h> = Settings<'h, 'h>;
-
-impl<'w> Handlers<'w> {
-    pub(super) fn new(walk: &'w Rc<RefCell<Walk>>) -> Self {
-        Self(walk)
-    }
-
-    /// Those of texts, blocks and containers.
-    pub(super) fn of_text<'h>(&self, settings: OfPage<'h>) -> OfPage<'h> {
-        let walk = Rc::clone(self.0);
-        let text = move |chunk: &mut TextChunk<'_>| -> HandlerResult {
-            let (kind, is_last) = (chunk.text_type(), chunk.last_in_text_node());
-            Ok(walk.borrow_mut().text(chunk.as_str(), kind, is_last)?)
-        };
-        let settings = settings
-            .append_document_content_handler(DocumentContentHandlers::default().text(text));
-        let walk = Rc::clone(self.0);
-        let block = move |element: &mut Element<'_, '_>| -> HandlerResult {
-            let mut state = walk.borrow_mut();
-            if state.texts == 0 {
-                return Ok(());
-            }
-            state.separate()?;
-            if let Some(handlers) = element.end_tag_handlers() {
-                let walk = Rc::clone(&walk);
-                handlers.push(Box::new(move |_| Ok(walk.borrow_mut().separate()?)));
-            }
-            Ok(())
-        };
-        let walk = Rc::clone(self.0);
-        let container = move |element: &mut Element<'_, '_>| -> HandlerResult {
-            let Some(handlers) = element.end_tag_handlers() else { return Ok(()) };
-            let outside = walk.borrow().containers;
-            walk.borrow_mut().containers += 1;
-            let walk = Rc::clone(&walk);
-            // One that was left open inside it ends with it.
-            handlers.push(Box::new(move |_| {
-                walk.borrow_mut().containers = outside;
-                Ok(())
-            }));
-            Ok(())
-        };
-        [(BLOCKS, Box::new(block) as lol_html::ElementHandler<'h>), (CONTAINERS, Box::new(container))]
-            .into_iter()
-            .fold(settings, |settings, (selector, handler)| {
-                // They are known to be selectors.
-                let Ok(selector) = selector.parse::<Selector>() else { return settings };
-                let handlers = ElementContentHandlers::default().element(handler);
-                settings
-                    .append_element_content_handler((Cow::Owned(selector), handlers))
-            })
-    }
-
-    pub(super) fn of_item<'h>(&self, settings: OfPage<'h>, items: &'h Selector) -> OfPage<'h> {
-        let walk = Rc::clone(self.0);
-        let begin = move |element: &mut Element<'_, '_>| -> HandlerResult {
-            let tag = element.tag_name();
-            let number = walk.borrow_mut().begin_item(&tag)?;
-            let own = walk.borrow().own.clone();
-            for place in &own {
-                found(&walk, element, place, false)?;
-            }
-            let ends = Rc::clone(&walk);
-            match element.end_tag_handlers() {
-                Some(handlers) => {
-                    handlers.push(Box::new(move |_| Ok(ends.borrow_mut().end_item(number)?)));
-                }
-                // It cannot have any content.
-                None => walk.borrow_mut().end_item(number)?,
-            }
-            Ok(())
-        };
-        let handlers = ElementContentHandlers::default().element(begin);
-        settings.append_element_content_handler((Cow::Borrowed(items), handlers))
-    }
-
-    pub(super) fn of_field<'h>(
-        &self,
-        settings: OfPage<'h>,
-        selector: &'h Selector,
-        place: &Place,
-    ) -> OfPage<'h> {
-        self.element(settings, selector, place, false)
-    }
-
-    pub(super) fn of_page<'h>(
-        &self,
-        settings: OfPage<'h>,
-        selector: &'h Selector,
-        place: &Place,
-    ) -> OfPage<'h> {
-        self.element(settings, selector, place, true)
-    }
-
-    fn element<'h>(
-        &self,
-        settings: OfPage<'h>,
-        selector: &'h Selector,
-        place: &Place,
-        is_of_page: bool,
-    ) -> OfPage<'h> {
-        let (walk, place) = (Rc::clone(self.0), place.clone());
-        let handlers = ElementContentHandlers::default().element(
-            move |element: &mut Element<'_, '_>| found(&walk, element, &place, is_of_page),
-        );
-        settings.append_element_content_handler((Cow::Borrowed(selector), handlers))
-    }
-}
-
-/// The element of a field was found.
-fn found(
-    walk: &Rc<RefCell<Walk>>,
-    element: &mut Element<'_, '_>,
-    place: &Place,
-    is_of_page: bool,
-) -> HandlerResult {
-    let mut state = walk.borrow_mut();
-    if !state.wants(place, is_of_page) {
-        return Ok(());
-    }
-    if let Some(name) = &place.attr {
-        if let Some(value) = element.get_attribute(name) {
-            let value = htmlize::unescape_attribute(value).into_owned();
-            state.add(place, is_of_page, value)?;
-        }
-        return Ok(());
-    }
-    let tag = element.tag_name();
-    let Some(handlers) = element.end_tag_handlers() else {
-        return Ok(state.add(place, is_of_page, String::new())?);
-    };
-    let id = state.begin_text(place, is_of_page, tag)?;
-    let ends = Rc::clone(walk);
-    handlers.push(Box::new(move |_| {
-        ends.borrow_mut().end_text(id);
-        Ok(())
-    }));
-    Ok(())
 }

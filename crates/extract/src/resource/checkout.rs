@@ -15,9 +15,9 @@ use vantage_api_pool::pooling::Permit;
 use super::{
     builder::ResetOn,
     events::DiscardReason,
+    held::Resource,
     keeper::{Command, reset},
     poolable::Factory,
-    resource::Resource,
     shared::Shared,
 };
 

@@ -15,8 +15,8 @@ use vantage_api_pool::pooling::Permit;
 
 use super::{
     events::DiscardReason,
+    held::Resource,
     poolable::{BoxError, Factory, Poolable},
-    resource::Resource,
     shared::Shared,
 };
 

@@ -20,10 +20,10 @@ use super::{
     builder::PoolSettings,
     error::PoolError,
     events::{DiscardReason, Events, PoolEvent},
-    health::{Counted, LastMinute, MemoryStats},
+    health::{Counted, LastMinute},
+    held::{Gone, Laid, Resource},
     keeper::Command,
     poolable::{Factory, Poolable},
-    resource::{Gone, Laid, Resource},
     stats::Counters,
 };
 
@@ -48,11 +48,11 @@ pub(super) struct State<T> {
     /// The memory of all resources, of those in use as they were when they were handed out.
     pub(super) memory: usize,
     /// The most of it at a time.
-    peak: usize,
+    pub(super) peak: usize,
     /// How often resources were closed to free memory.
-    collections: u64,
+    pub(super) collections: u64,
     /// The largest resource so far.
-    largest: usize,
+    pub(super) largest: usize,
     pub(super) breaker: Breaker,
     pub(super) backoff: RefillBackoff,
     pub(super) minute: LastMinute,
@@ -156,9 +156,8 @@ impl<F: Factory> Shared<F> {
     /// The idle resource that was used last.
     pub(super) fn take(&self, now: Instant) -> Option<Resource<F::Item>> {
         let lifetime = self.settings.max_lifetime;
-        let is_young = |resource: &Resource<F::Item>| {
-            now.saturating_duration_since(resource.born) < lifetime
-        };
+        let is_young =
+            |resource: &Resource<F::Item>| now.saturating_duration_since(resource.born) < lifetime;
         let mut state = self.lock();
         let taken = state.pool.take(now, |resource| {
             resource.why = DiscardReason::MaxLifetime;
@@ -238,7 +237,8 @@ impl<F: Factory> Shared<F> {
         }
         loop {
             let open = state.pool.open() + state.pool.filling();
-            let wanted = state.wanted.saturating_sub(state.pool.filling() + state.pool.idle().len());
+            let wanted =
+                state.wanted.saturating_sub(state.pool.filling() + state.pool.idle().len());
             let is_due = open < max && (wanted > 0 || state.pool.missing() > 0);
             if !is_due || !self.has_memory_for_one(&state) {
                 return begun;
@@ -247,16 +247,6 @@ impl<F: Factory> Shared<F> {
             state.pool.begin_filling();
             begun.push(epoch);
         }
-    }
-
-    /// Whether one more resource, as large as the largest so far, is within the limit.
-    fn has_memory_for_one(&self, state: &State<F::Item>) -> bool {
-        let coming = state.largest.saturating_mul(state.pool.filling() + 1);
-        let limit = self.settings.memory_limit;
-        limit.is_none_or(|limit| {
-            let used = state.memory.saturating_add(coming);
-            used <= limit && state.memory < limit
-        })
     }
 
     /// Waits for a change of the state, from this call on; counted as one that wants a resource.
@@ -376,60 +366,6 @@ impl<F: Factory> Shared<F> {
     pub(super) fn tell(&self, command: Command<F::Item>) {
         // Without a keeper the pool is closed.
         let _ = self.keeper.send(command);
-    }
-
-    pub(super) fn memory(&self) -> MemoryStats {
-        let state = self.lock();
-        MemoryStats {
-            used: state.memory,
-            limit: self.settings.memory_limit,
-            pressure: self.pressure(&state),
-            peak: state.peak,
-            collections: state.collections,
-        }
-    }
-
-    fn pressure(&self, state: &State<F::Item>) -> f64 {
-        let limit = self.settings.memory_limit;
-        limit.map_or(0.0, |limit| state.memory as f64 / limit.max(1) as f64)
-    }
-
-    fn is_pressed(&self, state: &State<F::Item>) -> bool {
-        self.pressure(state) > self.settings.pressure_threshold
-    }
-
-    pub(super) fn has_pressure(&self) -> bool {
-        self.is_pressed(&self.lock())
-    }
-
-    fn check_pressure(&self) {
-        if self.has_pressure() {
-            self.events.emit(PoolEvent::Pressure);
-        }
-    }
-
-    /// Closes idle resources, those idle longest first, while the memory is above the threshold, or
-    /// without a limit those beyond the minimum. Returns how many bytes that frees.
-    pub(super) fn collect(&self, min: usize) -> usize {
-        let mut freed = 0;
-        self.lock().collections += 1;
-        loop {
-            let mut state = self.lock();
-            let goes_on = match self.settings.memory_limit {
-                Some(_) => self.is_pressed(&state),
-                None => state.pool.open() > min,
-            };
-            let taken = if goes_on { state.pool.take_idle(|_| true) } else { None };
-            let Some((mut resource, _)) = taken else { break };
-            resource.why = DiscardReason::Memory;
-            freed += resource.memory;
-            state.pool.leave();
-            drop(resource);
-            drop(state);
-            self.bury();
-        }
-        self.tell(Command::Look);
-        freed
     }
 
     /// Closes what is idle.

@@ -23,9 +23,9 @@ use super::{
     checkout::Checkout,
     error::PoolError,
     events::{DiscardReason, PoolEvent},
+    held::Resource,
     keeper::{Command, reset},
     poolable::{Factory, Poolable},
-    resource::Resource,
     shared::Shared,
 };
 

@@ -46,7 +46,11 @@ impl ValuePath {
     ///
     /// # Errors
     /// [`ExtractError::Setting`] for an empty name.
-    pub(super) fn of_field(setting: &str, path: &str, attr: Option<&str>) -> Result<Self, ExtractError> {
+    pub(super) fn of_field(
+        setting: &str,
+        path: &str,
+        attr: Option<&str>,
+    ) -> Result<Self, ExtractError> {
         let path = path.trim();
         let (elements, at) = match path.rsplit_once('@') {
             Some((elements, name)) => (elements.strip_suffix('/').unwrap_or(elements), Some(name)),

@@ -133,9 +133,8 @@ impl<'w> Walk<'w> {
         }
         let mut attributes = Vec::new();
         for attribute in start.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|_| {
-                ExtractError::malformed("XML", "an attribute has no quoted value")
-            })?;
+            let attribute = attribute
+                .map_err(|_| ExtractError::malformed("XML", "an attribute has no quoted value"))?;
             if attributes.len() >= limits.attributes {
                 return Err(limits.exceeded("attributes"));
             }
@@ -175,8 +174,7 @@ impl<'w> Walk<'w> {
         find: &impl Fn(&str) -> Option<Result<String, ExtractError>>,
     ) -> Result<(), ExtractError> {
         let is_list = item.is_some() && self.columns.get(column).is_some_and(|c| c.is_list);
-        let is_open =
-            self.open_texts.iter().any(|open| open.item == item && open.column == column);
+        let is_open = self.open_texts.iter().any(|open| open.item == item && open.column == column);
         let has_some = self.texts(item, column).is_none_or(|texts| !texts.is_empty());
         if !is_list && (has_some || is_open) {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::{
     Deserializer,
     de::{
@@ -9,7 +10,6 @@ use serde::{
         value::{MapAccessDeserializer, StringDeserializer},
     },
 };
-use serde::Deserialize;
 use vantage_api_extract::{Extracted, Extraction, Settings};
 use vantage_api_pool::vantage::ApiTable;
 
