@@ -243,7 +243,7 @@ impl ExecutionPlan for ApiScanExec {
                     Precision::Inexact(at_most(total).min(limit.unwrap_or(usize::MAX)))
                 }
                 (None, Some(limit)) => Precision::Inexact(limit),
-                (None, None) => Precision::Absent,
+                (None, None) => self.source.unknown_rows(&self.request.conditions),
             };
         }
         Ok(Arc::new(statistics))

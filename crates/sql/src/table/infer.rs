@@ -30,15 +30,17 @@ pub(super) async fn columns_of(
     let page = rows.mode(ReadMode::Sequential).next_page().await.transpose();
     let rows = page.map_err(of_page)?.unwrap_or_default();
     let rows: Vec<_> = rows.iter().map(|row| row.get()).collect();
-    let mut decoder = RowBatches::inferred();
-    decoder.decode(&rows).map_err(|what| SqlError::Row {
-        table: name.to_owned(),
-        page: 1,
-        what,
-    })?;
     let mut inferred = table.clone();
-    for column in &decoder.schema().columns {
-        inferred.columns.insert(column.name.clone(), ColumnDescription::new(column.kind));
+    if rows.iter().any(|row| has_value(row)) {
+        let mut decoder = RowBatches::inferred();
+        decoder.decode(&rows).map_err(|what| SqlError::Row {
+            table: name.to_owned(),
+            page: 1,
+            what,
+        })?;
+        for column in &decoder.schema().columns {
+            inferred.columns.insert(column.name.clone(), ColumnDescription::new(column.kind));
+        }
     }
     for field in fields_without_value(&rows) {
         let column = inferred.columns.entry(field);
@@ -49,6 +51,12 @@ pub(super) async fn columns_of(
         return Err(SqlError::table(name, what));
     }
     Ok(inferred)
+}
+
+/// Whether a row is anything but an object without a value.
+fn has_value(row: &str) -> bool {
+    let fields = serde_json::from_str::<Map<String, Value>>(row);
+    fields.map_or(true, |fields| fields.values().any(|value| !value.is_null()))
 }
 
 /// The fields that are null in some row.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ciborium::Value;
+use datafusion::common::stats::Precision;
 use serde_json::Value as Json;
 use vantage_api_ingest::{
     description::{ColumnFlag, SqlSettings, TableDescription},
@@ -36,6 +37,11 @@ pub(crate) enum Trust {
     /// It may ignore them.
     Checked,
 }
+
+/// How many rows a table may have of which nothing is known: too many to be held at once.
+const USUAL_ROWS: usize = 1_000_000;
+/// More than any other.
+const MOST_ROWS: usize = usize::MAX >> 16;
 
 /// A table of an API.
 pub(crate) struct Source {
@@ -172,6 +178,18 @@ impl Source {
     pub(crate) fn total_of(&self, conditions: &[ApiCondition]) -> Option<(u64, bool)> {
         let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         totals.of(&name_of(conditions), self.trusted(), Instant::now())
+    }
+
+    /// How many rows the set of these conditions may have, of which no page has told the total. A table
+    /// whose path has no value yet is the greatest, so that the other side of a join is read first.
+    pub(crate) fn unknown_rows(&self, conditions: &[ApiCondition]) -> Precision<usize> {
+        let is_filled = |name: &String| {
+            conditions.iter().any(|condition| condition.field() == Some(name.as_str()))
+        };
+        Precision::Inexact(match self.placeholders.iter().all(is_filled) {
+            true => USUAL_ROWS,
+            false => MOST_ROWS,
+        })
     }
 
     /// Remembers a total of the set of these conditions.

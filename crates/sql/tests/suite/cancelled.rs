@@ -116,11 +116,11 @@ async fn a_page_that_fails_stops_the_pages_behind_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_side_of_a_join_that_fails_stops_the_other() {
+async fn a_side_of_a_union_that_fails_stops_the_other() {
     let (world, session) = held();
     world.groups.fail("groups", 2, usize::MAX);
-    let join = "SELECT count(*) FROM items i JOIN other.groups g ON i.grp = g.id";
-    let error = try_rows(&session, join).await.unwrap_err().to_string();
+    let both = "SELECT id FROM items UNION ALL SELECT id FROM other.groups";
+    let error = try_rows(&session, both).await.unwrap_err().to_string();
     assert!(error.contains("`groups`") && error.contains("page 2"), "{error}");
     assert_stops_soon(&world).await;
 }

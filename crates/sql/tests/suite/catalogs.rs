@@ -101,6 +101,8 @@ async fn a_first_page_of_rows_without_fields_tells_no_columns() {
     let session = session(&api, UNDECLARED);
     let error = try_rows(&session, "SELECT * FROM world.items").await.unwrap_err().to_string();
     assert!(error.contains("`items`") && error.contains("columns"), "{error}");
+    api.put("items", vec![json!({ "a": null }), json!({})]);
+    assert_eq!(rows(&session, "SELECT a FROM world.items").await, ["-", "-"]);
 }
 
 #[tokio::test]

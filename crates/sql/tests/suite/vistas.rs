@@ -51,7 +51,7 @@ gateway:
   tables:
     items: {{ source: {{ job: copy }} }}
     groups: {{ source: {{ job: copy }} }}
-    api_items: {{ source: {{ table: items }} }}
+    api_items: {{ source: {{ api: items }} }}
 ",
             api.url(),
             folder.path().join("copy.db").display()
@@ -133,7 +133,7 @@ async fn a_value_that_is_none_of_its_column_is_an_error_that_names_both() {
     let yaml = format!(
         "api: {{ base_url: \"{}\" }}
 tables: [{{ name: odd, id: id, columns: {{ id: text, n: text }}, api: {{ envelope: {{ items: data }}, paging: {{ by: none }} }} }}]
-gateway: {{ auth: none, tables: {{ odd: {{ source: {{ table: odd }} }} }} }}
+gateway: {{ auth: none, tables: {{ odd: {{ source: {{ api: odd }} }} }} }}
 ",
         api.url()
     );
