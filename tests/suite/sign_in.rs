@@ -259,7 +259,7 @@ async fn a_session_is_opened_by_a_request_and_again_when_it_has_ended() {
         |request| mock::param(request, "key"),
     )
     .await;
-    let ways: [(&(MockServer, Arc<AtomicUsize>), &str, &str, &str); 4] = [
+    let ways = [
         (
             &in_json,
             "header: { name: X-Session, value: ",

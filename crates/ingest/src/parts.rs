@@ -163,14 +163,13 @@ impl PartState {
     }
 
     /// What all parts of a run have counted.
-    pub(crate) fn sum<'s>(states: impl Iterator<Item = &'s Self> + Clone) -> Counts {
+    pub(crate) fn sum(states: &[Self]) -> Counts {
         let mut counts = Counts::default();
-        states.clone().for_each(|state| counts.add(&state.counts));
-        let declared = states.clone().filter_map(|state| state.counts.declared);
-        if states.clone().any(|state| state.is_range) {
+        states.iter().for_each(|state| counts.add(&state.counts));
+        if states.iter().any(|state| state.is_range) {
             // Each range knows the total of all, and the last page to say so knows best.
-            counts.declared = declared.max();
-        } else if states.clone().any(|state| state.counts.declared.is_none()) {
+            counts.declared = states.iter().filter_map(|state| state.counts.declared).max();
+        } else if states.iter().any(|state| state.counts.declared.is_none()) {
             counts.declared = None;
         }
         counts
@@ -207,7 +206,7 @@ mod tests {
             is_range,
             ..PartState::default()
         };
-        let sum = |states: &[PartState]| PartState::sum(states.iter()).declared;
+        let sum = |states: &[PartState]| PartState::sum(states).declared;
         assert_eq!(sum(&[state(Some(9), true), state(Some(10), true)]), Some(10));
         assert_eq!(sum(&[state(Some(9), false), state(Some(10), false)]), Some(19));
         assert_eq!(sum(&[state(Some(9), false), state(None, false)]), None);

@@ -134,7 +134,7 @@ impl StreamState {
             parts.iter().filter_map(|part| part.mark.as_deref()).for_each(|own| mark.raise(own));
         }
         self.mark = mark.0;
-        self.last = PartState::sum(parts.iter());
+        self.last = PartState::sum(parts);
         (self.ended, self.error) = (Some(now()), error);
         (self.is_finished, self.is_in_parts) = (true, false);
     }

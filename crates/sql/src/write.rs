@@ -47,10 +47,10 @@ impl RowSink {
     }
 
     /// Rows for a table of an API, whose totals are not known any more then.
-    pub(crate) fn of_api(source: Arc<Source>) -> Self {
+    pub(crate) fn of_api(source: &Arc<Source>) -> Self {
         let table = Arc::new(source.narrowed(&[], &[], None));
         Self {
-            source: Some(Arc::clone(&source)),
+            source: Some(Arc::clone(source)),
             ..Self::new(&source.name, table, source.columns.rows())
         }
     }

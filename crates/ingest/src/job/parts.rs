@@ -137,7 +137,7 @@ impl Job {
         if states.iter().any(|state| !state.is_done) {
             return Err(Error::Units(format!("a part of stream `{}` is not done", stream.name)));
         }
-        Ok(stream.end_parts(run, states, error).await?)
+        stream.end_parts(run, states, error).await
     }
 
     fn stream(&self, name: &str) -> Result<&Stream, Error> {

@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::StreamExt;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Deserialize;
 use vantage_api_ingest::description::Description;
@@ -201,7 +202,7 @@ async fn stops() {
     println!("requests in flight stop after");
     let held = Holding::start(7, None);
     let session = session(&held.url);
-    let mut stream = session.sql("SELECT id FROM items").await.unwrap();
+    let stream = session.sql("SELECT id FROM items").await.unwrap();
     let reading = tokio::spawn(async move { stream.execute_stream().await.unwrap().count().await });
     held.wait_until_held();
     let gone = Instant::now();

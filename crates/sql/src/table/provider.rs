@@ -204,11 +204,7 @@ impl TableProvider for ApiTableProvider {
             let what = format!("{operation} into an API: rows can only be inserted");
             return Err(DataFusionError::NotImplemented(what));
         }
-        Ok(Arc::new(DataSinkExec::new(
-            input,
-            Arc::new(RowSink::of_api(Arc::clone(&self.source))),
-            None,
-        )))
+        Ok(Arc::new(DataSinkExec::new(input, Arc::new(RowSink::of_api(&self.source)), None)))
     }
 }
 

@@ -50,12 +50,12 @@ pub(super) fn each(
 fn field(name: &str, text: String, kind: ColumnType) -> String {
     let is_text = matches!(kind, ColumnType::Text | ColumnType::Date | ColumnType::Timestamp);
     let json = if is_text { None } else { serde_json::from_str::<Box<RawValue>>(&text).ok() };
-    let value = json.unwrap_or_else(|| raw(Value::String(text)));
-    format!("{}:{value}", raw(name.into()))
+    let value = json.unwrap_or_else(|| raw(&Value::String(text)));
+    format!("{}:{value}", raw(&name.into()))
 }
 
-fn raw(value: Value) -> Box<RawValue> {
-    to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned())
+fn raw(value: &Value) -> Box<RawValue> {
+    to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// The records of a text, each with its fields; those that are empty and not in quotes are `None`.
