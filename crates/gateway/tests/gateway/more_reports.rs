@@ -140,7 +140,7 @@ fn a_load_that_panics_fails_all_that_wait_and_none_that_come_later() {
     let served = Served::start(open().table("cities", exposed));
     let mut waiting: Vec<Connection> = (0..8).map(|_| Connection::open(served.address)).collect();
     for connection in &mut waiting {
-        connection.write(&format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\n\r\n"));
+        connection.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\n\r\n"));
     }
     gate.wait_for_reads(1);
     until(|| served.handle.stats().cache_misses == 8);
