@@ -28,6 +28,12 @@ fn the_value_of_a_variable_is_in_no_error() {
         ("api: { base_url: x, rate_limit: '${TOKEN}' }".into(), 1, "${TOKEN}"),
         ("api: { base_url: x, auth: { '${TOKEN}': x } }".into(), 1, "one of"),
         ("api: { base_url: x, auth: { basic: { user: '${TOKEN}' } } }".into(), 1, "password"),
+        (
+            "api: { base_url: x, auth: [{ bearer: '${NONE:-}' }, { '${TOKEN}': x }] }".into(),
+            1,
+            "one",
+        ),
+        ("api: { base_url: x, auth: [{ bearer: '${NONE:-}' }] }".into(), 1, "none of the ways"),
         ("api: { base_url: x, auth: { bearer: '${TOKEN}' }, workrs: 3 }".into(), 1, "`workers`"),
         ("vars: { A: '${TOKEN}', B: '${C}' }\napi: { base_url: x }".into(), 1, "`C`"),
         (format!("{API}tables: [{{ name: a, columns: {{ b: '${{TOKEN}}' }} }}]"), 2, "a type"),
