@@ -99,7 +99,7 @@ async fn a_limit_that_nobody_knows_is_found_by_all_of_them() {
     api.limit(100.0);
     let one = Asking::start(&api, &database, "").await;
     let other = Asking::start(&api, &database, "").await;
-    sleep(Duration::from_secs(10)).await;
+    sleep(Duration::from_secs(15)).await;
     let refused = api.refused();
     let both = rate(&[&one, &other], Duration::from_secs(20)).await;
     let refused = (api.refused() - refused) as f64 / (both * 20.0);
