@@ -74,9 +74,9 @@ const TABLES: [&str; 9] = [
     "CREATE OR REPLACE FUNCTION _apipool_rate(b _apipool_budget) RETURNS double precision
         LANGUAGE sql VOLATILE AS $$
         SELECT least(b.most, CASE WHEN b.told_until > clock_timestamp() THEN b.told END,
-            CASE WHEN b.peak IS NOT NULL THEN greatest(0.5, b.peak + 0.2 * power(least(1e3,
+            CASE WHEN b.peak IS NOT NULL THEN greatest(0.5, b.peak + 0.4 * power(least(1e3,
                 extract(epoch FROM clock_timestamp() - b.cut)::double precision)
-                - cbrt(b.peak * 0.3 / 0.2), 3)) END) $$",
+                - cbrt(b.peak * 0.3 / 0.4), 3)) END) $$",
     // A tenth of a second's worth of permits, from the moment on up to which others have theirs.
     "CREATE OR REPLACE FUNCTION _apipool_grant(of text, OUT permits integer,
             OUT each double precision, OUT wait double precision)
