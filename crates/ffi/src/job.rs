@@ -12,7 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::{runtime::Builder, sync::watch};
+use tokio::{
+    runtime::Builder,
+    sync::{broadcast::error::RecvError, watch},
+};
 use vantage_api_ingest::{Job, Progress, description::Reader};
 
 use crate::{
@@ -91,7 +94,9 @@ impl RunningJob {
             loop {
                 tokio::select! {
                     report = &mut run => return report,
-                    Ok(told) = progress.recv() => {
+                    told = progress.recv() => {
+                        // What is missed is in what comes next, as counts only grow.
+                        let Ok(told) = told else { continue };
                         let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
                         all.insert(told.stream.clone(), value_of(&told));
                     }
@@ -238,13 +243,19 @@ pub extern "C" fn vap_job_watch(
             let slot = Arc::clone(slot);
             async move {
                 let mut ended = pin!(ended(phase));
+                let mut is_open = true;
                 loop {
                     tokio::select! {
                         biased;
-                        Ok(told) = progress.recv() => {
-                            // What has no room is in what is told next, as counts only grow.
-                            tell(&slot, What::Progress, value_of(&told).to_string());
-                        }
+                        told = progress.recv(), if is_open => match told {
+                            // What has no room, or is missed, is in what comes next, as counts
+                            // only grow.
+                            Ok(told) => {
+                                tell(&slot, What::Progress, value_of(&told).to_string());
+                            }
+                            Err(RecvError::Lagged(_)) => {}
+                            Err(RecvError::Closed) => is_open = false,
+                        },
                         ended = &mut ended => {
                             let (state, report) = ended?;
                             return Ok((state, Some(Object::Bytes(Arc::new(report)))));

@@ -3,7 +3,7 @@
 //! here is how it is kept.
 //!
 //! - Each exported function is one `border!`: no panic leaves it, and what fails becomes a code and
-//!   an error object. `tests/border.rs` checks that there is no other.
+//!   an error object. `tests/interface.rs` checks that there is no other.
 //! - What C holds are [handles](vap_handle), numbers that are looked up: one that was closed, is of
 //!   another kind or was invented is an error. The only objects behind pointers are errors.
 //! - Any function may be called from any thread. No lock is held while anything is waited for.

@@ -66,25 +66,23 @@ impl Queue {
         tag: u64,
         what: What,
     ) -> Result<(Slot, Arc<Operation>), Failure> {
-        let mut state = self.state();
-        if self.closed.is_cancelled() {
-            return Err(Failure::closed());
-        }
-        if state.done.len() + state.under_way >= self.capacity {
-            return Err(Failure::full(self.capacity));
-        }
-        state.under_way += 1;
-        drop(state);
         let operation = Arc::new(Operation::new());
-        let mut slot = Slot { queue: Arc::clone(self), tag, op: 0, what, outcome: None };
-        match TABLE.insert(Arc::clone(&operation)) {
-            Ok(op) => slot.op = op,
-            Err(failure) => {
-                slot.give_back();
-                return Err(failure);
-            }
+        let op = TABLE.insert(Arc::clone(&operation))?;
+        let mut state = self.state();
+        let refused = if self.closed.is_cancelled() {
+            Some(Failure::closed())
+        } else if state.done.len() + state.under_way >= self.capacity {
+            Some(Failure::full(self.capacity))
+        } else {
+            state.under_way += 1;
+            None
+        };
+        drop(state);
+        if let Some(refused) = refused {
+            drop(TABLE.take::<Operation>(op));
+            return Err(refused);
         }
-        Ok((slot, operation))
+        Ok((Slot { queue: Arc::clone(self), tag, op, what, outcome: None }, operation))
     }
 
     fn push(&self, done: Done, ends: bool) {
@@ -192,14 +190,6 @@ impl Slot {
     /// The end of all operations of the queue.
     pub(crate) fn queue_closed(&self) -> CancellationToken {
         self.queue.closed.clone()
-    }
-
-    /// Without a completion, as the operation has not begun.
-    pub(crate) fn give_back(self) {
-        self.queue.state().under_way -= 1;
-        drop(TABLE.take::<Operation>(self.op));
-        // Nothing is told.
-        mem::forget(self);
     }
 }
 
