@@ -10,8 +10,8 @@ use crate::{Error, Settings, Worker, budget::Budget, dispatch::Queue, store::Sto
 
 /// A process that has joined a cluster. Its pool sends as fast as the budget allows that it shares with
 /// the pools of all other processes for the same origin: by the `rate_limit` of the API, and by what
-/// refusals and the quotas in headers tell any of them. While the database cannot be reached, it does
-/// not send.
+/// refusals and the quotas in headers tell any of them. If their descriptions say other limits, that of
+/// the process holds which joined last. While the database cannot be reached, it does not send.
 pub struct Member {
     settings: Settings,
     store: Store,
