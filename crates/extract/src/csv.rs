@@ -126,7 +126,7 @@ impl Csv {
             (true, Some(names)) => Some(all_of(names.iter().map(String::as_str)).compiled()?),
             (false, _) => Some(self.fields.clone().compiled()?),
         };
-        Extraction::new(Compiled { csv: self, identity, fields })
+        Ok(Extraction::new(Compiled { csv: self, identity, fields }))
     }
 }
 

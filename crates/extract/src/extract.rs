@@ -34,7 +34,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// let page = Extraction::new(Words)?.page(b"to be or not", Some("text/plain"), None)?;
+/// let page = Extraction::new(Words).page(b"to be or not", Some("text/plain"), None)?;
 /// assert!(page.starts_with(r#"{"data":[{"word":"to"},"#));
 /// # Ok::<(), ExtractError>(())
 /// ```

@@ -64,11 +64,8 @@ pub struct Extraction {
 
 impl Extraction {
     /// An extractor of pages with the default [`Limits`].
-    ///
-    /// # Errors
-    /// None today; the builders of the kinds return those of their settings.
-    pub fn new(extract: impl Extract) -> Result<Self, ExtractError> {
-        Ok(Self {
+    pub fn new(extract: impl Extract) -> Self {
+        Self {
             extract: Arc::new(extract),
             limits: Limits::default(),
             empty: Empty::None,
@@ -76,7 +73,7 @@ impl Extraction {
             content_types: None,
             is_lossy: false,
             threads: ExtractorThreads::shared(),
-        })
+        }
     }
 
     /// What a page may cost.

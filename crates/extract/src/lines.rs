@@ -58,7 +58,7 @@ impl Lines {
         let identity = format!("{self:?}");
         let pattern = self.pattern.as_deref().unwrap_or("(?s)^(?<line>.*)$");
         let groups = Groups::new("matching", pattern, self.fields)?;
-        Extraction::new(CompiledLines { identity, groups })
+        Ok(Extraction::new(CompiledLines { identity, groups }))
     }
 }
 
@@ -141,7 +141,7 @@ impl Text {
         fields.push("text".to_owned(), Field::new("text"));
         fields.extend(self.fields);
         let (columns, _) = fields.compiled()?;
-        Extraction::new(CompiledText { identity, columns })
+        Ok(Extraction::new(CompiledText { identity, columns }))
     }
 }
 

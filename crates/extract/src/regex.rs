@@ -66,7 +66,7 @@ impl Regex {
     /// [`ExtractError::Setting`] for a pattern that is none or too large, a field whose group the
     /// pattern does not have, and if there is no field.
     pub fn build(self) -> Result<Extraction, ExtractError> {
-        Extraction::new(Compiled::new(self)?)
+        Ok(Extraction::new(Compiled::new(self)?))
     }
 }
 

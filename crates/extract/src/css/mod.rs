@@ -102,7 +102,7 @@ impl Css {
     /// [`ExtractError::Setting`] that names an invalid selector, or what else is invalid, and if
     /// there is no field.
     pub fn build(self) -> Result<Extraction, ExtractError> {
-        Extraction::new(Compiled::new(self)?)
+        Ok(Extraction::new(Compiled::new(self)?))
     }
 }
 

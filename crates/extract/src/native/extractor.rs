@@ -104,7 +104,7 @@ fn first_group(pattern: &str) -> Result<Extraction, ExtractError> {
     match name {
         None => Regex::new(format!("(?<value>{pattern})")).build(),
         Some(Some(name)) => Regex::new(pattern).field("value", name.as_str()).build(),
-        Some(None) => Extraction::new(FirstGroup { pattern: groups }),
+        Some(None) => Ok(Extraction::new(FirstGroup { pattern: groups })),
     }
 }
 

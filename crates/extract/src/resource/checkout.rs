@@ -17,16 +17,15 @@ use super::{
     events::DiscardReason,
     held::Resource,
     keeper::{Command, reset},
-    poolable::Factory,
+    poolable::{Factory, Poolable},
     shared::Shared,
 };
 
 /// A resource in use. It returns to its pool when it is dropped, at once and on any thread, with or
 /// without a runtime; after a panic of its user it is discarded.
 pub struct Checkout<F: Factory> {
-    /// It has its item until the guard ends.
-    resource: Resource<F::Item>,
-    permit: Option<Permit>,
+    /// The resource and its permit, until the guard ends.
+    held: Option<(Resource<F::Item>, Permit)>,
     shared: Arc<Shared<F>>,
     /// Set while something has begun that leaves the resource in an unknown state if it does not
     /// end.
@@ -39,11 +38,17 @@ impl<F: Factory> Checkout<F> {
         resource: Resource<F::Item>,
         permit: Permit,
     ) -> Self {
-        Self { resource, permit: Some(permit), shared: Arc::clone(shared), doubt: None }
+        Self { held: Some((resource, permit)), shared: Arc::clone(shared), doubt: None }
     }
 
     pub(super) fn resource(&mut self) -> &mut Resource<F::Item> {
-        &mut self.resource
+        let held = self.held.as_mut();
+        held.map_or_else(|| unreachable!("a guard has its resource"), |(resource, _)| resource)
+    }
+
+    fn held(&self) -> &Resource<F::Item> {
+        let held = self.held.as_ref();
+        held.map_or_else(|| unreachable!("a guard has its resource"), |(resource, _)| resource)
     }
 
     /// Discards the resource instead of returning it: it is known to be broken.
@@ -54,8 +59,8 @@ impl<F: Factory> Checkout<F> {
     /// Takes the resource out of the pool for good. Another one may take its place.
     #[must_use]
     pub fn take(mut self) -> F::Item {
-        let permit = self.permit.take();
-        let resource = self.hollow();
+        let held = self.held.take();
+        let (resource, permit) = held.unwrap_or_else(|| unreachable!("a guard has its resource"));
         let item = self.shared.leave(resource);
         drop(permit);
         item
@@ -64,27 +69,19 @@ impl<F: Factory> Checkout<F> {
     /// How often the resource was handed out, this time included.
     #[must_use]
     pub fn uses(&self) -> u64 {
-        self.resource.uses
+        self.held().uses
     }
 
     /// Discards the resource, and returns the permit for the next one.
     pub(super) fn replace(mut self, why: DiscardReason) -> Option<Permit> {
-        let permit = self.permit.take();
-        let resource = self.hollow();
+        let (resource, permit) = self.held.take()?;
         self.shared.discard(resource, why);
-        permit
-    }
-
-    /// The resource, with an empty one in its place.
-    fn hollow(&mut self) -> Resource<F::Item> {
-        let hollow = self.resource.hollow();
-        std::mem::replace(&mut self.resource, hollow)
+        Some(permit)
     }
 
     /// Why it cannot be used again.
-    fn end(&self) -> Option<DiscardReason> {
+    fn end(&self, resource: &Resource<F::Item>, now: Instant) -> Option<DiscardReason> {
         let settings = &self.shared.settings;
-        let age = || Instant::now().saturating_duration_since(self.resource.born);
         if self.doubt.is_some() {
             return self.doubt;
         }
@@ -94,33 +91,34 @@ impl<F: Factory> Checkout<F> {
         if self.shared.is_closed() {
             return Some(DiscardReason::Closed);
         }
-        if settings.max_uses.is_some_and(|most| self.resource.uses >= most) {
+        if settings.max_uses.is_some_and(|most| resource.uses >= most) {
             return Some(DiscardReason::MaxUses);
         }
-        (age() >= settings.max_lifetime).then_some(DiscardReason::MaxLifetime)
+        let age = now.saturating_duration_since(resource.born);
+        (age >= settings.max_lifetime).then_some(DiscardReason::MaxLifetime)
     }
 }
 
 impl<F: Factory> Drop for Checkout<F> {
     fn drop(&mut self) {
-        let Some(permit) = self.permit.take() else { return };
-        let end = self.end();
-        let resource = self.hollow();
-        if let Some(why) = end {
+        let Some((resource, permit)) = self.held.take() else { return };
+        let now = self.shared.now();
+        if let Some(why) = self.end(&resource, now) {
             self.shared.discard(resource, why);
             drop(permit);
             return;
         }
         if self.shared.settings.reset_on == ResetOn::Checkout {
-            self.shared.returned(resource, permit);
+            self.shared.returned(resource, permit, now);
             return;
         }
         let mut resetting = reset(resource);
-        let runtime = self.shared.runtime.enter();
+        let runtime = F::Item::NEEDS_RUNTIME.then(|| self.shared.runtime.enter());
         // Most have nothing to wait for.
         let reset = resetting.poll_unpin(&mut Context::from_waker(Waker::noop()));
         drop(runtime);
         match reset {
+            Poll::Ready((resource, Some(Ok(())))) => self.shared.returned(resource, permit, now),
             Poll::Ready((resource, outcome)) => self.shared.was_reset(resource, outcome, permit),
             Poll::Pending => self.shared.tell(Command::Reset(resetting, permit)),
         }
@@ -131,18 +129,18 @@ impl<F: Factory> Deref for Checkout<F> {
     type Target = F::Item;
 
     fn deref(&self) -> &F::Item {
-        self.resource.item()
+        self.held().item()
     }
 }
 
 impl<F: Factory> DerefMut for Checkout<F> {
     fn deref_mut(&mut self) -> &mut F::Item {
-        self.resource.item_mut()
+        self.resource().item_mut()
     }
 }
 
 impl<F: Factory> fmt::Debug for Checkout<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Checkout").field("uses", &self.resource.uses).finish_non_exhaustive()
+        f.debug_struct("Checkout").field("uses", &self.uses()).finish_non_exhaustive()
     }
 }

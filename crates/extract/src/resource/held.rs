@@ -46,11 +46,6 @@ impl<T> Resource<T> {
 }
 
 impl<T> Resource<T> {
-    /// One without an item, to stand in its place.
-    pub(super) fn hollow(&self) -> Self {
-        Self { item: None, gone: Arc::clone(&self.gone), ..*self }
-    }
-
     pub(super) fn take_item(&mut self) -> T {
         *self.item.take().unwrap_or_else(|| unreachable!("a guard has its resource"))
     }

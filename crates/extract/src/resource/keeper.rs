@@ -83,7 +83,7 @@ struct Schedule {
 impl Schedule {
     /// Does what is to be done, and returns when to look again.
     fn look<F: Factory>(&mut self, pool: &Arc<Shared<F>>) -> Instant {
-        let now = Instant::now();
+        let now = pool.now();
         let settings = &pool.settings;
         pool.change(|state| {
             state.pool.sweep(now, |resource| {
@@ -199,7 +199,7 @@ impl<F: Factory> Shared<F> {
         permit: Permit,
     ) {
         match outcome {
-            Some(Ok(())) => self.returned(resource, permit),
+            Some(Ok(())) => self.returned(resource, permit, self.now()),
             Some(Err(error)) => {
                 tracing::debug!(%error, "a resource could not be reset");
                 self.discard(resource, DiscardReason::ResetFailed);

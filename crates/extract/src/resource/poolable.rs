@@ -10,6 +10,11 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// Its methods are called without any lock held. One that panics costs the resource and nothing
 /// else; one that takes too long is given up, with the resource.
 pub trait Poolable: Send + 'static {
+    /// Whether its methods need a tokio runtime, for timers or sockets: they are then polled within
+    /// that of the pool, wherever the caller is. True by default; entering the runtime costs about
+    /// as much as all the rest of a checkout.
+    const NEEDS_RUNTIME: bool = true;
+
     /// Whether it can be used: asked before each use, and now and then while it is idle. By default
     /// it can.
     fn is_healthy(&mut self) -> impl Future<Output = bool> + Send {
@@ -18,8 +23,8 @@ pub trait Poolable: Send + 'static {
 
     /// Makes it ready for the next user. By default there is nothing to do.
     ///
-    /// It is polled once where a [`Checkout`](super::Checkout) is dropped, within the runtime of
-    /// the pool's own thread, and goes on on that thread if it has to wait. So it must not block.
+    /// It is polled once where a [`Checkout`](super::Checkout) is dropped, and goes on on the thread
+    /// of the pool if it has to wait. So it must not block.
     ///
     /// # Errors
     /// If it cannot be used again. It is discarded.

@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
     time::{Duration, Instant},
@@ -36,6 +36,9 @@ pub(super) struct Shared<F: Factory> {
     /// How many calls wait.
     pub(super) waiting: AtomicUsize,
     pub(super) is_closed: AtomicBool,
+    began: Instant,
+    /// The time when somebody last looked at the clock, in nanoseconds since then.
+    seen: AtomicU64,
     pub(super) counters: Counters,
     pub(super) events: Events,
     pub(super) keeper: mpsc::UnboundedSender<Command<F::Item>>,
@@ -97,6 +100,8 @@ impl<F: Factory> Shared<F> {
             gone: Gone::default(),
             waiting: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
+            began: now,
+            seen: AtomicU64::new(0),
             counters: Counters::default(),
             events: Events::default(),
             keeper,
@@ -151,6 +156,20 @@ impl<F: Factory> Shared<F> {
             // A panic costs nobody else anything, nor does that of its payload.
             let _ = catch_unwind(AssertUnwindSafe(move || drop(laid))).map_err(mem::forget);
         }
+    }
+
+    /// The time, which [`recent`](Self::recent) knows from now on.
+    pub(super) fn now(&self) -> Instant {
+        let now = Instant::now();
+        let nanos = now.saturating_duration_since(self.began).as_nanos();
+        self.seen.fetch_max(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+        now
+    }
+
+    /// The time when somebody last looked at the clock. The keeper does at least once a second
+    /// while there are resources, and who returns one does.
+    pub(super) fn recent(&self) -> Instant {
+        self.began + Duration::from_nanos(self.seen.load(Ordering::Relaxed))
     }
 
     /// The idle resource that was used last.
@@ -291,36 +310,38 @@ impl<F: Factory> Shared<F> {
     }
 
     /// Takes back a resource, which is ready for the next user. The permit goes to the next one.
-    pub(super) fn returned(&self, mut resource: Resource<F::Item>, permit: Permit) {
-        let now = Instant::now();
+    pub(super) fn returned(&self, mut resource: Resource<F::Item>, permit: Permit, now: Instant) {
         let memory = resource.item.as_deref().map_or(0, memory_of);
         let before = mem::replace(&mut resource.memory, memory);
-        resource.why = match self.is_closed() {
+        let is_closed = self.is_closed();
+        resource.why = match is_closed {
             true => DiscardReason::Closed,
             false if now.saturating_duration_since(resource.born) >= self.settings.max_lifetime => {
                 DiscardReason::MaxLifetime
             }
             false => DiscardReason::Idle,
         };
-        let is_closed = self.is_closed();
         self.events.emit(PoolEvent::Returned);
         let mut state = self.lock();
         state.memory = (state.memory + memory).saturating_sub(before);
         state.peak = state.peak.max(state.memory);
         state.largest = state.largest.max(memory);
-        let born = resource.born;
+        let (born, before) = (resource.born, state.pool.idle().len());
         if is_closed {
             drop(resource);
         } else {
             state.pool.returned(resource, born, now);
         }
+        let is_gone = state.pool.idle().len() == before;
         state.pool.leave();
         let wakers = mem::take(&mut state.wakers);
         let is_pressed = self.is_pressed(&state);
         let is_missing = state.pool.missing() > 0;
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        self.bury();
+        if is_gone {
+            self.bury();
+        }
         drop(permit);
         if is_pressed {
             self.check_pressure();

@@ -5,7 +5,7 @@ use std::{
     future::{Future, poll_fn},
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -63,13 +63,22 @@ impl<F: Factory> Drop for Want<'_, F> {
 
 /// What is left of the time of a call.
 struct Clock {
-    begun: Instant,
+    /// When it first had to wait.
+    begun: OnceLock<Instant>,
     limit: Duration,
 }
 
 impl Clock {
+    fn new(limit: Duration) -> Self {
+        Self { begun: OnceLock::new(), limit }
+    }
+
+    fn waited(&self) -> Duration {
+        self.begun.get_or_init(Instant::now).elapsed()
+    }
+
     fn left(&self) -> Duration {
-        self.limit.saturating_sub(self.begun.elapsed())
+        self.limit.saturating_sub(self.waited())
     }
 
     /// The outcome of a future, unless the time ends before. Without a wait there is no timer.
@@ -86,10 +95,10 @@ impl Clock {
 }
 
 /// Runs a future of a resource in the runtime of the pool, whatever the caller has.
-async fn in_runtime<R>(runtime: &Handle, future: impl Future<Output = R>) -> R {
+async fn in_runtime<T: Poolable, R>(runtime: &Handle, future: impl Future<Output = R>) -> R {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        let _runtime = runtime.enter();
+        let _runtime = T::NEEDS_RUNTIME.then(|| runtime.enter());
         future.as_mut().poll(cx)
     })
     .await
@@ -105,7 +114,7 @@ pub(super) async fn checkout<F: Factory>(
     priority: Priority,
     limit: Duration,
 ) -> Result<Checkout<F>, PoolError> {
-    let clock = Clock { begun: Instant::now(), limit };
+    let clock = Clock::new(limit);
     let outcome = with_permit(shared, priority, &clock).await;
     match &outcome {
         Ok(_) => {
@@ -128,7 +137,7 @@ async fn with_permit<F: Factory>(
         Err(TryAcquireError::NoPermits) => {
             let _waiting = Waiting::new(shared);
             let permit = clock.within(shared.permits.acquire(priority)).await;
-            shared.counters.waited(clock.begun.elapsed());
+            shared.counters.waited(clock.waited());
             match permit {
                 Some(Ok(permit)) => permit,
                 Some(Err(_)) => return Err(PoolError::Closed),
@@ -137,8 +146,7 @@ async fn with_permit<F: Factory>(
         }
     };
     loop {
-        let now = clock.begun;
-        let resource = match shared.take(now) {
+        let resource = match shared.take(shared.recent()) {
             Some(resource) => resource,
             None => wait_for_one(shared, clock).await?,
         };
@@ -170,7 +178,7 @@ async fn wait_for_one<F: Factory>(
         shared.refusal(now).map_or(Poll::Pending, |refusal| Poll::Ready(Err(refusal)))
     });
     let one = clock.within(one).await;
-    shared.counters.waited(clock.begun.elapsed());
+    shared.counters.waited(clock.waited());
     one.unwrap_or_else(|| Err(shared.too_late(clock.limit)))
 }
 
@@ -188,13 +196,13 @@ async fn ready<F: Factory>(
             None => None,
             Some(item) => {
                 let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
-                clock.within(in_runtime(&shared.runtime, asked)).await
+                clock.within(in_runtime::<F::Item, _>(&shared.runtime, asked)).await
             }
         };
         if !matches!(asked, Some(Ok(true))) {
             return Err(checkout.replace(DiscardReason::Unhealthy));
         }
-        checkout.resource().checked = clock.begun;
+        checkout.resource().checked = shared.recent();
     }
     if settings.reset_on == ResetOn::Checkout && checkout.uses() > 0 {
         checkout.doubt = Some(DiscardReason::ResetFailed);
@@ -202,9 +210,9 @@ async fn ready<F: Factory>(
             None => None,
             Some(item) => {
                 let limit = clock.left().min(settings.reset_timeout);
-                let clock = Clock { begun: Instant::now(), limit };
+                let clock = Clock::new(limit);
                 let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
-                clock.within(in_runtime(&shared.runtime, reset)).await
+                clock.within(in_runtime::<F::Item, _>(&shared.runtime, reset)).await
             }
         };
         if !matches!(reset, Some(Ok(Ok(())))) {
@@ -235,14 +243,14 @@ fn idle_one<F: Factory>(shared: &Arc<Shared<F>>) -> Result<Checkout<F>, PoolErro
             TryAcquireError::Closed => PoolError::Closed,
             TryAcquireError::NoPermits => PoolError::Exhausted,
         })?;
-        let resource = shared.take(Instant::now()).ok_or(PoolError::Exhausted)?;
+        let resource = shared.take(shared.now()).ok_or(PoolError::Exhausted)?;
         if shared.settings.reset_on == ResetOn::Return || resource.uses == 0 {
             let mut checkout = Checkout::new(shared, resource, permit);
             checkout.resource().uses += 1;
             return Ok(checkout);
         }
         let mut resetting = reset(resource);
-        let runtime = shared.runtime.enter();
+        let runtime = F::Item::NEEDS_RUNTIME.then(|| shared.runtime.enter());
         let outcome = resetting.poll_unpin(&mut Context::from_waker(Waker::noop()));
         drop(runtime);
         match outcome {

@@ -81,7 +81,7 @@ impl Xml {
     /// [`ExtractError::Setting`] for a path that is none, an invalid field, and if there is no
     /// field.
     pub fn build(self) -> Result<Extraction, ExtractError> {
-        Extraction::new(Compiled::new(self)?)
+        Ok(Extraction::new(Compiled::new(self)?))
     }
 }
 

@@ -126,7 +126,7 @@ mod tests {
             ("      extract: { lines: {} }\n      pagin: 7\n", "pagin"),
         ] {
             let error = read(api).unwrap_err();
-            assert!(error.contains(words) && error.contains("5"), "{error}");
+            assert!(error.contains(words) && error.contains("tables[0].api"), "{error}");
         }
     }
 }
