@@ -53,6 +53,11 @@ fn limited(extraction: Extraction) -> Extraction {
     extraction.limits(Limits::default().time(LIMIT)).unwrap()
 }
 
+/// As [`limited`], for what ends by itself however busy the machine is: its CPU time is looked at.
+fn patient(extraction: Extraction) -> Extraction {
+    extraction.limits(Limits::default().time(60 * LIMIT)).unwrap()
+}
+
 /// In one test, since memory is that of the whole process.
 #[test]
 fn each_is_read_or_refused_by_a_limit_in_bounded_time_and_memory() {
@@ -73,7 +78,7 @@ fn each_is_read_or_refused_by_a_limit_in_bounded_time_and_memory() {
     );
     let honest = "<tr class=row><td class=name><a href=x>row</a></td><td class=n>7</td></tr>\n";
     let all = SIZE / honest.len();
-    assert_eq!(hostile("honest rows", &rows, &repeated(honest)), Ok(all));
+    assert_eq!(hostile("honest rows", &patient(rows.clone()), &repeated(honest)), Ok(all));
 
     let many = |start: &str, part: &dyn Fn(usize) -> String, count: usize| {
         (0..count).map(part).fold(start.to_owned(), |body, part| body + &part)
@@ -114,7 +119,7 @@ fn each_is_read_or_refused_by_a_limit_in_bounded_time_and_memory() {
         }
     }
 
-    let xml = limited(
+    let xml = patient(
         Xml::new("a").field("b", "//b").field("c", Field::new("@c").list()).build().unwrap(),
     );
     let attributes = many("<a", &|n| format!(" a{n}='1'"), 80_000) + "/>";
@@ -136,7 +141,7 @@ fn each_is_read_or_refused_by_a_limit_in_bounded_time_and_memory() {
         }
     }
 
-    let csv = limited(Csv::new().names(["a"]).build().unwrap());
+    let csv = patient(Csv::new().names(["a"]).build().unwrap());
     for (name, body) in [
         ("one quote", format!("\"{}", repeated("x,\n"))),
         ("quotes", format!("{}\"", repeated("\"\""))),
@@ -158,7 +163,7 @@ fn each_is_read_or_refused_by_a_limit_in_bounded_time_and_memory() {
         let regex = limited(Regex::new(pattern).build().unwrap());
         assert!(hostile(&format!("pattern {pattern}"), &regex, &body).is_err());
     }
-    let lines = limited(Lines::new().build().unwrap());
+    let lines = patient(Lines::new().build().unwrap());
     let error = hostile("lines", &lines, &repeated("a\n")).unwrap_err();
     assert_eq!(error.limit(), Some("items"));
 }
