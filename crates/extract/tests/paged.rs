@@ -178,7 +178,7 @@ async fn pages_are_extracted_on_threads_of_their_own() {
     }
 
     let (_api, pool) = demo();
-    let names = Extraction::new(Names).unwrap();
+    let names = Extraction::new(Names);
     let mut rows = PaginatedStream::get(&pool, "/countries.txt").extract(&names);
     let name = soon(rows.next()).await.unwrap().unwrap();
     assert!(name.as_str().unwrap().starts_with("extract-"), "{name}");
