@@ -387,6 +387,7 @@ fn ctrl_c_drops_a_line_or_stops_a_query_and_the_prompt_stays() {
     terminal.wait_for("sql=> ");
     terminal.enter("SELECT 40 + 2 AS answer;");
     terminal.wait_for("42");
+    terminal.wait_for("sql=> ");
     terminal.press(b"\x04");
     assert_eq!(terminal.end(), Some(0));
 }
