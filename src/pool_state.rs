@@ -200,7 +200,7 @@ impl<C> PoolState<C> {
     }
 
     /// When the next sweep is due: when the next connection may be idle for too long, and at most
-    /// about [`MAX_TURN`] from `now`. `None` while there is nothing to check.
+    /// about a second from `now`. `None` while there is nothing to check.
     pub fn next_sweep(&self, now: Instant) -> Option<Instant> {
         if self.open() + self.filling + self.limits.min == 0 {
             return None;

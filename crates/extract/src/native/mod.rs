@@ -1,8 +1,8 @@
 //! Pooled extractors for single values: `checkout`, `extract(html, "h1")`, and what the pool says
-//! of itself. A thin face over [`resource`](crate::resource), [`Css`] and [`Regex`].
+//! of itself. A thin face over [`resource`](crate::resource), [`Css`](crate::Css) and [`Regex`](crate::Regex).
 //!
 //! What is in a pooled extractor are selectors and patterns that it has compiled. For pages of
-//! items, an [`Extraction`] compiles them once and needs no pool.
+//! items, an [`Extraction`](crate::Extraction) compiles them once and needs no pool.
 //!
 //! ```
 //! use vantage_api_extract::native::{NativeExtractorPool, NativeExtractorType, NativePoolConfig};

@@ -2,7 +2,7 @@
 
 use crate::resource::HealthLevel;
 
-/// What a [`NativeExtractorPool`] does.
+/// What a [`NativeExtractorPool`](super::NativeExtractorPool) does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NativePoolMetrics {
@@ -28,7 +28,7 @@ pub struct NativePoolMetrics {
     pub avg_creation_time_ms: f64,
 }
 
-/// How well a [`NativeExtractorPool`] is: the worse of its two pools, and both together.
+/// How well a [`NativeExtractorPool`](super::NativeExtractorPool) is: the worse of its two pools, and both together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PoolHealthStatus {
@@ -46,7 +46,7 @@ pub struct PoolHealthStatus {
     pub memory_pressure: f64,
 }
 
-/// The memory of a [`NativeExtractorPool`], in units of 2²⁰ bytes.
+/// The memory of a [`NativeExtractorPool`](super::NativeExtractorPool), in units of 2²⁰ bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NativeMemoryStats {
