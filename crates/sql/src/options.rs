@@ -109,6 +109,7 @@ mod tests {
     fn options_are_the_keys_of_a_description() {
         let options = [
             ("paging.by", "page"),
+            ("paging.size_param", "per_page"),
             ("paging.size", "100"),
             ("envelope.items", "data"),
             ("id", "id"),
