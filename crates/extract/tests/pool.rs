@@ -323,10 +323,7 @@ async fn a_factory_that_fails_is_tried_again_and_opens_the_breaker() {
     assert!(pool.checkout().await.is_err());
     world.fails.store(false, SeqCst);
     until("one is made", || block_on(pool.checkout()).is_ok());
-    until("two close it", || {
-        let is_closed = pool.breaker_state() == BreakerState::Closed;
-        is_closed == (world.made.load(SeqCst) >= 2)
-    });
+    assert_eq!(pool.breaker_state(), BreakerState::HalfOpen);
     let both = (pool.checkout().await.unwrap(), pool.checkout().await.unwrap());
     assert_eq!(pool.breaker_state(), BreakerState::Closed);
     drop(both);
@@ -537,10 +534,7 @@ async fn every_variable_of_the_environment_has_an_effect() {
     assert_eq!(pool.metrics().create_failures, 1);
     world.fails.store(false, SeqCst);
     until("one is made", || block_on(pool.checkout()).is_ok());
-    until("two close it", || {
-        let is_closed = pool.breaker_state() == BreakerState::Closed;
-        is_closed == (world.made.load(SeqCst) >= 2)
-    });
+    assert_eq!(pool.breaker_state(), BreakerState::HalfOpen);
 
     let (pool, world) = built(&[
         ("MEMORY_PRESSURE_THRESHOLD", "0.1"),

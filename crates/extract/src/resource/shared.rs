@@ -174,6 +174,19 @@ impl<F: Factory> Shared<F> {
 
     /// The idle resource that was used last.
     pub(super) fn take(&self, now: Instant) -> Option<Resource<F::Item>> {
+        self.take_and(now, |_| {})
+    }
+
+    /// The same for a call that [wants](Self::want) one, and wants none any more if there is one.
+    pub(super) fn take_wanted(&self, now: Instant) -> Option<Resource<F::Item>> {
+        self.take_and(now, |state| state.wanted = state.wanted.saturating_sub(1))
+    }
+
+    fn take_and(
+        &self,
+        now: Instant,
+        took: impl FnOnce(&mut State<F::Item>),
+    ) -> Option<Resource<F::Item>> {
         let lifetime = self.settings.max_lifetime;
         let is_young =
             |resource: &Resource<F::Item>| now.saturating_duration_since(resource.born) < lifetime;
@@ -185,6 +198,7 @@ impl<F: Factory> Shared<F> {
         if taken.is_some() {
             state.minute.count(Counted::Use, now);
             state.minute.count(Counted::Attempt, now);
+            took(&mut state);
         }
         drop(state);
         if taken.is_none() {

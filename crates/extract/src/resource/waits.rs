@@ -45,19 +45,30 @@ impl<F: Factory> Drop for Waiting<'_, F> {
     }
 }
 
-/// Counts a call as one that has a permit and wants a resource.
-struct Want<'s, F: Factory>(&'s Shared<F>);
+/// Counts a call as one that has a permit and wants a resource, until it has one.
+struct Want<'s, F: Factory> {
+    shared: &'s Shared<F>,
+    has_one: bool,
+}
 
 impl<'s, F: Factory> Want<'s, F> {
     fn new(shared: &'s Shared<F>) -> Self {
         shared.want();
-        Self(shared)
+        Self { shared, has_one: false }
+    }
+
+    fn take(&mut self, now: Instant) -> Option<Resource<F::Item>> {
+        let taken = self.shared.take_wanted(now);
+        self.has_one = taken.is_some();
+        taken
     }
 }
 
 impl<F: Factory> Drop for Want<'_, F> {
     fn drop(&mut self) {
-        self.0.unwant();
+        if !self.has_one {
+            self.shared.unwant();
+        }
     }
 }
 
@@ -165,14 +176,14 @@ async fn wait_for_one<F: Factory>(
     clock: &Clock,
 ) -> Result<Resource<F::Item>, PoolError> {
     let _waiting = Waiting::new(shared);
-    let _want = Want::new(shared);
+    let mut want = Want::new(shared);
     let one = poll_fn(|cx| {
         shared.wake_on_change(cx.waker());
         if shared.is_closed() {
             return Poll::Ready(Err(PoolError::Closed));
         }
         let now = Instant::now();
-        if let Some(resource) = shared.take(now) {
+        if let Some(resource) = want.take(now) {
             return Poll::Ready(Ok(resource));
         }
         shared.refusal(now).map_or(Poll::Pending, |refusal| Poll::Ready(Err(refusal)))
