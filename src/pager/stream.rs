@@ -150,8 +150,9 @@ impl<T: Send + 'static> PaginatedStream<T> {
 
     /// Sends a header with the request for each page, such as a version that this endpoint needs.
     /// Pages at [another origin](Paging::allow_origin) get it only if its name begins with `Accept`.
-    /// One that is not legal in HTTP fails the read with
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
+    /// Of a name that is given twice, the last value counts. One that is not legal in HTTP fails the
+    /// read with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest). Headers are no part
+    /// of a [`ResumeToken`](super::ResumeToken): a value may be a secret that changes.
     #[must_use]
     pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.set(|endpoint| endpoint.headers.push((name.into(), value.into())))

@@ -1,6 +1,8 @@
 //! A client of an OAuth 2.0 token endpoint (RFC 6749): what its grants have in common. The `oauth2`
 //! crate makes the request, and `grant` parses the response.
 
+use std::{fmt, future::ready};
+
 use oauth2::{
     AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken, RequestTokenError,
     Scope, TokenUrl, basic::BasicClient,
@@ -57,9 +59,9 @@ impl OAuthClient {
             }
             None => client,
         };
-        // The crate would refuse a response over fields the token does not need, so it never sees
-        // one.
-        let send = async |request| Err::<HttpResponse, _>(Answered(self.send(request).await));
+        // The crate would refuse a response over fields the token does not need, so it only makes
+        // the request.
+        let made = |request| ready(Err::<HttpResponse, _>(Made(request)));
         macro_rules! exchange {
             ($exchange:expr) => {{
                 let scopes = self.scopes.iter();
@@ -68,7 +70,7 @@ impl OAuthClient {
                 let params = self.params.iter();
                 let exchange =
                     params.fold(exchange, |e, (name, value)| e.add_extra_param(name, value));
-                exchange.request_async(&|request| send(request)).await
+                exchange.request_async(&made).await
             }};
         }
         let exchanged = match refresh_token {
@@ -79,7 +81,9 @@ impl OAuthClient {
             None => exchange!(client.exchange_client_credentials()),
         };
         match exchanged {
-            Err(RequestTokenError::Request(Answered(answer))) => grant::granted(&answer?),
+            Err(RequestTokenError::Request(Made(request))) => {
+                grant::granted(&self.send(request).await?)
+            }
             _ => {
                 let what = "the request for a token could not be made";
                 Err(Error::new(ErrorKind::Token, what))
@@ -96,7 +100,14 @@ impl OAuthClient {
     }
 }
 
-/// The response to a request, carried past the crate that made the request.
-#[derive(Debug, thiserror::Error)]
-#[error("answered")]
-struct Answered(Result<Response, Error>);
+/// A request that was made and not sent.
+#[derive(thiserror::Error)]
+#[error("made")]
+struct Made(HttpRequest);
+
+/// Its headers and its body have secrets.
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Made")
+    }
+}

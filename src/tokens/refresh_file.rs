@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -49,8 +49,8 @@ impl RefreshFile {
         Self { path, of: URL_SAFE_NO_PAD.encode(of) }
     }
 
-    /// Opens the file once no other process has it. It is made sure before anything is sent that
-    /// something can be written beside it.
+    /// Opens the file once no other process has it. Before anything is sent it is made sure that a
+    /// new file can be made beside it.
     ///
     /// # Errors
     /// [`ErrorKind::Token`], naming the file.
@@ -59,7 +59,7 @@ impl RefreshFile {
         let lock = blocking(move || {
             file.failing(
                 "cannot be locked",
-                OpenOptions::new().create(true).append(true).open(path),
+                private(OpenOptions::new().create(true).append(true)).open(path),
             )
         })
         .await?;
@@ -73,7 +73,12 @@ impl RefreshFile {
             }
         }
         let file = self.clone();
-        let token = blocking(move || file.read()).await?;
+        let token = blocking(move || {
+            let token = file.read()?;
+            file.failing("cannot be written", file.next_one())?;
+            Ok(token)
+        })
+        .await?;
         Ok(OpenRefreshFile { file: self.clone(), token, _lock: lock })
     }
 
@@ -92,11 +97,26 @@ impl RefreshFile {
     fn write(&self, token: &SecretString) -> io::Result<()> {
         let refresh_token = token.expose_secret().to_owned();
         let content = serde_json::to_vec(&Content { refresh_token, of: self.of.clone() })?;
-        let next = self.beside(".new");
-        let mut file = private(&next)?;
+        let mut file = self.next_one()?;
         file.write_all(&content)?;
         file.sync_all()?;
-        fs::rename(next, &self.path)
+        fs::rename(self.beside(".new"), &self.path)?;
+        // What is renamed lasts once its folder does.
+        #[cfg(unix)]
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// A new file beside it, empty, and of nobody else.
+    fn next_one(&self) -> io::Result<File> {
+        let path = self.beside(".new");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        private(OpenOptions::new().write(true).create_new(true)).open(path)
     }
 
     /// A file of the same name with another ending.
@@ -127,13 +147,11 @@ impl OpenRefreshFile {
     }
 }
 
-/// A new file that only its owner may read.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+/// Makes a file that only its owner may read.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 /// Runs what waits for a disk, which must not hold up other slots.

@@ -1,20 +1,20 @@
 //! Tokens from an OAuth 2.0 token endpoint, by a refresh token (RFC 6749 section 6) that the
 //! endpoint may replace with each use.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use futures::future::LocalBoxFuture;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{endpoint::Endpoint, oauth::OAuthClient, refresh_file::RefreshFile};
+use super::{
+    endpoint::Endpoint,
+    oauth::OAuthClient,
+    refresh_file::{OpenRefreshFile, RefreshFile},
+};
 use crate::{
     config::PoolConfig,
-    error::Error,
-    lock::lock,
+    error::{Error, ErrorKind},
     pool::AwwPool,
     token_manager::{Token, TokenSource},
 };
@@ -44,7 +44,7 @@ use crate::{
 pub struct RefreshToken {
     client: OAuthClient,
     first: SecretString,
-    /// The latest one, if it is in no file.
+    /// The latest one, if it is in no file. Locked while a token is requested.
     latest: Arc<Mutex<Option<SecretString>>>,
     file: Option<RefreshFile>,
 }
@@ -117,25 +117,44 @@ impl RefreshToken {
     }
 
     async fn token(&self) -> Result<Token, Error> {
-        // Held until the file has the next one, so that no other process uses this one.
-        let mut file = match &self.file {
+        // Held until the next one is kept, so that nobody else uses this one.
+        let latest = Arc::clone(&self.latest).lock_owned().await;
+        let file = match &self.file {
             Some(file) => Some(file.open().await?),
             None => None,
         };
-        // What could not be written is later than what is in the file.
-        let latest = lock(&self.latest).clone();
+        // The endpoint may replace the token once it is asked, so this goes on to its end, whether
+        // or not anybody still waits.
+        let exchange = tokio::spawn(self.clone().exchange(latest, file));
+        let lost = |_| Error::new(ErrorKind::Token, "the request for a token was given up");
+        exchange.await.map_err(lost)?
+    }
+
+    async fn exchange(
+        self,
+        mut latest: OwnedMutexGuard<Option<SecretString>>,
+        mut file: Option<OpenRefreshFile>,
+    ) -> Result<Token, Error> {
+        // One that could not be written is later than what is in the file, and is kept before it is
+        // used: it may be worth nothing then.
+        if let (Some(latest), Some(file)) = (&*latest, &mut file) {
+            file.put(latest.clone()).await?;
+        }
         let kept = file.as_ref().and_then(|file| file.token.clone());
-        let current = latest.or(kept).unwrap_or_else(|| self.first.clone());
+        let current = latest.clone().or(kept).unwrap_or_else(|| self.first.clone());
         let granted = self.client.ask(Some(&current)).await?;
         let next = granted.refresh_token;
         let next = next.filter(|next| next.expose_secret() != current.expose_secret());
         let Some(next) = next else { return Ok(granted.token) };
-        let before = lock(&self.latest).replace(next.clone());
+        let before = latest.replace(next.clone());
         match &mut file {
-            Some(file) => {
-                file.put(next).await?;
-                *lock(&self.latest) = None;
-            }
+            Some(file) => match file.put(next).await {
+                Ok(()) => *latest = None,
+                Err(error) => tracing::error!(
+                    %error,
+                    "the refresh token was replaced, and the next one is in memory alone"
+                ),
+            },
             None if before.is_none() => tracing::warn!(
                 "the token endpoint has replaced the refresh token, which is kept in memory alone: \
                  set RefreshToken::keep_in, or the next process begins with a used one"

@@ -173,12 +173,13 @@ impl TokenRequest {
 
     async fn token(&self) -> Result<Token, Error> {
         let request = self.request.clone()?;
-        let is_refusal = |response: &Response| {
+        let is_response = |response: &Response| {
             let status = response.status();
-            status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
+            let is_refusal = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+            is_refusal || self.is_beside(response)
         };
-        let response = self.endpoint.send(request, is_refusal).await?;
-        if !response.status().is_success() {
+        let response = self.endpoint.send(request, is_response).await?;
+        if !response.status().is_success() && !self.is_beside(&response) {
             let status = response.status().as_u16();
             return Err(failed(format!("the token endpoint refused (status {status})")));
         }
@@ -189,6 +190,13 @@ impl TokenRequest {
             Some(lifetime) => token.expires_in(lifetime),
             None => token,
         })
+    }
+}
+
+impl TokenRequest {
+    /// Whether it is a redirect that may have the token: a form signs in so.
+    fn is_beside(&self, response: &Response) -> bool {
+        !matches!(self.token, Place::Body(_)) && response.status().is_redirection()
     }
 }
 
@@ -204,7 +212,8 @@ impl Place {
                 response.headers().get(name).map(|value| header_text(value).into_owned())
             }
             Self::Cookie(name) => {
-                response.headers().get_all(SET_COOKIE).into_iter().find_map(|value| {
+                // The last one of a name counts (RFC 6265 section 5.3).
+                response.headers().get_all(SET_COOKIE).into_iter().rev().find_map(|value| {
                     let text = header_text(value);
                     let pair = text.split(';').next()?;
                     let (own, value) = pair.split_once('=')?;

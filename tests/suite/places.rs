@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -469,6 +472,46 @@ async fn ties_that_a_keyset_would_lose_are_an_error() {
         serve: since,
     };
     assert_eq!(read(way.read(&server)).await.0, tied(9));
+}
+
+#[tokio::test]
+async fn rows_that_are_sent_otherwise_each_time_end_an_inclusive_keyset() {
+    fn signed_anew(request: &Request, rows: &[Value]) -> ResponseTemplate {
+        static SENT: AtomicUsize = AtomicUsize::new(0);
+        let from = param(request, "since");
+        let rows = rows
+            .iter()
+            .filter(|row| from.as_deref().is_none_or(|from| row["at"].as_str() >= Some(from)));
+        let rows = rows.take(10).map(|row| {
+            let url = format!("/files?signature={}", SENT.fetch_add(1, Ordering::SeqCst));
+            json!({ "at": row["at"], "url": url })
+        });
+        ok(rows.collect())
+    }
+    let rows: Vec<_> = (0..15).map(|n| json!({ "at": format!("2024-01-{:02}", n + 1) })).collect();
+    let server = server(signed_anew, rows).await;
+    let paging = Paging::keyset("since", "at").page_size("limit", 10).inclusive(true);
+    let way = Way { name: "signed", paging, envelope: Envelope::bare_array(), serve: signed_anew };
+    let (_, error) = read(way.read(&server)).await;
+    let error = error.expect("an error");
+    assert_eq!(error.kind(), ErrorKind::PageLoop, "{error}");
+    assert!(error.to_string().contains("sent alike"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_api_says_fills_no_placeholder() {
+    fn by_name(request: &Request, rows: &[Value]) -> ResponseTemplate {
+        let after = &body(request)["after"];
+        let start = rows.iter().position(|row| row["id"] == *after).map_or(0, |place| place + 1);
+        ok(some(rows, start, 10))
+    }
+    let rows: Vec<_> = (0..25).map(|n| json!({ "id": format!("{{since.{n:02}}}") })).collect();
+    let server = server(by_name, rows.clone()).await;
+    let paging = Paging::keyset("after", "id").page_size("size", 10).post(&json!({}));
+    let way = Way { name: "in braces", paging, envelope: Envelope::bare_array(), serve: by_name };
+    let (items, error) = read(way.read(&server)).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(items, rows);
 }
 
 #[tokio::test]

@@ -52,6 +52,11 @@ fn field(request: &Request, name: &str) -> Option<String> {
 /// A token endpoint at `/token` whose refresh tokens serve once, and an API that takes each of its
 /// tokens: `refresh-0` brings `token-1` and `refresh-1`, and so on.
 async fn rotating() -> (MockServer, Arc<Mutex<HashSet<String>>>) {
+    rotating_after(std::time::Duration::ZERO).await
+}
+
+/// The same, with the first response of the token endpoint late by so much.
+async fn rotating_after(delay: std::time::Duration) -> (MockServer, Arc<Mutex<HashSet<String>>>) {
     let used: Arc<Mutex<HashSet<String>>> = Arc::default();
     let seen = Arc::clone(&used);
     let count = AtomicUsize::new(0);
@@ -70,10 +75,11 @@ async fn rotating() -> (MockServer, Arc<Mutex<HashSet<String>>>) {
             return ResponseTemplate::new(400).set_body_json(json!({ "error": "invalid_grant" }));
         }
         let next = count.fetch_add(1, Ordering::SeqCst) + 1;
-        ResponseTemplate::new(200).set_body_json(json!({
+        let granted = ResponseTemplate::new(200).set_body_json(json!({
             "access_token": format!("token-{next}"), "token_type": "bearer", "expires_in": 3600,
             "refresh_token": format!("refresh-{next}"),
-        }))
+        }));
+        if next == 1 { granted.set_delay(delay) } else { granted }
     })
     .await;
     (server, used)
@@ -188,6 +194,40 @@ async fn a_file_that_cannot_be_written_is_named_before_a_refresh_token_is_spent(
 }
 
 #[tokio::test]
+async fn a_refresh_token_whose_replacement_comes_late_is_not_used_again() {
+    for keep_in in [String::new(), format!(", keep_in: '{}'", file("late").display())] {
+        let (server, used) = rotating_after(std::time::Duration::from_millis(600)).await;
+        let auth = by_refresh_token(&server, "refresh-0", &keep_in);
+        let auth = format!("{auth}\nacquire_timeout: 200ms");
+        let pool = pool(&server, &auth).unwrap();
+        let granted = async { while pool.get("/rows").await.is_err() {} };
+        soon("an answer", granted).await;
+        let requests = mock::received(&server).await;
+        let asked = requests.iter().filter(|request| request.url.path() == "/token").count();
+        assert_eq!(used.lock().unwrap().len(), asked, "one was used twice");
+        assert!(asked > 1, "the first response came in time");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_refresh_token_is_written_into_no_file_of_others() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let (server, _) = rotating().await;
+    let (path, other) = (file("planted"), file("other"));
+    fs::write(&other, "kept").unwrap();
+    symlink(&other, format!("{}.new", path.display())).unwrap();
+    let auth = by_refresh_token(&server, "refresh-0", &format!(", keep_in: '{}'", path.display()));
+    soon("an answer", pool(&server, &auth).unwrap().get("/rows")).await.unwrap();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
+    for ending in ["", ".lock"] {
+        let file = fs::metadata(format!("{}{ending}", path.display())).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600, "{ending}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_without_a_secret_sends_its_id_in_the_body() {
     let server = mock::answering(|request: &Request| {
         if request.url.path() == "/token" {
@@ -240,7 +280,7 @@ async fn a_session_is_opened_by_a_request_and_again_when_it_has_ended() {
     let json_body = |session: &str| {
         ResponseTemplate::new(200).set_body_json(json!({ "data": { "session": session } }))
     };
-    let (in_json, _) = (sessions(json_body, by("x-session", "")).await, ());
+    let in_json = sessions(json_body, by("x-session", "")).await;
     let in_header = sessions(
         |session| ResponseTemplate::new(204).insert_header("X-Auth-Token", session),
         by("authorization", "Token token="),
@@ -249,7 +289,18 @@ async fn a_session_is_opened_by_a_request_and_again_when_it_has_ended() {
     let in_cookie = sessions(
         |session| {
             let cookies = ResponseTemplate::new(200).append_header("set-cookie", "lang=en; Path=/");
+            // The last one counts.
+            let cookies = cookies.append_header("set-cookie", "sid=; Max-Age=0");
             cookies.append_header("set-cookie", format!("sid={session}; HttpOnly; Path=/"))
+        },
+        by("cookie", "sid="),
+    )
+    .await;
+    let beside_a_redirect = sessions(
+        |session| {
+            let cookie = format!("sid={session}; HttpOnly; Path=/");
+            let away = ResponseTemplate::new(302).insert_header("location", "/welcome");
+            away.insert_header("set-cookie", cookie)
         },
         by("cookie", "sid="),
     )
@@ -276,6 +327,12 @@ async fn a_session_is_opened_by_a_request_and_again_when_it_has_ended() {
             &in_cookie,
             "cookie: { name: sid, value: ",
             "method: get, basic: { user: ada, password: canary-5c1d }, token_cookie: sid",
+            " }",
+        ),
+        (
+            &beside_a_redirect,
+            "cookie: { name: sid, value: ",
+            "form: { user: ada, password: canary-5c1d }, token_cookie: sid",
             " }",
         ),
         (

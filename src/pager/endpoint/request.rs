@@ -105,10 +105,11 @@ impl Endpoint {
     /// The request with the headers of the stream. Another origin gets those that begin with
     /// `Accept` alone, and a strategy's own win.
     pub(super) fn with_headers(&self, mut request: Request) -> Result<Request, Error> {
+        let own: Vec<_> = request.headers().keys().cloned().collect();
         for (name, value) in &self.headers {
             let is_neutral =
                 name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("accept"));
-            let is_own = request.headers().contains_key(name);
+            let is_own = own.iter().any(|own| own.as_str().eq_ignore_ascii_case(name));
             if !is_own && (is_neutral || request.other_base().is_none()) {
                 request = request.header(name, value)?;
             }

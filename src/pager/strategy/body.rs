@@ -10,6 +10,9 @@ use url::form_urlencoded;
 
 use crate::path::{Path, Step};
 
+/// How deep a parameter may be in the body.
+const MOST_KEYS: usize = 64;
+
 /// The body of each request, apart from the parameters.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -123,6 +126,9 @@ fn put(body: &mut Value, place: &str, value: Value) -> Option<()> {
     // A key that exists as it is written wins, as where a path is read.
     let existing = path.readings().find(|steps| find(body, steps).is_some());
     let steps = existing.or_else(|| path.readings().next_back())?;
+    if steps.len() > MOST_KEYS {
+        return None;
+    }
     let mut at = body;
     for step in steps {
         if at.is_null() {
@@ -163,6 +169,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_parameter_that_is_too_deep_has_no_place() {
+        let deep = vec!["a"; 100_000].join(".");
+        assert_eq!(PageBody(json!({})).with([(&*deep, json!(7))]).map(|_| ()), Err(&*deep));
+    }
 
     #[test]
     fn a_parameter_is_set_where_its_path_leads() {

@@ -90,6 +90,7 @@ impl Keyset<'_> {
             }
             _ => (None, Vec::new(), 0, 0),
         };
+        let told = tied.len();
         let mut known = Vec::new();
         for (index, (row, own)) in rows.iter().zip(values).enumerate() {
             let is_tied = value == Some(own);
@@ -110,6 +111,16 @@ impl Keyset<'_> {
                     self.field
                 ))),
             };
+            return KeysetPage { known, next };
+        }
+        // A row that has changed meanwhile comes twice. All of them, each time, would have no end.
+        if value == Some(last) && told >= 2 * rows.len() {
+            let what = format!(
+                "rows with the same `{}` come again, each time with another content: \
+                 Paging::inclusive needs rows that are sent alike each time",
+                self.field
+            );
+            let next = Err(KeysetFault { kind: ErrorKind::PageLoop, what });
             return KeysetPage { known, next };
         }
         // Those of an earlier page are still in the way if the value has not changed.

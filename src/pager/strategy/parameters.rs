@@ -148,9 +148,13 @@ impl Paging {
             };
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
         let own = self.asked_size(size).map(|(name, size)| (name, size.into()));
-        let body = body.with(place.into_iter().chain(own)).map_err(no_place)?;
+        let values: Vec<_> = place.into_iter().chain(own).collect();
+        // What the API says is no placeholder, whatever it looks like.
+        let cleared = values.iter().map(|(place, _)| (*place, Value::Null));
+        let body = body.with(cleared).map_err(no_place)?;
         let unfilled = |what| Error::new(ErrorKind::InvalidRequest, format!("post: {what}"));
         let body = body.filled(taken).map_err(unfilled)?;
+        let body = body.with(values).map_err(no_place)?;
         match self.as_form {
             true => Ok((body.form().ok_or_else(no_form)?, FORM)),
             false => Ok((body.0.to_string(), JSON)),

@@ -105,6 +105,9 @@ impl Paging {
     /// share a value, but fewer than a page holds: if a full page has no new row, the read ends with
     /// an [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete). By default no row comes twice.
     ///
+    /// A row is known again by its content: one that is sent with another content each time, such as
+    /// a URL that is signed anew, comes twice where a page ends.
+    ///
     /// It needs a [`page_size`](Self::page_size) that the API grants, by which a full page is known.
     #[must_use]
     pub fn inclusive(mut self, yes: bool) -> Self {

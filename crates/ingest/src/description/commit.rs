@@ -14,8 +14,8 @@ use super::forms;
 /// | `bytes` | after so many bytes of decoded values, and of rows that were set aside; 16,777,216 (16 MiB) by default |
 /// | `every` | after so long: a number of seconds, or text such as `500ms`; by default as below, and `5s` into files |
 ///
-/// If `every` is not given, a database gets what there is once nothing more waits to be written, for as
-/// long as the last commit took, and after a second at the latest. So it is behind an API that is slow
+/// If `every` is not given, a database gets what there is once nothing more waits to be written and as
+/// much time has passed since the last commit as it took, and after a second at the latest. So it is behind an API that is slow
 /// by a few pages, and has few commits from one that is fast.
 ///
 /// A run that was killed asks again for the pages that were not committed.

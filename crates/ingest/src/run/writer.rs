@@ -29,7 +29,8 @@ pub(crate) struct CommitAt {
     pub(crate) rows: usize,
     pub(crate) bytes: usize,
     pub(crate) age: Duration,
-    /// And before, once nothing waits to be written for as long as the last commit took.
+    /// And before, once nothing waits to be written and as much time has passed since the last commit
+    /// as it took.
     pub(crate) when_idle: bool,
 }
 
