@@ -39,7 +39,9 @@ mod schemes;
 mod transport;
 mod valid;
 
-pub(crate) use auth::{Auth, OAuth2, Secrets, TokenRequestData};
+pub(crate) use auth::{
+    Auth, AwsData, Encoding, HmacData, OAuth2, Secrets, TimestampData, TokenRequestData,
+};
 pub(crate) use valid::ValidConfig;
 
 /// The most workers that a pool has.

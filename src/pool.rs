@@ -341,7 +341,8 @@ setters! {
     /// How long the `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) may take:
     /// 30 s by default.
     acquire_timeout: Duration;
-    /// Whether compressed responses are asked for: `true` by default.
+    /// Whether compressed responses are asked for: `true` by default. They are compressed by gzip,
+    /// and by brotli and zstd with the features of these names.
     gzip: bool;
     /// Whether the root certificates that the operating system trusts are trusted too, besides
     /// those of the web: `false` by default. They are read when the pool is built; where

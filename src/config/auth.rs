@@ -1,6 +1,7 @@
 //! [pure] How a pool signs in, as data. Knows nothing of the tokens that come of it.
 
 mod secrets;
+mod signatures;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,6 +17,8 @@ use serde_json::{Map, Value};
 use super::forms::refuse_scalars;
 
 pub(crate) use secrets::{Secrets, TokenRequestData};
+use signatures::JwtData;
+pub(crate) use signatures::{AwsData, Encoding, HmacData, TimestampData};
 
 /// How a pool signs in.
 #[derive(Clone, Deserialize)]
@@ -44,9 +47,13 @@ pub(crate) enum Auth {
     /// A bearer token of OAuth 2.0.
     #[serde(rename = "oauth2")]
     OAuth2(OAuth2),
+    /// A signature of each request by HMAC.
+    Hmac(Box<HmacData>),
+    /// A signature of each request for AWS.
+    Aws(AwsData),
 }
 
-/// A client of OAuth 2.0: by the client credentials grant, or with a refresh token.
+/// A client of OAuth 2.0: by the client credentials grant, with a refresh token, or with assertions.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(not(feature = "oauth2"), expect(dead_code, reason = "read, and then refused"))]
@@ -66,6 +73,8 @@ pub(crate) struct OAuth2 {
     pub(crate) params: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) credentials_in_body: bool,
+    #[serde(default)]
+    pub(crate) jwt: Option<Box<JwtData>>,
 }
 
 /// Reads how a pool signs in. An error names keys alone, since what else is there may be a secret.
@@ -131,8 +140,8 @@ fn is_given(value: &Value) -> bool {
     }
 }
 
-const FORM: &str = "must be a map with one of the keys bearer, basic, header, query, cookie and oauth2, or a list \
-     of such maps";
+const FORM: &str = "must be a map with one of the keys bearer, basic, header, query, cookie, oauth2, hmac and aws, \
+     or a list of such maps";
 
 fn in_map<E: Error>(map: Map<String, Value>) -> Result<Auth, E> {
     let mut schemes = map.keys().cloned();

@@ -3,13 +3,16 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::COOKIE};
 
 #[cfg(feature = "oauth2")]
-use super::{ClientCredentials, RefreshToken};
+use super::{ClientCredentials, JwtBearer, RefreshToken};
 use super::{
-    Credentials, EnvTokens, FileTokens, StaticTokens, TokenRequest, TokenSource, bearer,
-    bearer::put,
+    Credentials, EnvTokens, FileTokens, HmacSignature, StaticTokens, TimestampFormat, TokenRequest,
+    TokenSource, bearer, bearer::put,
 };
 use crate::{
-    config::{Auth, OAuth2, PoolConfig, Secrets, TokenRequestData},
+    config::{
+        Auth, AwsData, Encoding, HmacData, OAuth2, PoolConfig, Secrets, TimestampData,
+        TokenRequestData,
+    },
     error::Error,
     pool::PoolBuilder,
     request::Request,
@@ -78,7 +81,59 @@ fn credentials(auth: Auth, config: &PoolConfig) -> Result<Credentials, Error> {
                 put(request, &COOKIE, &all)
             })
         }
+        Auth::Hmac(data) => {
+            let key = data.key.clone();
+            let sign = hmac(*data).and_then(|signature| signature.for_api(&config.base_url));
+            from_secrets("hmac", key, config, sign.map_err(|error| named("hmac", &error))?)
+        }
+        Auth::Aws(data) => aws(data, config),
     }
+}
+
+/// # Errors
+/// [`ErrorKind::Config`](crate::ErrorKind::Config) for an encoding that bytes cannot have.
+fn hmac(data: HmacData) -> Result<HmacSignature, Error> {
+    let mut signature = HmacSignature::new(data.message).timestamp(match data.timestamp {
+        TimestampData::Seconds => TimestampFormat::Seconds,
+        TimestampData::Milliseconds => TimestampFormat::Milliseconds,
+        TimestampData::Rfc3339 => TimestampFormat::Rfc3339,
+        TimestampData::Http => TimestampFormat::Http,
+    });
+    signature = match data.key_encoding {
+        Encoding::Text => signature,
+        Encoding::Hex => signature.key_in_hex(),
+        Encoding::Base64 => signature.key_in_base64(),
+    };
+    signature = match data.signature_encoding {
+        None | Some(Encoding::Hex) => signature,
+        Some(Encoding::Base64) => signature.signature_in_base64(),
+        Some(Encoding::Text) => {
+            return Err(Error::config("signature_encoding: is `hex` or `base64`"));
+        }
+    };
+    if let Some(name) = data.algorithm {
+        signature = signature.algorithm(name);
+    }
+    let headers = data.headers.into_iter();
+    let signature = headers.fold(signature, |it, (name, value)| it.header(name, value));
+    let query = data.query.into_iter();
+    Ok(query.fold(signature, |it, (name, value)| it.query(name, value)))
+}
+
+#[cfg(feature = "sigv4")]
+fn aws(data: AwsData, config: &PoolConfig) -> Result<Credentials, Error> {
+    let signature = super::AwsSignature::new(data.access_key_id, data.region, data.service);
+    let signature = match data.session_token {
+        Some(token) => signature.session_token(token),
+        None => signature,
+    };
+    let sign = signature.for_api(&config.base_url).map_err(|error| named("aws", &error))?;
+    from_secrets("aws", data.secret_access_key, config, sign)
+}
+
+#[cfg(not(feature = "sigv4"))]
+fn aws(_: AwsData, _: &PoolConfig) -> Result<Credentials, Error> {
+    Err(illegal("aws", "needs the feature `sigv4`"))
 }
 
 /// # Errors
@@ -165,11 +220,14 @@ where
     P: Fn(Request, &str) -> R + Send + Sync + 'static,
     R: Into<Result<Request, Error>>,
 {
-    source.validate(1).map_err(|error| {
-        let what = error.to_string();
-        illegal(scheme, what.strip_prefix("config: ").unwrap_or(&what))
-    })?;
+    source.validate(1).map_err(|error| named(scheme, &error))?;
     Ok(Credentials::from_source(1, source, apply))
+}
+
+/// The same error, with its scheme named.
+fn named(scheme: &str, error: &Error) -> Error {
+    let what = error.to_string();
+    illegal(scheme, what.strip_prefix("config: ").unwrap_or(&what))
 }
 
 fn illegal(scheme: &str, what: &str) -> Error {
@@ -197,6 +255,37 @@ where
                 if client.credentials_in_body { source.credentials_in_body() } else { source };
             checked(scheme, source.reached_as(config), apply)
         }};
+    }
+    if let Some(jwt) = client.jwt {
+        if client.refresh_token.is_some()
+            || client.keep_in.is_some()
+            || !client_secret.is_empty()
+            || client.credentials_in_body
+        {
+            let what = "`jwt` stands beside `token_url`, `client_id`, `scopes` and `params` alone";
+            return Err(illegal(scheme, what));
+        }
+        let source = match (jwt.key, jwt.key_file) {
+            (Some(key), None) => JwtBearer::new(token_url, client_id, key),
+            (None, Some(file)) => JwtBearer::with_key_file(token_url, client_id, file),
+            _ => return Err(illegal(scheme, "`jwt` has either `key` or `key_file`")),
+        };
+        let claims = jwt.claims.into_iter();
+        let source = claims.fold(source, |source, (name, value)| source.claim(name, value));
+        let params = client.params.into_iter();
+        let scope = (!client.scopes.is_empty()).then(|| client.scopes.join(" "));
+        let params = params.chain(scope.map(|scope| ("scope".to_owned(), scope)));
+        let mut source = params.fold(source, |source, (name, value)| source.param(name, value));
+        if let Some(id) = jwt.key_id {
+            source = source.key_id(id);
+        }
+        if let Some(name) = jwt.algorithm {
+            source = source.algorithm(name);
+        }
+        if let Some(lifetime) = jwt.lifetime {
+            source = source.valid_for(lifetime);
+        }
+        return checked(scheme, source.reached_as(config), apply);
     }
     match (client.refresh_token, client.keep_in) {
         (None, Some(_)) => {

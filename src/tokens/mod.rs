@@ -12,6 +12,8 @@
 //! Their errors are an [`Error`](crate::Error) of [`ErrorKind::Token`](crate::ErrorKind::Token)
 //! that names the variable, the file or the endpoint, and never its content.
 
+#[cfg(feature = "oauth2")]
+mod assertion;
 mod auth;
 mod bearer;
 #[cfg(feature = "oauth2")]
@@ -23,12 +25,15 @@ mod fixed;
 #[cfg(feature = "oauth2")]
 mod grant;
 #[cfg(feature = "oauth2")]
+mod jwt_bearer;
+#[cfg(feature = "oauth2")]
 mod oauth;
 mod parts;
 #[cfg(feature = "oauth2")]
 mod refresh_file;
 #[cfg(feature = "oauth2")]
 mod refresh_token;
+mod signature;
 mod token_request;
 
 pub use bearer::bearer;
@@ -38,7 +43,12 @@ pub use environment::EnvTokens;
 pub use files::FileTokens;
 pub use fixed::StaticTokens;
 #[cfg(feature = "oauth2")]
+pub use jwt_bearer::JwtBearer;
+#[cfg(feature = "oauth2")]
 pub use refresh_token::RefreshToken;
+#[cfg(feature = "sigv4")]
+pub use signature::AwsSignature;
+pub use signature::{HmacSignature, TimestampFormat};
 pub use token_request::TokenRequest;
 
 pub use crate::token_manager::{Credentials, TokenSource};

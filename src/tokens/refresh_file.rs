@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::PathBuf,
     time::Duration,
 };
@@ -17,6 +17,9 @@ use crate::error::{Error, ErrorKind};
 
 /// How often a file that another process has is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(50);
+
+/// The most that is read of it, in bytes.
+const MOST_BYTES: u64 = 64 * 1024;
 
 /// Where a refresh token is kept.
 #[derive(Clone)]
@@ -84,7 +87,10 @@ impl RefreshFile {
 
     /// The token in the file, if it descends from the one with which all began.
     fn read(&self) -> Result<Option<SecretString>, Error> {
-        let text = match fs::read_to_string(&self.path) {
+        let mut text = String::new();
+        let read =
+            File::open(&self.path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+        match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => self.failing("cannot be read", read)?,
         };

@@ -9,42 +9,22 @@ use http::{
 };
 
 use super::{
-    body_limit::{BodyLimit, LimitedBuffer, answered, too_large},
-    gzip::gunzip,
+    body_limit::{BodyLimit, LimitedBuffer, too_large},
+    decompress::{Coding, decompress},
 };
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// The largest buffer reserved for a body before any of it has arrived, in bytes.
 const FIRST_ROOM: usize = 256 * 1024;
 /// Bodies of up to this many bytes are small compared to the 8 KiB buffer into which awc reads.
 const SMALL: usize = 2 * 1024;
-/// Whether `headers` name gzip as the encoding (RFC 9110 section 8.4).
-///
-/// # Errors
-/// [`ErrorKind::Framing`] for any but gzip and identity.
-fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
-    let mut is_gzip = false;
-    for name in headers.get_all(CONTENT_ENCODING) {
-        let name = String::from_utf8_lossy(name.as_bytes()).trim().to_ascii_lowercase();
-        match name.as_str() {
-            "" | "identity" => {}
-            "gzip" | "x-gzip" if !is_gzip => is_gzip = true,
-            _ => {
-                let name: String = name.escape_default().take(64).collect();
-                let what = "the body has a content encoding that this pool does not read";
-                return Err(answered(ErrorKind::Framing, format!("{what}: {name}")));
-            }
-        }
-    }
-    Ok(is_gzip)
-}
 
 /// Reads `payload` to its end, decodes it, and removes from `headers` what no longer applies to
 /// the decoded body. An empty body is never decoded.
 ///
 /// # Errors
 /// [`ErrorKind::BodyTooLarge`] if the declared length, the body as received or the decoded body
-/// is over the limit and it is not truncated; [`ErrorKind::Truncated`] if gzip data ends early or
+/// is over the limit and it is not truncated; [`ErrorKind::Truncated`] if compressed data ends early or
 /// its last checksum is wrong, which cannot be told apart; [`ErrorKind::Framing`] if it is corrupt
 /// before its end; otherwise the payload's own errors.
 pub(super) async fn read(
@@ -52,7 +32,7 @@ pub(super) async fn read(
     headers: &mut HeaderMap,
     limit: BodyLimit,
 ) -> Result<Bytes, Error> {
-    let is_gzip = is_gzip(headers)?;
+    let coding = Coding::of(headers)?;
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
@@ -60,8 +40,8 @@ pub(super) async fn read(
         return Err(too_large());
     }
     let Some(first) = payload.next().await.transpose()? else { return Ok(Bytes::new()) };
-    if is_gzip {
-        let body = gunzip(first, payload, limit).await?;
+    if let Some(coding) = coding {
+        let body = decompress(coding, first, payload, limit).await?;
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
         return Ok(body);

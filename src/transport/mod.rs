@@ -6,9 +6,12 @@
 
 mod body;
 mod body_limit;
+#[cfg(feature = "brotli")]
+mod brotli;
 mod client;
 mod connection_pool;
 mod connector;
+mod decompress;
 mod exchange;
 mod framing;
 #[cfg(any(test, fuzzing))]
@@ -28,6 +31,8 @@ mod strict_io;
 mod tests;
 pub(crate) mod tls;
 mod wire;
+#[cfg(feature = "zstd")]
+mod zstd;
 
 pub(crate) use client::Client;
 pub(crate) use connector::keepalive;

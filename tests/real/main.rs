@@ -1,5 +1,6 @@
 //! Reads and writes against servers that others wrote: Datasette, Django REST framework, a
-//! JSON:API, fastapi-pagination, Eve, json-server, and nginx in front of them.
+//! JSON:API, fastapi-pagination, Eve, json-server, and nginx in front of them; and signatures that
+//! botocore and PyJWT verify.
 //!
 //! `tests/real/run` installs the servers and runs this program; a plain `cargo test` does
 //! neither. Each server gets the same 1,237 rows (`rows`), is started on a free port of
@@ -30,5 +31,6 @@ mod restarts;
 mod rows;
 mod servers;
 mod settings;
+mod signed;
 mod source;
 mod writes;

@@ -31,6 +31,7 @@ pub enum Program {
     Datasette,
     Eve,
     JsonServer,
+    Signed,
     /// In front of the server at this port.
     Nginx(u16),
 }
@@ -73,7 +74,7 @@ impl Server {
             Program::Datasette => &DATASETTE,
             Program::Eve => &EVE,
             Program::JsonServer => &JSON_SERVER,
-            Program::Nginx(_) => panic!("each test has an nginx of its own"),
+            Program::Signed | Program::Nginx(_) => panic!("each test has one of its own"),
         };
         cell.get_or_init(|| Self::start(program))
     }
@@ -157,6 +158,7 @@ impl Server {
             Program::FastApi => python("fastapi_app.py"),
             Program::Datasette => python("datasette_app.py"),
             Program::Eve => python("eve_app.py"),
+            Program::Signed => python("signed_app.py"),
             Program::JsonServer => {
                 let script = installed("node/node_modules/json-server/lib/cli/bin.js");
                 let port = self.port.to_string();

@@ -44,6 +44,7 @@ mod resize;
 mod retry;
 mod seed;
 mod sign_in;
+mod signatures;
 mod statistics;
 mod strategies;
 mod supervision;

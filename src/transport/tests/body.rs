@@ -25,6 +25,27 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Compresses by the coding of this name.
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+/// The codings whose features are on.
+const CODINGS: &[(&str, Compress)] = &[
+    ("gzip", gzip),
+    #[cfg(feature = "brotli")]
+    ("br", |data| {
+        let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 24);
+        encoder.write_all(data).unwrap();
+        encoder.into_inner()
+    }),
+    #[cfg(feature = "zstd")]
+    ("zstd", |data| {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.include_checksum(true).unwrap();
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }),
+];
+
 fn encoded(name: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("content-encoding", HeaderValue::from_static(name));
@@ -171,6 +192,9 @@ fn corrupt_gzip_is_a_framing_error() {
 #[test]
 fn another_encoding_is_refused_by_name_before_anything_is_read() {
     for name in ["br", "zstd", "deflate", "gzip, gzip", "we\u{7f}ird"] {
+        if CODINGS.iter().any(|(coding, _)| *coding == name) {
+            continue;
+        }
         let mut headers = HeaderMap::new();
         let Ok(value) = HeaderValue::from_str(name) else { continue };
         headers.insert("content-encoding", value);
@@ -182,11 +206,55 @@ fn another_encoding_is_refused_by_name_before_anything_is_read() {
 }
 
 #[test]
-fn a_gzip_bomb_ends_at_the_limit() {
-    let bomb = gzip(&vec![0; 64 * 1024 * 1024]);
-    assert!(bomb.len() < LIMIT);
-    let error = read_pieces(&bomb, 16 * 1024, &mut encoded("gzip")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
+fn a_bomb_ends_at_the_limit() {
+    for (name, compress) in CODINGS {
+        let bomb = compress(&vec![0; 64 * 1024 * 1024]);
+        assert!(bomb.len() < LIMIT);
+        let error = read_pieces(&bomb, 16 * 1024, &mut encoded(name)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BodyTooLarge, "{name}");
+        let limit = BodyLimit { bytes: LIMIT, cuts: true };
+        let payload = stream::iter([Ok(Bytes::from(bomb))]);
+        let body = block_on(read(payload, &mut encoded(name), limit)).unwrap();
+        assert_eq!(body.len(), LIMIT, "{name}");
+    }
+}
+
+#[test]
+fn compressed_data_that_is_not_whole_is_never_a_body() {
+    let data: Vec<u8> =
+        (0..40_000_u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect();
+    let data = &data[..LIMIT];
+    for (name, compress) in CODINGS {
+        let compressed = compress(data);
+        for cut in [1, 5, 12, compressed.len() / 2, compressed.len() - 1] {
+            let error = read_pieces(&compressed[..cut], 999, &mut encoded(name)).unwrap_err();
+            let told = (error.kind(), error.delivery());
+            assert_eq!(told, (ErrorKind::Truncated, Delivery::Unknown), "{name} at {cut}");
+        }
+        let junk = [&compressed[..], b"junk behind it"].concat();
+        for size in [1, 14, junk.len()] {
+            let error = read_pieces(&junk, size, &mut encoded(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Framing, "{name} in pieces of {size}");
+        }
+        let error = read_pieces(b"{\"not\": \"compressed\"}", 7, &mut encoded(name)).unwrap_err();
+        assert!([ErrorKind::Framing, ErrorKind::Truncated].contains(&error.kind()), "{name}");
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn frames_of_zstd_follow_one_another_and_large_windows_are_refused() {
+    let (_, zstd) = CODINGS.iter().find(|(name, _)| *name == "zstd").unwrap();
+    let data = [zstd(b"first "), zstd(b""), zstd(b"second")].concat();
+    for size in [1, 7, 1000] {
+        let body = read_pieces(&data, size, &mut encoded("zstd")).unwrap();
+        assert_eq!(body.as_ref(), b"first second");
+    }
+    let mut encoder = ::zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all(&[0; 1000]).unwrap();
+    let error = read_pieces(&encoder.finish().unwrap(), 1000, &mut encoded("zstd")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Framing);
 }
 
 #[test]
@@ -221,7 +289,9 @@ proptest! {
     ) {
         let plain = read_pieces(&data, size, &mut HeaderMap::new()).unwrap();
         prop_assert_eq!(plain.as_ref(), &data[..]);
-        let unzipped = read_pieces(&gzip(&data), size, &mut encoded("gzip")).unwrap();
-        prop_assert_eq!(unzipped.as_ref(), &data[..]);
+        for (name, compress) in CODINGS {
+            let body = read_pieces(&compress(&data), size, &mut encoded(name)).unwrap();
+            prop_assert_eq!(body.as_ref(), &data[..]);
+        }
     }
 }
