@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Starts a demo API, copies it into SQLite twice, and shows what happened.
     Demo(Demo),
+    /// Lists the descriptions of well-known APIs that can be named instead of a file, or prints one.
+    Connectors(Connectors),
     /// Checks a description, and says in which line it is wrong. Sends nothing.
     Check(File),
     /// Shows the requests that reads and jobs begin with. Sends nothing.
@@ -65,7 +67,7 @@ pub(crate) enum Command {
 /// A description, and the values of its variables.
 #[derive(Args)]
 pub(crate) struct File {
-    /// The description of the API and its jobs, in YAML.
+    /// The description of the API and its jobs, in YAML; or the name of a connector.
     pub(crate) file: PathBuf,
     /// The value of a variable in the description, before that of the environment.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
@@ -74,7 +76,7 @@ pub(crate) struct File {
 
 #[derive(Args)]
 pub(crate) struct Status {
-    /// The description of the API and its jobs, in YAML.
+    /// The description of the API and its jobs, in YAML; or the name of a connector.
     #[cfg_attr(feature = "cluster", arg(required_unless_present = "url"))]
     #[cfg_attr(not(feature = "cluster"), arg(required = true))]
     pub(crate) file: Option<PathBuf>,
@@ -124,6 +126,12 @@ pub(crate) struct Hold {
     pub(crate) job: String,
     #[command(flatten)]
     pub(crate) url: Url,
+}
+
+#[derive(Args)]
+pub(crate) struct Connectors {
+    /// The one that is printed.
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Args)]

@@ -26,7 +26,7 @@ use vantage_types::Record;
 
 use crate::{
     description::{Nested, SchemaPolicy, type_by_name},
-    row::{ColumnPlan, Learned, RowChecks, RowDecoder, RowRules},
+    row::{Bound, ColumnPlan, Learned, RowChecks, RowDecoder, RowRules},
     rust_type,
     schema::{ColumnType, Schema},
     sink,
@@ -103,7 +103,7 @@ impl RowBatches {
     /// For the first row that is no object or has a value that is not of the type of its column;
     /// the error names the row, from 1, and the column.
     pub fn decode(&mut self, rows: &[&str]) -> Result<Vec<RecordBatch>, String> {
-        self.decoder.read_page(rows)?;
+        self.decoder.read_page(rows, &Bound::default())?;
         let decoded = self.decoder.take()?;
         if let Some(reject) = decoded.rejects.first() {
             let place = rows.iter().position(|row| *row == reject.row);

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 #[cfg(feature = "cluster")]
 pub(crate) mod cluster;
+pub(crate) mod connectors;
 pub(crate) mod demo;
 pub(crate) mod preview;
 pub(crate) mod read;
@@ -19,12 +20,15 @@ use vantage_api_pool::AwwPool;
 
 use crate::{arguments::File, failure::Failure};
 
-/// Reads a description.
+/// Reads a description: a file, or else the connector of that name.
 fn describe(file: &File) -> Result<Description, Failure> {
     let variables = file.variables.iter();
     let reader =
         variables.fold(Reader::new(), |reader, (name, value)| reader.variable(name, value));
-    Ok(reader.read_file(&file.file)?)
+    Ok(match connectors::named(&file.file) {
+        Some(connector) => reader.read_yaml(connector.yaml)?,
+        None => reader.read_file(&file.file)?,
+    })
 }
 
 /// A description with what runs the queries of its streams.

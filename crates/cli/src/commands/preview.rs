@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use vantage_api_pool::vantage::PoolTableExt;
 
-use super::{describe, pool};
+use super::{connectors, describe, pool};
 use crate::{
     arguments::Preview,
     failure::{Failure, unknown},
@@ -59,7 +59,10 @@ struct Api {
 impl Written {
     /// Nothing of a file that cannot be read like this, of which all stays masked.
     fn of(file: &Path) -> Self {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let text = match connectors::named(file) {
+            Some(connector) => connector.yaml.to_owned(),
+            None => std::fs::read_to_string(file).unwrap_or_default(),
+        };
         serde_saphyr::from_str(&text).unwrap_or_default()
     }
 

@@ -350,7 +350,8 @@ impl fmt::Debug for Windows {
 
 /// The table for each row of which a stream is read:
 /// `{ table: countries, bind: { country: name } }` reads the cities of each country from
-/// `countries/{country}/cities`.
+/// `countries/{country}/cities`. If the table of the stream declares a column `country`, rows that do
+/// not have one themselves get the value from which they were read.
 ///
 /// A row of the other table that lacks such a value fails the stream, once it has read those of all
 /// others, and the next run with `incremental` asks from the same value on; before it reads any, if `write: replace` or `write: sync` would delete what is not read.

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, mem, slice};
 
 use super::{
+    cell::Cell,
     checks::Checker,
     children::{Children, Gathered},
     columns::Columns,
@@ -20,6 +21,9 @@ use super::{
     value::Value,
 };
 use crate::sink::Reject;
+
+/// The values of columns that the rows of a page have in common, as JSON, by the names of the columns.
+pub(crate) type Bound = Vec<(String, String)>;
 
 /// Decodes rows.
 #[derive(Debug)]
@@ -67,6 +71,8 @@ struct Reading<'a> {
     /// The cells of an item.
     item: Cells<'a>,
     gathered: Vec<Gathered<'a>>,
+    /// The values of columns that the row may lack.
+    bound: Vec<(usize, Cell<'a>)>,
 }
 
 impl RowDecoder {
@@ -130,8 +136,13 @@ impl RowDecoder {
     /// # Errors
     /// For a row that the schema does not allow, if that is not to change, or for which a check does
     /// not hold, if that fails the run. Nothing of the page is taken then, and no page can follow it.
-    pub(crate) fn read_page(&mut self, rows: &[&str]) -> Result<DecodedPage, String> {
-        let (mut reading, rejected, mut repeated) = (Reading::default(), self.rejects.len(), 0);
+    pub(crate) fn read_page(
+        &mut self,
+        rows: &[&str],
+        bound: &Bound,
+    ) -> Result<DecodedPage, String> {
+        let mut reading = Reading { bound: self.bound(bound), ..Reading::default() };
+        let (rejected, mut repeated) = (self.rejects.len(), 0);
         for &row in rows {
             match self.row(row, &mut reading) {
                 Ok(()) => self.push(&mut reading),
@@ -209,14 +220,37 @@ impl RowDecoder {
         }
     }
 
+    /// The planned columns that are bound, with their values. A column that is found in rows is
+    /// theirs alone.
+    fn bound<'a>(&self, bound: &'a Bound) -> Vec<(usize, Cell<'a>)> {
+        let planned = bound.iter().filter(|(name, _)| self.rules.columns.contains_key(name));
+        let places = planned
+            .filter_map(|(name, value)| Some((self.columns.position(name)?, Cell::of(value))));
+        places.collect()
+    }
+
+    /// Puts what is bound where a row that was read straight has nothing; false if a value is not of
+    /// the type of its column.
+    fn fill<'a>(&self, bound: &[(usize, Cell<'a>)], values: &mut [Value<'a>]) -> bool {
+        bound.iter().all(|(number, cell)| match values.get_mut(*number) {
+            Some(value) if *value == Value::Null => {
+                let kind = self.columns.schema().columns.get(*number).map(|column| column.kind);
+                let of = kind.and_then(|kind| Value::of(cell, kind));
+                of.map(|of| *value = of).is_some()
+            }
+            _ => true,
+        })
+    }
+
     /// The values of a row and its items, all of which fit.
     fn row<'a>(&mut self, row: &'a str, reading: &mut Reading<'a>) -> Result<(), Fault> {
-        let Reading { cells, values, item, gathered } = reading;
+        let Reading { cells, values, item, gathered, bound } = reading;
         gathered.clear();
         // The row before may have widened columns and been set aside all the same.
         self.number_columns().map_err(Fault::Run)?;
         if let Some(plain) = &mut self.plain
             && let Some(cursor) = plain.read(row, values)
+            && self.fill(bound, values)
             && self.has_key(values)
         {
             cursor.text().into_iter().for_each(|cursor| self.mark.raise(cursor));
@@ -224,6 +258,11 @@ impl RowDecoder {
         }
         values.clear();
         self.read(row, cells)?;
+        for (number, value) in bound.iter() {
+            if let Some(cell) = cells.values.get_mut(*number).filter(|cell| **cell == Cell::Null) {
+                *cell = value.clone();
+            }
+        }
         let cursor = self.cursor.and_then(|cursor| cells.values.get(cursor)?.text());
         let cursor = cursor.map(ToOwned::to_owned);
         for (number, made) in &self.made {

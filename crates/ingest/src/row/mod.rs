@@ -26,7 +26,7 @@ pub(crate) use cell::Cell;
 pub(crate) use checks::{ColumnCheck, RowChecks};
 pub(crate) use children::Items;
 pub(crate) use decoded::{Decoded, DecodedPage, SeenRow};
-pub(crate) use decoder::RowDecoder;
+pub(crate) use decoder::{Bound, RowDecoder};
 pub(crate) use hash::RowHash;
 pub(crate) use learned::Learned;
 pub(crate) use made::Made;

@@ -10,15 +10,19 @@ use super::{
     unit::Since,
     writer::{Chunk, CommitAt, Progress, WriteRules},
 };
-use crate::{error::Error, row::RowDecoder, state::Counts};
+use crate::{
+    error::Error,
+    row::{Bound, RowDecoder},
+    state::Counts,
+};
 
 /// The part of a commit that is gathered before it is handed over.
 const PART: usize = 16;
 
 /// A page of a unit, or its end.
 pub(super) enum Piece {
-    /// With the moment at which it was asked for, at the earliest.
-    Page(Arc<str>, Box<Page<Box<RawValue>>>, DateTime<Utc>),
+    /// With the moment at which it was asked for, at the earliest, and what its rows have in common.
+    Page(Arc<str>, Box<Page<Box<RawValue>>>, DateTime<Utc>, Arc<Bound>),
     End(Arc<str>),
     Failed(Arc<str>, Error),
 }
@@ -81,7 +85,7 @@ impl Gathered {
                 self.end(unit.to_string());
                 Ok(())
             }
-            Piece::Page(unit, page, asked) => self.page(&unit, page, asked),
+            Piece::Page(unit, page, asked, bound) => self.page(&unit, page, asked, &bound),
         }
     }
 
@@ -90,10 +94,11 @@ impl Gathered {
         unit: &str,
         page: Box<Page<Box<RawValue>>>,
         asked: DateTime<Utc>,
+        bound: &Bound,
     ) -> Result<(), Failure> {
         let rows = page.texts().collect::<Result<Vec<_>, _>>();
         let rows = rows.map_err(|error| Failure::Unit(unit.to_owned(), error.into()))?;
-        let decoded = self.decoder.read_page(&rows);
+        let decoded = self.decoder.read_page(&rows, bound);
         let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;
         if let Some(since) = &self.since {
             decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));

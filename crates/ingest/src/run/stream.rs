@@ -174,6 +174,7 @@ impl StreamPlan {
         warnings: Warnings,
     ) -> impl Stream<Item = Piece> + Send {
         let key: Arc<str> = unit.key.as_str().into();
+        let bound = unit.bound();
         async_stream::stream! {
             let mut asked = Asked::new(self.prefetch, now());
             let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
@@ -184,7 +185,8 @@ impl StreamPlan {
                 match page {
                     Ok(page) => {
                         let asked = asked.take(now());
-                        yield Piece::Page(Arc::clone(&key), Box::new(page), asked);
+                        let (unit, bound) = (Arc::clone(&key), Arc::clone(&bound));
+                        yield Piece::Page(unit, Box::new(page), asked, bound);
                     }
                     Err(error) => return yield Piece::Failed(key, error.into()),
                 }

@@ -1,14 +1,14 @@
 //! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
 //! that request each, or the pages that they are.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     description::{MomentFormat, moment_of},
-    row::compare,
+    row::{Bound, compare},
 };
 
 /// A part of a stream that is read from page to page: the whole set, a range of its pages, a window of
@@ -84,6 +84,19 @@ impl Unit {
             conditions: [&*self.conditions, &*other.conditions].concat(),
             ..Self::default()
         }
+    }
+
+    /// The values of the columns that all of its rows have.
+    pub(crate) fn bound(&self) -> Arc<Bound> {
+        let of = |value: &ciborium::Value| match value {
+            ciborium::Value::Text(text) => Some(serde_json::Value::from(text.as_str())),
+            ciborium::Value::Integer(number) => i64::try_from(*number).ok().map(Into::into),
+            _ => None,
+        };
+        let values = self.conditions.iter();
+        let values =
+            values.filter_map(|(name, value)| Some((name.clone(), of(value)?.to_string())));
+        Arc::new(values.collect())
     }
 }
 

@@ -74,3 +74,28 @@ async fn what_was_read_of_a_parent_that_loses_its_name_is_not_deleted() {
     setup.fail(&["a row of the parent has no `name`"]).await;
     assert_eq!(cities(&setup), ["a", "b"]);
 }
+
+// dlt-hub/dlt#2505 and the `AddFields` of Airbyte's manifests: the key of the parent as a column.
+#[tokio::test]
+async fn a_declared_column_that_rows_lack_is_what_they_were_read_by() {
+    let countries = json!([{ "name": "a", "number": 1 }, { "name": "b", "number": 2 }]);
+    let mut setup = Setup::new(CITIES, move |request| {
+        let data = match request.path.split('/').nth(2) {
+            None => countries.clone(),
+            // One has the field itself, and another number.
+            Some("1") => json!([{ "city": "x" }, { "city": "y", "country": 7 }]),
+            Some(_) => json!([{ "city": "x" }, { "city": "z", "country": null }]),
+        };
+        Reply::json(&json!({ "data": data }))
+    });
+    setup.replace("{ country: name } }, write: append", "{ country: number } }, write: merge");
+    setup.replace(
+        "  - name: cities\n",
+        "  - name: cities\n    id: [country, city]\n    columns: { country: int, city: text }\n",
+    );
+    setup.complete().await;
+    let rows: Vec<String> = setup.query("SELECT country || city FROM cities ORDER BY 1");
+    assert_eq!(rows, ["1x", "2x", "2z", "7y"]);
+    setup.complete().await;
+    assert_eq!(cities(&setup).len(), 4, "it is a part of the key");
+}
