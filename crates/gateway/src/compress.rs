@@ -90,7 +90,8 @@ fn gzip(plain: &[u8]) -> Option<Bytes> {
         Ok(mut encoder) => deflate(&mut encoder, plain),
         Err(_) => None,
     })?;
-    (deflated.len() < plain.len()).then(|| Bytes::from(deflated))
+    // Without the room that it has not needed, since it may be kept.
+    (deflated.len() < plain.len()).then(|| Bytes::from(deflated.into_boxed_slice()))
 }
 
 fn deflate(encoder: &mut Compress, plain: &[u8]) -> Option<Vec<u8>> {
