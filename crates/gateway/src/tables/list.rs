@@ -92,7 +92,8 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
     if let Some(key) = &key
         && let Some((answer, age)) = state.cache.kept(key).await
     {
-        return answer.respond(request.headers(), Some(age)).await;
+        let answering = answer.respond(request.headers(), Some(age));
+        return within(state.limits.handler, answering).await;
     }
     let time = state.limits.handler;
     // Boxed here, since each caller would hold a future of its size twice.
