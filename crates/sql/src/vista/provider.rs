@@ -32,9 +32,9 @@ use crate::{
 /// takes narrow it; those on others, and on columns of which nothing is known, are those of the query
 /// alone, since a Vista may have other values there. Where it may find more rows than SQL does, such as
 /// by texts or by an order, they are checked again. With a limit it is asked for that many rows. It is
-/// read by its cursors, if it has them; else all of its rows are in memory while a query reads it, for
-/// which the tables of an API are better read by
-/// [`ApiTableProvider`](crate::ApiTableProvider). `INSERT` sends rows to one that takes them.
+/// read by its cursors, if it has them, 10,000 rows at a time, where an API may be asked twice for the
+/// page between; else all of its rows are in memory while a query reads it. The tables of an API are
+/// better read by [`ApiTableProvider`](crate::ApiTableProvider). `INSERT` sends rows to one that takes them.
 ///
 /// ```
 /// use datafusion::prelude::SessionContext;

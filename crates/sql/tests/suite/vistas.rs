@@ -80,6 +80,14 @@ gateway:
     }
 }
 
+/// A Vista of the gateway of a description.
+async fn vista_of(yaml: &str, name: &str) -> Vista {
+    let description = Description::from_yaml(yaml).unwrap();
+    let pool = description.api.clone().builder().unwrap().build().unwrap();
+    let mut found = vistas::of_gateway(&description, &description.source(&pool)).await.unwrap();
+    found.swap_remove(name).unwrap()
+}
+
 fn register(context: &SessionContext, name: &str, vista: Vista) {
     context.register_table(name, Arc::new(VistaTableProvider::of(vista))).unwrap();
 }
@@ -118,6 +126,29 @@ async fn a_vista_of_an_api_is_asked_by_the_conditions_that_it_takes() {
 }
 
 #[tokio::test]
+async fn a_vista_of_many_pages_is_hardly_asked_twice_for_one() {
+    let api = Api::start(Pages::Numbered, 70);
+    api.put("items", items(2100));
+    let yaml = format!(
+        "api: {{ base_url: \"{}\" }}
+tables: [{{ name: items, id: id, columns: {{ id: int }}, api: {{ envelope: {{ items: data, total: total }}, paging: {} }} }}]
+gateway: {{ auth: none, tables: {{ items: {{ source: {{ api: items }} }} }} }}
+",
+        api.url(),
+        Pages::Numbered.yaml(70)
+    );
+    let context = SessionContext::new_with_config(config());
+    register(&context, "items", vista_of(&yaml, "items").await);
+    api.asked();
+    let found = context.sql("SELECT id FROM items").await.unwrap().collect().await.unwrap();
+    assert_eq!(shown(&found).len(), 2100);
+    let mut asked = api.asked();
+    asked.sort();
+    let twice: Vec<_> = asked.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(asked.len() >= 30 && twice.is_empty(), "{twice:?}");
+}
+
+#[tokio::test]
 async fn rows_are_inserted_into_a_vista_that_takes_them_and_into_no_other() {
     let vistas = Vistas::new().await;
     let insert = "INSERT INTO api_items (id, t) VALUES (100, 'new')";
@@ -139,10 +170,7 @@ gateway: {{ auth: none, tables: {{ odd: {{ source: {{ api: odd }} }} }} }}
 ",
         api.url()
     );
-    let description = Description::from_yaml(&yaml).unwrap();
-    let pool = description.api.clone().builder().unwrap().build().unwrap();
-    let mut found = vistas::of_gateway(&description, &description.source(&pool)).await.unwrap();
-    let vista = found.swap_remove("odd").unwrap();
+    let vista = vista_of(&yaml, "odd").await;
     let context = SessionContext::new_with_config(config());
     register(
         &context,
@@ -157,7 +185,8 @@ gateway: {{ auth: none, tables: {{ odd: {{ source: {{ api: odd }} }} }} }}
 /// A Vista in memory, which compares the values that it has.
 #[tokio::test]
 async fn a_vista_that_has_other_values_than_a_query_loses_and_adds_no_rows() {
-    let columns = [("n", "u64"), ("day", "date"), ("at", "timestamp"), ("size", "int"), ("x", "float")];
+    let columns =
+        [("n", "u64"), ("day", "date"), ("at", "timestamp"), ("size", "int"), ("x", "float")];
     let mut metadata = VistaMetadata::new().with_column(Column::untyped("any"));
     for (name, kind) in columns {
         metadata = metadata.with_column(Column::new(name, kind));
