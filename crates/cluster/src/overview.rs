@@ -104,7 +104,8 @@ pub enum RunState {
     Cancelled,
     /// Every row was read and is committed.
     Complete,
-    /// A stream of it has failed; the next run goes on with what is not done.
+    /// A stream of it has failed. Begun by hand, it goes on with what is not done; when the job is due, what
+    /// is done is read again as well.
     Failed,
 }
 

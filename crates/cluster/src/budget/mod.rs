@@ -13,7 +13,7 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use tokio::{sync::Notify, task::JoinHandle};
 use vantage_api_pool::limits::SharedBudget;
 
-use crate::store::{Grant, Store};
+use crate::store::{Grant, PATIENCE, Store, within};
 use blocks::Blocks;
 
 /// When to ask again while nothing is known yet.
@@ -44,8 +44,8 @@ struct State {
     blocks: Blocks,
     /// Whether there is no limit, as far as is known.
     is_unlimited: bool,
-    /// How long ago a request was sent that the API refused, if it was not told yet.
-    refused: Option<Duration>,
+    /// When the last request was sent that the API refused, if it was not told yet.
+    refused: Option<Instant>,
     /// The rate of a quota, if it was not told yet.
     quota: Option<f64>,
     /// How many requests were not refused since then.
@@ -58,7 +58,7 @@ struct State {
 struct News {
     key: String,
     limit: Option<Option<f64>>,
-    refused: Option<Duration>,
+    refused: Option<Instant>,
     quota: Option<f64>,
     rate: f64,
 }
@@ -77,6 +77,8 @@ impl Budget {
                 let _ = tokio::time::timeout(LOOK, own.wanted.notified()).await;
                 if let Err(error) = own.ask(&store).await {
                     tracing::warn!(%error, "the shared budget cannot be asked");
+                    // Whether there is a limit by now is not known.
+                    own.state().is_unlimited = false;
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -85,10 +87,9 @@ impl Budget {
 
     async fn ask(&self, store: &Store) -> Result<(), crate::Error> {
         let Some(news) = self.news() else { return Ok(()) };
-        let told = self.tell(store, &news).await;
+        let told = within(PATIENCE, self.tell(store, &news)).await;
         if let Err(error) = told {
-            let mut state = self.state();
-            state.limit = state.limit.or(news.limit);
+            self.state().keep(&news);
             return Err(error);
         }
         let is_wanted = {
@@ -99,7 +100,7 @@ impl Budget {
             return Ok(());
         }
         let asked = Instant::now();
-        let grant = store.grant(&news.key).await?;
+        let grant = within(PATIENCE, store.grant(&news.key)).await?;
         let mut state = self.state();
         match grant {
             Grant::Unlimited => state.is_unlimited = true,
@@ -116,8 +117,8 @@ impl Budget {
         if let Some(limit) = news.limit {
             store.limit_budget(&news.key, limit).await?;
         }
-        if let Some(age) = news.refused {
-            store.cut_budget(&news.key, age, news.rate).await?;
+        if let Some(sent) = news.refused {
+            store.cut_budget(&news.key, sent.elapsed(), news.rate).await?;
         }
         if let Some(rate) = news.quota {
             store.tell_quota(&news.key, rate, TOLD_FOR).await?;
@@ -156,6 +157,13 @@ impl Budget {
 }
 
 impl State {
+    /// Keeps what could not be told, unless something later is to be told.
+    fn keep(&mut self, news: &News) {
+        self.limit = self.limit.or(news.limit);
+        self.refused = self.refused.max(news.refused);
+        self.quota = self.quota.or(news.quota);
+    }
+
     /// Measures how many requests are not refused.
     fn count(&mut self, now: Instant) {
         let (accepted, since) = (self.accepted.0 + 1, *self.accepted.1.get_or_insert(now));
@@ -198,8 +206,8 @@ impl SharedBudget for Budget {
             }
         }
         if is_refused {
-            // The one that was sent last.
-            state.refused = Some(state.refused.map_or(age, |known| known.min(age)));
+            let now = Instant::now();
+            state.refused = state.refused.max(Some(now.checked_sub(age).unwrap_or(now)));
         }
         state.quota = quota.or(state.quota);
         self.wanted.notify_one();
@@ -209,5 +217,33 @@ impl SharedBudget for Budget {
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Budget").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_told_is_told_later_unless_something_newer_is() {
+        let budget = Budget::new();
+        budget.limited("http://a", Some(Decimal::TEN));
+        budget.ended(true, Duration::from_secs(1), Some(3.0));
+        let news = budget.news().unwrap();
+        assert_eq!((news.limit, news.quota), (Some(Some(10.0)), Some(3.0)));
+        assert!(news.refused.is_some());
+        assert!(budget.news().unwrap().refused.is_none(), "told once");
+
+        budget.state().keep(&news);
+        let again = budget.news().unwrap();
+        assert_eq!((again.limit, again.quota), (news.limit, news.quota));
+        assert_eq!(again.refused, news.refused);
+
+        budget.limited("http://a", None);
+        budget.ended(true, Duration::ZERO, Some(2.0));
+        budget.state().keep(&news);
+        let newer = budget.news().unwrap();
+        assert_eq!((newer.limit, newer.quota), (Some(None), Some(2.0)));
+        assert!(newer.refused > news.refused);
     }
 }

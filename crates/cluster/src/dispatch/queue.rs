@@ -11,7 +11,10 @@ use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
 use super::{Dispatcher, Handler};
-use crate::{Error, store::seconds};
+use crate::{
+    Error,
+    store::{LIMIT, seconds, within},
+};
 
 /// The name of the queue.
 const QUEUE: &str = "apipool";
@@ -98,7 +101,7 @@ impl Queue {
             if let Err(error) = worker.run_until(signal).await {
                 tracing::warn!(%error, "a worker of the queue has ended");
             }
-            if let Err(error) = self.release(&name).await {
+            if let Err(error) = within(LIMIT, self.release(&name)).await {
                 tracing::warn!(%error, "messages wait until their worker is missed");
             }
             if begun.elapsed() > LONGEST_WAIT {

@@ -7,6 +7,9 @@ use vantage_api_ingest::parts::Part;
 use super::{RunId, Store, seconds};
 use crate::{Error, dispatch::Dispatcher};
 
+/// How long the answer to a claim may take.
+const UNHEARD: Duration = Duration::from_secs(5);
+
 /// A unit that this process has, as long as the epoch in the table is this one.
 #[derive(Clone, Debug)]
 pub(crate) struct Claimed {
@@ -17,16 +20,19 @@ pub(crate) struct Claimed {
     pub(crate) epoch: i64,
     /// How often it was started without getting further, this time included.
     pub(crate) starts: i32,
+    /// That of the last time, if it was to be tried again.
+    pub(crate) error: Option<String>,
     pub(crate) work: Work,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
-    /// A stream, whole or to be divided.
-    Stream,
+    /// A stream, whole or to be divided; whole, if it was begun so, in this run of it.
+    Stream { stream_run: Option<u64> },
     /// A part of one, in this run of the stream, from where it was left.
-    Part { stream_run: u64, part: Box<Part>, next: Option<String> },
+    /// What part it is is read by whoever runs it: another version may have written it.
+    Part { stream_run: u64, part: String, next: Option<String> },
 }
 
 impl Store {
@@ -45,7 +51,8 @@ impl Store {
              WHERE u.id = $1 AND r.id = u.run AND r.job = ANY($3) AND r.state = 'running' AND NOT u.done
                  AND NOT u.failed AND NOT u.halted AND NOT u.is_divided AND u.not_before <= now()
                  AND (u.owner IS NULL OR u.owner = $2 OR NOT _apipool_is_alive(u.owner))
-             RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next",
+             RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next,
+                 u.error",
         )
         .bind(unit)
         .bind(me)
@@ -112,17 +119,38 @@ impl Store {
         Ok(())
     }
 
-    /// Sets a unit aside with its error.
-    pub(crate) async fn fail(&self, own: &Claimed, error: &str) -> Result<(), Error> {
+    /// Gives units back that this process has and knows nothing of, since the answer to a claim was lost:
+    /// all but those in `begun`. A claim whose answer may still come is left alone.
+    pub(crate) async fn disown(&self, me: &str, begun: &[i64]) -> Result<(), Error> {
         sqlx::query(
+            "UPDATE _apipool_unit SET owner = NULL
+             WHERE owner = $1 AND NOT done AND NOT failed AND id <> ALL($2)
+                 AND since < now() - make_interval(secs => $3)",
+        )
+        .bind(me)
+        .bind(begun)
+        .bind(seconds(UNHEARD))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Sets a unit aside with its error; and with it, if it `stops` the others, what is open of its run.
+    pub(crate) async fn fail(&self, own: &Claimed, error: &str, stops: bool) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let failed = sqlx::query(
             "UPDATE _apipool_unit SET failed = true, error = $3, owner = NULL
              WHERE id = $1 AND epoch = $2 AND NOT done",
         )
         .bind(own.unit)
         .bind(own.epoch)
         .bind(error)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        if stops && failed.rows_affected() == 1 {
+            stop_run(&mut transaction, own.run).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -149,6 +177,21 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Keeps in which run a stream is run whole, before it is: one whose end was not heard of is not run
+    /// again. `false` if the stream is not this process's any more.
+    pub(crate) async fn run_whole(&self, own: &Claimed, stream_run: u64) -> Result<bool, Error> {
+        let kept = sqlx::query(
+            "UPDATE _apipool_unit SET stream_run = $3
+             WHERE id = $1 AND epoch = $2 AND NOT done AND NOT failed AND NOT halted",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .bind(i64::try_from(stream_run).unwrap_or(i64::MAX))
+        .execute(&self.pool)
+        .await?;
+        Ok(kept.rows_affected() == 1)
     }
 
     /// Keeps how far a stream has come that is run whole: it has got further.
@@ -227,6 +270,19 @@ impl Store {
     }
 }
 
+/// Sets all that is open of a run aside: another stream of it has failed.
+pub(super) async fn stop_run(transaction: &mut PgConnection, run: RunId) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE _apipool_unit SET failed = true, epoch = epoch + 1, owner = NULL,
+             error = 'stopped, since another stream has failed'
+         WHERE run = $1 AND NOT done AND NOT failed AND NOT is_divided",
+    )
+    .bind(run)
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
 async fn add_parts(
     transaction: &mut PgConnection,
     own: &Claimed,
@@ -253,11 +309,12 @@ async fn add_parts(
 
 fn claimed(row: &PgRow) -> Result<Claimed, Error> {
     let part: Option<String> = row.try_get("part")?;
+    let stream_run = row.try_get::<Option<i64>, _>("stream_run")?.map(i64::unsigned_abs);
     let work = match part {
-        None => Work::Stream,
+        None => Work::Stream { stream_run },
         Some(part) => Work::Part {
-            stream_run: row.try_get::<i64, _>("stream_run")?.unsigned_abs(),
-            part: serde_json::from_str(&part)?,
+            stream_run: stream_run.unwrap_or_default(),
+            part,
             next: row.try_get("next")?,
         },
     };
@@ -268,6 +325,7 @@ fn claimed(row: &PgRow) -> Result<Claimed, Error> {
         stream: row.try_get("stream")?,
         epoch: row.try_get("epoch")?,
         starts: row.try_get("starts")?,
+        error: row.try_get("error")?,
         work,
     })
 }

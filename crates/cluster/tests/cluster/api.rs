@@ -1,5 +1,5 @@
-//! An API of numbered rows, in pages of 100: `GET /items?page=N`. It counts what it is asked for, and
-//! may be slow, be down, or kill who asks for one page.
+//! An API of numbered rows, in pages of 100: `GET /items?page=N`, and nothing else. It counts what it is
+//! asked for, and may be slow, be down, or kill who asks for one page.
 
 use std::{
     collections::HashMap,
@@ -112,18 +112,17 @@ impl Api {
                     process = id.trim().parse().ok();
                 }
             }
+            if !request.starts_with("GET /items") {
+                write(stream, "404 Not Found", "")?;
+                continue;
+            }
             let page = request.split_once("page=").map_or("1", |(_, rest)| rest);
             let digits = page.find(|c: char| !c.is_ascii_digit()).unwrap_or(page.len());
             self.answer(stream, page[..digits].parse().unwrap(), process)?;
         }
     }
 
-    fn answer(
-        &self,
-        mut stream: &TcpStream,
-        page: u64,
-        process: Option<i32>,
-    ) -> std::io::Result<()> {
+    fn answer(&self, stream: &TcpStream, page: u64, process: Option<i32>) -> std::io::Result<()> {
         let (latency, body) = {
             let mut state = self.state.lock().unwrap();
             if let Some((poison, times)) = &mut state.poison
@@ -165,16 +164,19 @@ impl Api {
             (state.latency, body)
         };
         thread::sleep(latency);
-        let (status, body) = match body {
-            Ok(body) => ("200 OK", body),
-            Err(status) => (status, String::new()),
-        };
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
+        match body {
+            Ok(body) => write(stream, "200 OK", &body),
+            Err(status) => write(stream, status, ""),
+        }
     }
+}
+
+fn write(mut stream: &TcpStream, status: &str, body: &str) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// Sends a signal to a process that this one has started.

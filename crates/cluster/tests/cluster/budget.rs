@@ -89,7 +89,8 @@ async fn two_pools_keep_to_one_limit_and_the_one_that_is_left_has_all_of_it() {
     sleep(Duration::from_millis(800)).await;
     let left = rate(&[&one], Duration::from_secs(3)).await;
     println!("one: {left}/s");
-    assert!((10.0..=22.0).contains(&left), "{left}");
+    // More than the half that it had.
+    assert!((14.0..=22.0).contains(&left), "{left}");
     soon(one.stop()).await;
     assert!(api.refused() * 30 <= api.requests(), "{} were refused", api.refused());
 }

@@ -42,6 +42,16 @@ impl Database {
         Self { url: url.to_owned(), config: String::new() }
     }
 
+    /// Waits until a number is at least this.
+    pub(crate) async fn reaches(&self, sql: &str, least: i64) {
+        soon(async {
+            while self.number(sql) < least {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
         query_at(&self.config, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
@@ -55,6 +65,13 @@ impl Database {
     pub(crate) fn rows(&self) -> (i64, i64) {
         let row = &self.query("SELECT count(*), count(DISTINCT id) FROM items")[0];
         (row.get(0), row.get(1))
+    }
+
+    /// Settings with which nobody is missed while a test runs.
+    pub(crate) fn patient(&self) -> Settings {
+        let mut settings = self.settings();
+        settings.heartbeat = Duration::from_secs(1_000);
+        settings
     }
 
     /// Settings with a heartbeat that is quick.
@@ -89,6 +106,9 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// Of a stream of items: another one follows, which fails.
+pub(crate) const AND_GONE: &str = "write: append }, { table: gone, write: append";
+
 /// The job `copy` of all items, whose stream has these lines as well.
 pub(crate) fn description(api: &Api, url: &str, stream: &str) -> Description {
     described(api, &format!("{{ postgres: \"{url}\" }}"), stream, "")
@@ -104,6 +124,9 @@ pub(crate) fn described(api: &Api, sink: &str, stream: &str, job: &str) -> Descr
 tables:
   - name: items
     id: id
+    api: {{ paging: {{ by: page }}, envelope: {{ items: data, total: total }} }}
+  # Which the API does not have.
+  - name: gone
     api: {{ paging: {{ by: page }}, envelope: {{ items: data, total: total }} }}
 jobs:
   copy:

@@ -12,8 +12,10 @@ mod budget;
 mod chaos;
 mod child;
 mod database;
+mod failures;
 mod fence;
 mod holds;
+mod lost;
 mod runs;
 #[allow(dead_code)]
 #[path = "../../../ingest/tests/databases/server.rs"]
