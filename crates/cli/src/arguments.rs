@@ -81,9 +81,11 @@ pub(crate) struct Status {
     /// The value of a variable in the description, before that of the environment.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) variables: Vec<(String, String)>,
-    /// Shows what the workers of this database do, instead: `postgres://USER:PASSWORD@HOST/DATABASE`.
+    /// Shows what the workers of this database do, instead: `postgres://USER:PASSWORD@HOST/DATABASE`;
+    /// without a value that of the environment's APIPOOL_URL.
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(conflicts_with = "file")]
     pub(crate) url: Option<String>,
     /// Prints that as JSON.
     #[cfg(feature = "cluster")]
@@ -188,9 +190,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
     /// Has the workers of this database run the jobs once, `postgres://USER:PASSWORD@HOST/DATABASE`, and
-    /// waits for their ends.
+    /// waits for their ends; without a value, as the last argument, that of the environment's
+    /// APIPOOL_URL.
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "URL", conflicts_with_all = ["full_refresh", "report"])]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(conflicts_with_all = ["full_refresh", "report"])]
     pub(crate) url: Option<String>,
 }
 
