@@ -47,7 +47,7 @@ impl Store {
         settings.check()?;
         let options: PgConnectOptions =
             settings.url.expose_secret().parse().map_err(|_| Error::Url)?;
-        let connections = u32::try_from(settings.slots).unwrap_or(u32::MAX).saturating_add(4);
+        let connections = u32::try_from(settings.slots).unwrap_or(u32::MAX).saturating_add(5);
         let options = options.application_name("apipool cluster");
         let pool = PgPoolOptions::new()
             .max_connections(connections)
