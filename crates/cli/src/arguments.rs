@@ -46,6 +46,9 @@ pub(crate) enum Command {
     /// Lets the run of a job go on that was paused.
     #[cfg(feature = "cluster")]
     Resume(Hold),
+    /// Lets no more than so many units of a job be worked on at a time, on all machines together.
+    #[cfg(feature = "cluster")]
+    Cap(Cap),
     /// Ends the run of a job on all machines; the next one goes on there.
     #[cfg(feature = "cluster")]
     Cancel(Hold),
@@ -124,6 +127,17 @@ pub(crate) struct Worker {
 pub(crate) struct Hold {
     /// The job.
     pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) url: Url,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(Args)]
+pub(crate) struct Cap {
+    /// The job.
+    pub(crate) job: String,
+    /// How many: streams, and parts of streams. Without it there is no cap any more.
+    pub(crate) most: Option<u32>,
     #[command(flatten)]
     pub(crate) url: Url,
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How often it is looked whether a run has ended.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A cluster, seen from outside: it works on nothing itself.
 pub struct Cluster {
@@ -95,6 +95,27 @@ impl Cluster {
     /// [`Error::NoRun`] if none is under way; that of the database.
     pub async fn cancel(&self, job: &str) -> Result<(), Error> {
         within(LIMIT, self.store.hold(job, RunState::Cancelled)).await
+    }
+
+    /// Lets no more than so many units of a job be worked on at a time by all processes together, from the
+    /// next ones on; any number with `None`, as at first. A unit is a stream, or a part of one, and has as
+    /// many requests in flight as its stream reads ahead.
+    ///
+    /// ```no_run
+    /// # async fn demo(cluster: vantage_api_cluster::Cluster) -> Result<(), vantage_api_cluster::Error> {
+    /// cluster.cap("world", Some(2)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoJob`] if the job was never run, [`Error::Settings`] if it is none at all; that of the
+    /// database.
+    pub async fn cap(&self, job: &str, most: Option<u32>) -> Result<(), Error> {
+        if most == Some(0) {
+            return Err(Error::Settings("a cap is at least 1; a job is held by pausing it".into()));
+        }
+        let most = most.map(|most| i32::try_from(most).unwrap_or(i32::MAX));
+        within(LIMIT, self.store.cap(job, most)).await
     }
 
     /// What is going on.

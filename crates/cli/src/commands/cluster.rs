@@ -1,4 +1,4 @@
-//! `apipool worker`, `pause`, `resume` and `cancel`, and what `run` and `status` do with `--url`.
+//! `apipool worker`, `pause`, `resume`, `cap` and `cancel`, and what `run` and `status` do with `--url`.
 
 use std::{fmt::Write, time::Duration};
 
@@ -8,7 +8,7 @@ use vantage_api_pool::AwwPool;
 
 use super::{describe, with_queries};
 use crate::{
-    arguments::{Hold, Worker as WorkerArguments},
+    arguments::{Cap, Hold, Worker as WorkerArguments},
     failure::Failure,
     interrupts::Interrupts,
     output,
@@ -181,6 +181,9 @@ fn standing(run: &RunView, earlier: Option<&RunView>) -> String {
     if run.state == RunState::Running {
         let waiting = (units - done - failed - working).max(0);
         let _ = write!(text, ", {working} in work, {waiting} waiting");
+        if let Some(most) = run.cap {
+            let _ = write!(text, ", at most {most} at a time");
+        }
     }
     if failed > 0 {
         let _ = write!(text, ", {failed} failed");
@@ -209,6 +212,10 @@ pub(crate) async fn pause(hold: &Hold) -> Result<(), Failure> {
 
 pub(crate) async fn resume(hold: &Hold) -> Result<(), Failure> {
     Ok(connected(hold.url.url.as_deref()).await?.resume(&hold.job).await?)
+}
+
+pub(crate) async fn cap(cap: &Cap) -> Result<(), Failure> {
+    Ok(connected(cap.url.url.as_deref()).await?.cap(&cap.job, cap.most).await?)
 }
 
 pub(crate) async fn cancel(hold: &Hold) -> Result<(), Failure> {

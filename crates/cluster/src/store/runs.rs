@@ -132,6 +132,26 @@ impl Store {
         Ok(())
     }
 
+    /// Lets no more than so many units of a job be worked on at a time, or any number.
+    ///
+    /// # Errors
+    /// [`Error::NoJob`], if it was never run.
+    pub(crate) async fn cap(&self, job: &str, most: Option<i32>) -> Result<(), Error> {
+        let sql = match most {
+            Some(_) => {
+                "INSERT INTO _apipool_cap (job, most)
+                 SELECT $1, $2 WHERE EXISTS (SELECT 1 FROM _apipool_run WHERE job = $1)
+                 ON CONFLICT (job) DO UPDATE SET most = excluded.most"
+            }
+            None => "DELETE FROM _apipool_cap WHERE job = $1 AND $2::integer IS NULL",
+        };
+        let capped = sqlx::query(sql).bind(job).bind(most).execute(&self.pool).await?;
+        match most.is_some() && capped.rows_affected() == 0 {
+            true => Err(Error::NoJob(job.to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// How a run stands.
     pub(crate) async fn state_of(&self, run: RunId) -> Result<Option<RunState>, Error> {
         let sql = "SELECT state FROM _apipool_run WHERE id = $1";

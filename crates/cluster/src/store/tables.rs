@@ -7,7 +7,7 @@ use crate::Error;
 /// it at a time.
 const LOCK: i64 = 0x0061_7069_706f_6f6d;
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 13] = [
     "CREATE TABLE IF NOT EXISTS _apipool_run (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         job text NOT NULL,
@@ -45,6 +45,10 @@ const TABLES: [&str; 11] = [
         UNIQUE (run, stream, is_part, key))",
     "CREATE INDEX IF NOT EXISTS _apipool_unit_open ON _apipool_unit (run)
         WHERE NOT done AND NOT failed",
+    // At most so many units of a job are worked on at a time.
+    "CREATE TABLE IF NOT EXISTS _apipool_cap (
+        job text PRIMARY KEY,
+        most integer NOT NULL CHECK (most > 0))",
     "CREATE TABLE IF NOT EXISTS _apipool_worker (
         id text PRIMARY KEY,
         begun timestamptz NOT NULL DEFAULT now(),
@@ -56,6 +60,11 @@ const TABLES: [&str; 11] = [
         LANGUAGE sql STABLE AS $$
         SELECT EXISTS (SELECT 1 FROM _apipool_worker w WHERE w.id = worker
             AND w.seen > now() - make_interval(secs => w.silence)) $$",
+    // How many units of a job are with workers that may be alive.
+    "CREATE OR REPLACE FUNCTION _apipool_in_work(of text) RETURNS bigint LANGUAGE sql STABLE AS $$
+        SELECT count(*) FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
+        WHERE r.job = of AND NOT u.done AND NOT u.failed AND u.owner IS NOT NULL
+            AND _apipool_is_alive(u.owner) $$",
     // `most` is the configured limit, `granted` the moment up to which permits are granted, `peak` the
     // rate at which the API last refused.
     "CREATE TABLE IF NOT EXISTS _apipool_budget (
@@ -148,7 +157,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         let there: Option<String> =
-            sqlx::query_scalar("SELECT to_regprocedure('_apipool_grant(text, integer)')::text")
+            sqlx::query_scalar("SELECT to_regprocedure('_apipool_in_work(text)')::text")
                 .fetch_one(&mut *transaction)
                 .await?;
         // To make them takes rights, even if they are there.

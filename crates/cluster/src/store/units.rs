@@ -22,6 +22,8 @@ pub(crate) struct Claimed {
     pub(crate) starts: i32,
     /// That of the last time, if it was to be tried again.
     pub(crate) error: Option<String>,
+    /// Whether its end makes room for another unit of its job.
+    pub(crate) is_capped: bool,
     pub(crate) work: Work,
 }
 
@@ -36,14 +38,24 @@ pub(crate) enum Work {
 }
 
 impl Store {
-    /// Takes a unit of one of these jobs, if there is something to do and nobody has it who may be
-    /// alive.
+    /// Takes a unit of one of these jobs, if there is something to do, nobody has it who may be alive, and
+    /// not as many units of its job are worked on as may be.
     pub(crate) async fn claim(
         &self,
         unit: i64,
         me: &str,
         jobs: &[String],
     ) -> Result<Option<Claimed>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        // Whoever claims another unit of a job that has a cap waits, and then counts this one.
+        let capped = sqlx::query(
+            "SELECT c.job FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
+                 JOIN _apipool_cap c ON c.job = r.job
+             WHERE u.id = $1 FOR UPDATE OF c",
+        )
+        .bind(unit)
+        .fetch_optional(&mut *transaction)
+        .await?;
         let row = sqlx::query(
             "UPDATE _apipool_unit u SET epoch = epoch + 1, starts = starts + 1, owner = $2,
                  since = now()
@@ -51,15 +63,18 @@ impl Store {
              WHERE u.id = $1 AND r.id = u.run AND r.job = ANY($3) AND r.state = 'running' AND NOT u.done
                  AND NOT u.failed AND NOT u.halted AND NOT u.is_divided AND u.not_before <= now()
                  AND (u.owner IS NULL OR u.owner = $2 OR NOT _apipool_is_alive(u.owner))
+                 AND NOT EXISTS (SELECT 1 FROM _apipool_cap c
+                     WHERE c.job = r.job AND c.most <= _apipool_in_work(r.job))
              RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next,
                  u.error",
         )
         .bind(unit)
         .bind(me)
         .bind(jobs)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await?;
-        row.map(|row| claimed(&row)).transpose()
+        transaction.commit().await?;
+        row.map(|row| claimed(&row, capped.is_some())).transpose()
     }
 
     /// Whether a unit is still this process's.
@@ -307,7 +322,7 @@ async fn add_parts(
     Ok(units)
 }
 
-fn claimed(row: &PgRow) -> Result<Claimed, Error> {
+fn claimed(row: &PgRow, is_capped: bool) -> Result<Claimed, Error> {
     let part: Option<String> = row.try_get("part")?;
     let stream_run = row.try_get::<Option<i64>, _>("stream_run")?.map(i64::unsigned_abs);
     let work = match part {
@@ -326,6 +341,7 @@ fn claimed(row: &PgRow) -> Result<Claimed, Error> {
         epoch: row.try_get("epoch")?,
         starts: row.try_get("starts")?,
         error: row.try_get("error")?,
+        is_capped,
         work,
     })
 }

@@ -188,6 +188,10 @@ impl Shared {
         if is_ended {
             warn_of(self.settle().await, "what has come to its end is not ended yet");
         }
+        if own.is_capped {
+            let (jobs, room) = (self.jobs(), "the next unit waits until it is looked for");
+            warn_of(within(LIMIT, self.store.reconcile(&jobs, &*self.dispatcher)).await, room);
+        }
         Ok(())
     }
 
