@@ -1,4 +1,4 @@
-//! An API of numbered rows, in pages of 100: `GET /items?page=N`, and nothing else. It counts what it is
+//! An API of numbered rows, in pages of 100 if not said otherwise: `GET /items?page=N`, and nothing else. It counts what it is
 //! asked for, and may be slow, be down, or kill who asks for one page.
 
 use std::{
@@ -12,8 +12,6 @@ use std::{
 
 use serde_json::json;
 
-pub(crate) const PAGE: u64 = 100;
-
 const DOWN: &str = "503 Service Unavailable";
 
 /// The running API. Its threads end with the process.
@@ -26,6 +24,7 @@ pub(crate) struct Api {
 #[derive(Default)]
 struct State {
     rows: u64,
+    page: u64,
     latency: Duration,
     is_down: bool,
     /// The page that kills whoever asks for it, as often as it says.
@@ -40,9 +39,13 @@ struct State {
 
 impl Api {
     pub(crate) fn start(rows: u64, latency: Duration) -> Self {
+        Self::in_pages(rows, 100, latency)
+    }
+
+    pub(crate) fn in_pages(rows: u64, page: u64, latency: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { rows, latency, ..State::default() };
+        let state = State { rows, page, latency, ..State::default() };
         let api = Self { address, state: Arc::new(Mutex::new(state)) };
         let served = api.clone();
         thread::spawn(move || {
@@ -150,8 +153,8 @@ impl Api {
                 true => Err(if is_refused { "429 Too Many Requests" } else { DOWN }),
                 false => {
                     *state.asked.entry(page).or_default() += 1;
-                    let first = (page - 1) * PAGE;
-                    let ids = first + 1..=(first + PAGE).min(state.rows);
+                    let first = (page - 1) * state.page;
+                    let ids = first + 1..=(first + state.page).min(state.rows);
                     let rows = ids.map(|id| match state.wider_after {
                         Some(after) if id > after => json!({ "id": id, "value": 1.5, "late": "x" }),
                         Some(_) => json!({ "id": id, "value": 1 }),

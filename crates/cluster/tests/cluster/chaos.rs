@@ -2,7 +2,7 @@
 //! there once.
 
 use std::{
-    env, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use vantage_api_cluster::{Cluster, RunState};
 use crate::{
     api::{Api, kill},
     child::{self, Worked},
-    database::{Database, PATIENCE, description, runtime},
+    database::{Database, PATIENCE, description, runtime, setting},
     server::Server,
 };
 
@@ -96,10 +96,6 @@ impl Chaos {
             }
         }
     }
-}
-
-fn setting(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
 }
 
 /// Does so many things to workers, in as many runs as that takes.

@@ -1,6 +1,7 @@
 //! A database of one test.
 
 use std::{
+    env,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -14,6 +15,18 @@ use crate::{api::Api, server::Server};
 
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a worker may be told to do otherwise: the milliseconds of its heartbeat, the pages of a part, the
+/// rows of a commit, and how many requests it has in flight.
+pub(crate) const HEARTBEAT: &str = "APIPOOL_HEARTBEAT";
+pub(crate) const PAGES: &str = "APIPOOL_PAGES";
+pub(crate) const COMMIT: &str = "APIPOOL_COMMIT";
+pub(crate) const IN_FLIGHT: &str = "APIPOOL_IN_FLIGHT";
+
+/// A number that the environment sets.
+pub(crate) fn setting(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
 
 pub(crate) struct Database {
     pub(crate) url: String,
@@ -77,8 +90,8 @@ impl Database {
     /// Settings with a heartbeat that is quick.
     pub(crate) fn settings(&self) -> Settings {
         let mut settings = Settings::new(self.url.clone());
-        settings.heartbeat = Duration::from_millis(400);
-        settings.pages = 10;
+        settings.heartbeat = Duration::from_millis(setting(HEARTBEAT).unwrap_or(400));
+        settings.pages = setting(PAGES).unwrap_or(10);
         settings
     }
 }
@@ -119,7 +132,7 @@ pub(crate) fn described(api: &Api, sink: &str, stream: &str, job: &str) -> Descr
         "api:
   base_url: {}
   workers: 1
-  connections_per_worker: 8
+  connections_per_worker: {}
   default_headers: {{ x-process: \"{}\" }}
 tables:
   - name: items
@@ -131,11 +144,13 @@ tables:
 jobs:
   copy:
     sink: {sink}
-    streams: [{{ table: items, commit: {{ rows: 100 }}, {stream} }}]
+    streams: [{{ table: items, commit: {{ rows: {} }}, {stream} }}]
     {job}
 ",
         api.base_url(),
-        std::process::id()
+        setting(IN_FLIGHT).unwrap_or(8),
+        std::process::id(),
+        setting(COMMIT).unwrap_or(100)
     );
     Reader::new().read_yaml(&yaml).unwrap()
 }
