@@ -10,6 +10,18 @@ use crate::{Error, dispatch::Dispatcher};
 /// How long the answer to a claim may take.
 const UNHEARD: Duration = Duration::from_secs(5);
 
+/// Takes a unit of a job that has no cap; or, if `$4`, of one whose cap leaves room for it.
+const CLAIM: &str = "UPDATE _apipool_unit u SET epoch = epoch + 1, starts = starts + 1, owner = $2,
+         since = now()
+     FROM _apipool_run r
+     WHERE u.id = $1 AND r.id = u.run AND r.job = ANY($3) AND r.state = 'running' AND NOT u.done
+         AND NOT u.failed AND NOT u.halted AND NOT u.is_divided AND u.not_before <= now()
+         AND (u.owner IS NULL OR u.owner = $2 OR NOT _apipool_is_alive(u.owner))
+         AND NOT EXISTS (SELECT 1 FROM _apipool_cap c WHERE c.job = r.job
+             AND (NOT $4 OR c.most <= _apipool_in_work(r.job)))
+     RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next,
+         u.error";
+
 /// A unit that this process has, as long as the epoch in the table is this one.
 #[derive(Clone, Debug)]
 pub(crate) struct Claimed {
@@ -46,35 +58,24 @@ impl Store {
         me: &str,
         jobs: &[String],
     ) -> Result<Option<Claimed>, Error> {
+        let claim =
+            |is_capped: bool| sqlx::query(CLAIM).bind(unit).bind(me).bind(jobs).bind(is_capped);
+        if let Some(row) = claim(false).fetch_optional(&self.pool).await? {
+            return claimed(&row, false).map(Some);
+        }
         let mut transaction = self.pool.begin().await?;
         // Whoever claims another unit of a job that has a cap waits, and then counts this one.
         let capped = sqlx::query(
             "SELECT c.job FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
                  JOIN _apipool_cap c ON c.job = r.job
              WHERE u.id = $1 FOR UPDATE OF c",
-        )
-        .bind(unit)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let row = sqlx::query(
-            "UPDATE _apipool_unit u SET epoch = epoch + 1, starts = starts + 1, owner = $2,
-                 since = now()
-             FROM _apipool_run r
-             WHERE u.id = $1 AND r.id = u.run AND r.job = ANY($3) AND r.state = 'running' AND NOT u.done
-                 AND NOT u.failed AND NOT u.halted AND NOT u.is_divided AND u.not_before <= now()
-                 AND (u.owner IS NULL OR u.owner = $2 OR NOT _apipool_is_alive(u.owner))
-                 AND NOT EXISTS (SELECT 1 FROM _apipool_cap c
-                     WHERE c.job = r.job AND c.most <= _apipool_in_work(r.job))
-             RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next,
-                 u.error",
-        )
-        .bind(unit)
-        .bind(me)
-        .bind(jobs)
-        .fetch_optional(&mut *transaction)
-        .await?;
+        );
+        if capped.bind(unit).fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(None);
+        }
+        let row = claim(true).fetch_optional(&mut *transaction).await?;
         transaction.commit().await?;
-        row.map(|row| claimed(&row, capped.is_some())).transpose()
+        row.map(|row| claimed(&row, true)).transpose()
     }
 
     /// Whether a unit is still this process's.
