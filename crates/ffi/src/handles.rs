@@ -263,7 +263,7 @@ fn close(object: Object) {
         Object::Stream(stream) => stream.close(),
         Object::Queue(queue) => queue.close(),
         Object::Operation(operation) => operation.cancel(),
-        Object::Job(job) => job.stop(),
+        Object::Job(job) => job.close(),
         Object::Kv(store) => store.close(),
         Object::Connections(connections) => connections.close(),
         // Nothing runs on these.

@@ -87,7 +87,10 @@ impl Stream {
         }
         let taken = self.slot().take();
         let Some(reading) = taken else {
-            return Err(Failure::busy("another call reads this stream"));
+            // It may have been closed in between.
+            let is_closed = self.closed.is_cancelled();
+            let busy = || Failure::busy("another call reads this stream");
+            return Err(if is_closed { Failure::closed() } else { busy() });
         };
         let mut lease = Lease { stream: self, reading: Some(reading) };
         match &mut lease.reading {
@@ -114,18 +117,24 @@ impl Limits {
 
 impl Reading {
     async fn next(&mut self, limits: Limits) -> Result<Option<Batch>, Failure> {
-        let first = match self.held.take() {
-            Some(page) => page,
-            None => {
-                if let Some(failure) = &self.failure {
-                    return Err(failure.clone());
+        let first = loop {
+            let page = match self.held.take() {
+                Some(page) => page,
+                None => {
+                    if let Some(failure) = &self.failure {
+                        return Err(failure.clone());
+                    }
+                    let Some(pages) = &mut self.pages else { return Ok(None) };
+                    let page = pages.next().await;
+                    match self.arrived(page) {
+                        Some(page) => page,
+                        None => return self.failure.clone().map_or(Ok(None), Err),
+                    }
                 }
-                let Some(pages) = &mut self.pages else { return Ok(None) };
-                let page = pages.next().await;
-                match self.arrived(page) {
-                    Some(page) => page,
-                    None => return self.failure.clone().map_or(Ok(None), Err),
-                }
+            };
+            // A batch has an item at least.
+            if page.count() > 0 {
+                break page;
             }
         };
         let mut batch = Batch::of(first);

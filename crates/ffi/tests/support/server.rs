@@ -72,6 +72,7 @@ fn serve(stream: TcpStream, counts: &Counts) -> std::io::Result<()> {
         let (status, body) = match path {
             "/ok" => (200, b"{\"ok\":true}".to_vec()),
             "/echo" => (200, body),
+            "/empty" => (200, b"{\"data\":[]}".to_vec()),
             "/status/404" => (404, b"no such thing".to_vec()),
             "/items" | "/others" => (200, items(page)),
             "/broken" if page == 2 => (500, b"broken".to_vec()),
