@@ -114,6 +114,9 @@ func TestAContextEndsItsCallAndTheConnection(t *testing.T) {
 
 func TestTenThousandCallsHaveFewThreads(t *testing.T) {
 	a := serve(t)
+	// Those of Go's own grow with the machine.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	created, running := pprof.Lookup("threadcreate").Count(), threads()
 	p := open(t, a)
 	ctx, cancel := context.WithCancel(context.Background())
 	var calls sync.WaitGroup
@@ -126,14 +129,20 @@ func TestTenThousandCallsHaveFewThreads(t *testing.T) {
 	}
 	until(t, "all connections are in use", func() bool { return a.begun.Load() >= 90 })
 	until(t, "all calls are under way", func() bool { return len(p.in.queue.room) == 10_000 })
-	if threads := pprof.Lookup("threadcreate").Count(); threads >= 50 {
-		t.Error(threads, "threads")
+	if more := pprof.Lookup("threadcreate").Count() - created; more >= 50 {
+		t.Error(more, "more threads of Go")
 	}
-	if tasks, err := os.ReadDir("/proc/self/task"); err == nil && len(tasks) >= 50 {
-		t.Error(len(tasks), "threads of the system")
+	if more := threads() - running; more >= 50 {
+		t.Error(more, "more threads of the system")
 	}
 	cancel()
 	calls.Wait()
+}
+
+// threads is how many this process has, or 0 where that cannot be seen.
+func threads() int {
+	tasks, _ := os.ReadDir("/proc/self/task")
+	return len(tasks)
 }
 
 func TestAClosedPoolRefusesAndEndsItsCalls(t *testing.T) {
@@ -216,8 +225,10 @@ func TestEventsTellWhatHappens(t *testing.T) {
 			}
 		}
 	}()
+	seen := false
 	for event := range p.Events(context.Background()) {
 		if event.Name == "attempt_ended" {
+			seen = true
 			var told struct{ Status int }
 			if err := json.Unmarshal(event.Data, &told); err != nil || told.Status != 200 {
 				t.Fatal(string(event.Data), err)
@@ -227,10 +238,39 @@ func TestEventsTellWhatHappens(t *testing.T) {
 	}
 	calls <- true
 	<-calls
+	if !seen {
+		t.Fatal("there were no events")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for event := range p.Events(ctx) {
 		t.Fatal(event)
+	}
+}
+
+// A deadline of which the library was told ends a call as one of Go's own does, and is no longer one
+// than that of the settings.
+func TestADeadlineIsTheCauseAndNeverALaterOne(t *testing.T) {
+	a := serve(t)
+	p := open(t, a)
+	why := errors.New("took too long")
+	for range 50 {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 2*time.Millisecond, why)
+		if _, err := p.Get(ctx, "/slow"); err != why {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+	short, err := Open(Config{BaseURL: a.URL, MaxAttempts: 1, CallTimeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer short.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	var e *Error
+	if _, err := short.Get(ctx, "/slow"); !errors.As(err, &e) || e.Kind != "deadline_exceeded" || ctx.Err() != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -5,7 +5,9 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 )
 
 const (
@@ -200,10 +202,21 @@ func (q *queue) run(ctx context.Context, submit submission) (completion, error) 
 	if c.err != nil {
 		err = c.failure()
 	}
-	if ctx.Err() != nil && c.code == C.VAP_E_CANCELLED {
+	if ctx.Err() != nil && c.code == C.VAP_E_CANCELLED || isOfDeadline(ctx, err) {
 		err = context.Cause(ctx)
 	}
 	return completion{}, err
+}
+
+// isOfDeadline says whether an error is that of the deadline of a context, of which the library was
+// told. It may be there before the context is done, which is then waited for.
+func isOfDeadline(ctx context.Context, err error) bool {
+	deadline, ok := ctx.Deadline()
+	if !ok || !errors.Is(err, context.DeadlineExceeded) || time.Until(deadline) > 0 {
+		return false
+	}
+	<-ctx.Done()
+	return true
 }
 
 // close ends what is under way.

@@ -120,6 +120,29 @@ func TestAPanicInALoopEndsTheRead(t *testing.T) {
 		}
 	}()
 	until(t, "the read is closed", func() bool { return OpenHandles() == before })
+	// That of events.
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				p.Get(context.Background(), "/ok")
+			}
+		}
+	}()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		for range p.Events(context.Background()) {
+			runtime.Goexit()
+		}
+	}()
+	<-left
+	close(done)
+	until(t, "the subscription has ended", func() bool { return len(p.in.queue.room) == 0 })
+	until(t, "nothing of it is left", func() bool { return OpenHandles() == before })
 	until(t, "its requests have ended", func() bool { return a.gone.Load() == a.begun.Load() })
 }
 
