@@ -39,6 +39,9 @@ func serve(t testing.TB) *api {
 		w.Header().Set("X-Test", "yes")
 		fmt.Fprint(w, `{"ok":true}`)
 	})
+	mux.HandleFunc("/auth", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("Authorization"))
+	})
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Target", r.URL.String())
 		w.Header().Set("X-Said", r.Method+" "+r.Header.Get("X-Say")+r.Header.Get("Idempotency-Key"))

@@ -219,6 +219,23 @@ func (p *Pool) Resize(workers int) error {
 	return nil
 }
 
+// SetToken replaces the token of a number, from 0, by another one. The settings must have bearer tokens
+// by value, as [Bearer] gives one. From when it returns no attempt begins with the old one.
+func (p *Pool) SetToken(slot int, token string) error {
+	if slot < 0 || slot > math.MaxUint32 {
+		// No pool has that many.
+		slot = math.MaxUint32
+	}
+	var err *C.vap_error
+	t, tn := text(token)
+	code := C.vap_pool_set_token(p.in.handle, C.uint32_t(slot), t, tn, &err)
+	runtime.KeepAlive(p)
+	if code != C.VAP_OK {
+		return failed(err)
+	}
+	return nil
+}
+
 // Event is something that happened in a pool.
 type Event struct {
 	// Name says what, such as "attempt_ended" or "page_read".

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -271,6 +272,34 @@ func TestADeadlineIsTheCauseAndNeverALaterOne(t *testing.T) {
 	var e *Error
 	if _, err := short.Get(ctx, "/slow"); !errors.As(err, &e) || e.Kind != "deadline_exceeded" || ctx.Err() != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestATokenIsReplacedWhileThePoolRuns(t *testing.T) {
+	a, ctx := serve(t), context.Background()
+	p, err := Open(Config{BaseURL: a.URL, Auth: Bearer("first")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, token := range []string{"first", "second", "third"} {
+		if token != "first" {
+			if err := p.SetToken(0, token); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r, err := p.Get(ctx, "/auth"); err != nil || string(r.Body) != "Bearer "+token {
+			t.Fatal(r, err)
+		}
+	}
+	for slot, token := range map[int]string{-1: "x", 1: "x", 1 << 40: "x", 0: "secret\n"} {
+		if err := p.SetToken(slot, token); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Fatal(slot, err)
+		}
+	}
+	other := open(t, a)
+	if err := other.SetToken(0, "x"); err == nil {
+		t.Fatal("there is no token to replace")
 	}
 }
 

@@ -233,6 +233,12 @@ VAP_API int32_t vap_pool_resize(vap_handle pool, uint32_t workers, vap_error **e
 /* Has the token of a number, from 0, be fetched or read again before its next use. */
 VAP_API int32_t vap_pool_invalidate_token(vap_handle pool, uint32_t slot, vap_error **err);
 
+/* Replaces the token of a number, from 0, by another one. The settings must have bearer tokens by
+ * value, `auth: {bearer: TOKEN}` or a list of them; otherwise it is VAP_E_STATE. From when it returns
+ * no attempt begins with the old one. */
+VAP_API int32_t vap_pool_set_token(vap_handle pool, uint32_t slot, const char *token,
+                                   size_t token_len, vap_error **err);
+
 /* Gets a path below the base URL, with an optional query, and waits for the response. A response
  * that is no success (2xx) is VAP_E_CALL of the kind "status", after the retries that are safe. After
  * VAP_TIMEOUT the call was cancelled. */

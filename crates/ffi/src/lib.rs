@@ -48,6 +48,7 @@ mod response;
 mod runtime;
 mod stream;
 mod submit;
+mod tokens;
 mod version;
 mod wait;
 

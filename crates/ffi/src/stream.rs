@@ -10,7 +10,7 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use serde::de::IgnoredAny;
 use tokio_util::sync::CancellationToken;
-use vantage_api_pool::{AwwPool, Error, paging::Page};
+use vantage_api_pool::{Error, paging::Page};
 
 use crate::{
     arguments::{empty, optional_text, text},
@@ -20,6 +20,7 @@ use crate::{
     error::Failure,
     handles::{TABLE, vap_handle},
     options::{self, StreamOptions},
+    tokens::Pool,
     wait::{until, wait},
 };
 
@@ -185,7 +186,7 @@ pub unsafe extern "C" fn vap_stream_open(
 ) -> i32 {
     border!(err, {
         let out = empty("out", out)?;
-        let pool = TABLE.get::<AwwPool>(pool)?;
+        let pool = TABLE.get::<Pool>(pool)?;
         // SAFETY: the caller's contract.
         let path = unsafe { text("path", path, path_len) }?;
         // SAFETY: the caller's contract.

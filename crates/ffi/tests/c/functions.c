@@ -68,6 +68,44 @@ static void pools(const char *url) {
   GIVES(VAP_E_ARGUMENT, vap_close(NULL, &error));
 }
 
+/* The server tells what it was sent in small letters. */
+static void signs_in_as(vap_handle pool, const char *authorization) {
+  vap_handle response = 0;
+  vap_buf body;
+  GIVES(VAP_OK, vap_get(pool, "/authorization", VAP_NUL, LONG_MS, 0, &response, &error));
+  GIVES(VAP_OK, vap_response_body(response, &body, &error));
+  CHECK(buf_is(&body, authorization));
+  vap_buf_free(&body);
+  GIVES(VAP_OK, vap_close(&response, &error));
+}
+
+static void tokens(const char *url) {
+  vap_handle pool = pool_of(url);
+  char config[512];
+  SAYS(VAP_E_STATE, "by value", vap_pool_set_token(pool, 0, "x", VAP_NUL, &error));
+  GIVES(VAP_OK, vap_pool_close(&pool, 0, &error));
+  snprintf(config, sizeof config, "{base_url: \"%s\", auth: {bearer: first}}", url);
+  GIVES(VAP_OK, vap_pool_open(config, VAP_NUL, &pool, &error));
+  signs_in_as(pool, "bearer first");
+  GIVES(VAP_OK, vap_pool_set_token(pool, 0, "second", 6, &error));
+  signs_in_as(pool, "bearer second");
+  SAYS(VAP_E_ARGUMENT, "slot", vap_pool_set_token(pool, 1, "x", VAP_NUL, &error));
+  SAYS(VAP_E_ARGUMENT, "empty", vap_pool_set_token(pool, 0, "", 0, &error));
+  SAYS(VAP_E_ARGUMENT, "header", vap_pool_set_token(pool, 0, "a\nb", VAP_NUL, &error));
+  SAYS(VAP_E_ARGUMENT, "NULL", vap_pool_set_token(pool, 0, NULL, 0, &error));
+  GIVES(VAP_E_HANDLE, vap_pool_set_token(0, 0, "x", VAP_NUL, &error));
+  signs_in_as(pool, "bearer second");
+  GIVES(VAP_OK, vap_pool_close(&pool, 0, &error));
+  /* Before anything was sent, and one of two. */
+  snprintf(config, sizeof config, "{base_url: \"%s\", auth: {bearer: [a, b]}}", url);
+  GIVES(VAP_OK, vap_pool_open(config, VAP_NUL, &pool, &error));
+  GIVES(VAP_OK, vap_pool_set_token(pool, 0, "c", VAP_NUL, &error));
+  GIVES(VAP_OK, vap_pool_set_token(pool, 1, "c", VAP_NUL, &error));
+  signs_in_as(pool, "bearer c");
+  signs_in_as(pool, "bearer c");
+  GIVES(VAP_OK, vap_pool_close(&pool, 0, &error));
+}
+
 static void calls(vap_handle pool) {
   vap_handle response = 0, request = 0, cancel = 0;
   vap_buf body, header;
@@ -374,6 +412,7 @@ int main(int count, char **arguments) {
   versions();
   errors_of_nothing();
   pools(arguments[1]);
+  tokens(arguments[1]);
   vap_handle pool = pool_of(arguments[1]);
   calls(pool);
   streams(pool);
