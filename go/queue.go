@@ -148,7 +148,10 @@ func (q *queue) start(ctx context.Context, ch chan completion, submit submission
 	q.mu.Unlock()
 	var op C.vap_handle
 	var err *C.vap_error
-	if submit(q.handle, C.uint64_t(tag), &op, &err) != C.VAP_OK {
+	enter()
+	code := submit(q.handle, C.uint64_t(tag), &op, &err)
+	leave()
+	if code != C.VAP_OK {
 		q.mu.Lock()
 		delete(q.waiting, tag)
 		q.mu.Unlock()
@@ -165,7 +168,9 @@ func (q *queue) await(ctx context.Context, op C.vap_handle, ch chan completion) 
 	case c := <-ch:
 		return c
 	case <-ctx.Done():
+		enter()
 		C.vap_op_cancel(op, nil)
+		leave()
 	case <-q.gone:
 	}
 	select {

@@ -62,16 +62,20 @@ func (p *Pool) Get(ctx context.Context, path string) (*Response, error) {
 
 // Do makes a call and returns its response. A response that is no success is an error: see [Error].
 func (p *Pool) Do(ctx context.Context, request *Request) (*Response, error) {
+	enter()
 	draft, err := request.draft(ctx, p.in.callTimeout)
+	leave()
 	if err != nil {
 		return nil, err
 	}
 	submit := func(queue C.vap_handle, tag C.uint64_t, op *C.vap_handle, err **C.vap_error) C.int32_t {
 		return C.vap_submit_send(p.in.handle, draft, forever, queue, tag, op, err)
 	}
-	defer closed(draft)
 	c, err := p.in.queue.run(ctx, submit)
 	runtime.KeepAlive(p)
+	enter()
+	defer leave()
+	_ = closed(draft)
 	if err != nil {
 		return nil, err
 	}

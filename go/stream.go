@@ -122,6 +122,8 @@ func (s *Stream) texts(ctx context.Context) ([]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
+	enter()
+	defer leave()
 	defer closed(handle)
 	return copied(handle)
 }
@@ -134,6 +136,8 @@ func (s *Stream) list(ctx context.Context, list []byte, ends []int) ([]byte, []i
 	if err != nil {
 		return list, ends, err
 	}
+	enter()
+	defer leave()
 	defer closed(handle)
 	items, err := itemsOf(handle)
 	if err != nil {
@@ -172,6 +176,8 @@ func (s *stream) forgotten() {
 
 // newBatch copies a batch and closes it.
 func newBatch(handle C.vap_handle) (*Batch, error) {
+	enter()
+	defer leave()
 	defer closed(handle)
 	var token C.vap_buf
 	var page C.uint64_t
