@@ -62,7 +62,8 @@ fn a_program_that_unloads_the_library_goes_on() {
     Build::new().loading("unload").run(&[&server.url]);
 }
 
-/// With the pkg-config that `tests/run` installs.
+/// With the pkg-config that `tests/run` installs. Where both are, `--static` alone links the shared one
+/// (rust-lang/pkg-config-rs #38).
 #[test]
 fn what_is_installed_is_linked_shared_static_and_into_a_static_program() {
     if std::env::var_os("VAP_TOOLS").is_none() {

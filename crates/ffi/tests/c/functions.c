@@ -152,7 +152,8 @@ static void calls(vap_handle pool) {
   GIVES(VAP_TIMEOUT, vap_get(pool, "/slow", VAP_NUL, 50, 0, &response, &error));
   GIVES(VAP_TIMEOUT, vap_get(pool, "/slow", VAP_NUL, 0, 0, &response, &error));
 
-  /* What is empty has an owner and no address. */
+  /* What is empty has an owner and no address: Go dies of one that is none (ihciah/rust2go #92,
+   * mozilla/ffi-support #7). */
   GIVES(VAP_OK, vap_request_new("POST", VAP_NUL, "/echo", VAP_NUL, &request, &error));
   GIVES(VAP_OK, vap_send(pool, request, LONG_MS, 0, &response, &error));
   GIVES(VAP_OK, vap_response_body(response, &body, &error));
