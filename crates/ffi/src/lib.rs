@@ -35,6 +35,8 @@ mod completion;
 mod error;
 mod event;
 mod fork;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handles;
 mod job;
 mod kv;
