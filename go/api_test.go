@@ -26,16 +26,21 @@ type api struct {
 	begun, gone atomic.Int64
 	late        atomic.Int64
 	pages       int
+	// gate is closed when /gated may answer beyond its first page.
+	gate chan struct{}
 }
 
 const perPage = 100
 
 func serve(t testing.TB) *api {
-	a := &api{pages: 10}
+	a := &api{pages: 10, gate: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ok", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Test", "yes")
 		fmt.Fprint(w, `{"ok":true}`)
+	})
+	mux.HandleFunc("/auth", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("Authorization"))
 	})
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Target", r.URL.String())
@@ -66,12 +71,42 @@ func serve(t testing.TB) *api {
 		}
 		a.page(w, r)
 	})
+	mux.HandleFunc("/gated", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("page") != "1" {
+			select {
+			case <-a.gate:
+			case <-r.Context().Done():
+				a.gone.Add(1)
+				return
+			}
+		}
+		a.page(w, r)
+	})
+	mux.HandleFunc("/sparse", func(w http.ResponseWriter, r *http.Request) {
+		// Only the third of four pages has an item.
+		data := ""
+		if r.FormValue("page") == "3" {
+			data = `{"id":1}`
+		}
+		fmt.Fprintf(w, `{"data":[%s],"pagination":{"total_pages":4}}`, data)
+	})
+	mux.HandleFunc("/empty", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"data":[]}`)
+	})
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("page") == "2" {
 			w.WriteHeader(500)
 			return
 		}
 		a.page(w, r)
+	})
+	mux.HandleFunc("/uneven", func(w http.ResponseWriter, r *http.Request) {
+		// The last one of three on the second page is wrong.
+		data := `[{"id":1,"name":"one"},{"id":2,"name":"two"}]`
+		if r.FormValue("page") == "2" {
+			data = `[{"id":3},{"id":4,"name":"four"},{"id":5,"name":7}]`
+		}
+		fmt.Fprintf(w, `{"data":%s,"pagination":{"total_pages":2}}`, data)
 	})
 	mux.HandleFunc("/bare", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `[{"id":1,"name":7}]`)

@@ -38,6 +38,13 @@ import (
 // The longest time that the library is told, about 49 days.
 const forever = C.uint32_t(1<<32 - 1)
 
+// short has an element for each goroutine that is in a call of the library which does not wait. They
+// are few at a time, as each has a thread, and on a busy machine may have it for long.
+var short = make(chan struct{}, 16)
+
+func enter() { short <- struct{}{} }
+func leave() { <-short }
+
 var nothing [1]byte
 
 // text is the address and the length of a string, for the length of a call.

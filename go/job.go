@@ -146,17 +146,25 @@ func (j *Job) Run(ctx context.Context, watch func(Progress)) (*Report, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if err := j.Start(); err != nil {
+	err := j.Start()
+	if err != nil {
 		return nil, err
 	}
+	var report *Report
+	defer func() {
+		// Also if watch panics or ends its goroutine.
+		if report == nil {
+			_ = j.Stop()
+		}
+	}()
 	stop := context.AfterFunc(ctx, func() { C.vap_job_stop(j.in.handle, nil) })
 	defer stop()
 	if watch != nil {
-		if err := j.watch(watch); err != nil {
+		if err = j.watch(watch); err != nil {
 			return nil, err
 		}
 	}
-	report, err := j.Wait(context.Background())
+	report, err = j.Wait(context.Background())
 	if ctx.Err() != nil && err == ErrIncomplete {
 		err = context.Cause(ctx)
 	}

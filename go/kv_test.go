@@ -94,7 +94,7 @@ func TestJobsRunAreWatchedAndStop(t *testing.T) {
 	if err != nil || len(report.Streams) != 1 || report.Streams[0].Outcome != "complete" {
 		t.Fatalf("%+v %v", report, err)
 	}
-	if report.Streams[0].Counts.Written != 1000 || told.Load() == 0 {
+	if report.Streams[0].Counts.Written != 1000 || told.Load() != 1000 {
 		t.Fatalf("%+v %v", report, told.Load())
 	}
 	slow, err := OpenJob(description, "slow", variables)
@@ -111,6 +111,23 @@ func TestJobsRunAreWatchedAndStop(t *testing.T) {
 	report, err = slow.Run(stopped, nil)
 	if err != why || report.Streams[0].Outcome != "stopped" {
 		t.Fatalf("%+v %v", report, err)
+	}
+	// A panic of who watches stops the run, too.
+	again, err := OpenJob(description, "copy", variables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	func() {
+		defer func() {
+			if recover() != "mine" {
+				t.Error("the panic is gone")
+			}
+		}()
+		again.Run(ctx, func(Progress) { panic("mine") })
+	}()
+	if report, err = again.Wait(ctx); report == nil {
+		t.Fatal(err)
 	}
 	if _, err := OpenJob(description, "none", variables); err == nil {
 		t.Fatal("there is no such job")

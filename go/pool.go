@@ -4,9 +4,11 @@ package vantagepool
 import "C"
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -14,6 +16,9 @@ import (
 
 // How long Close lets calls end that are under way.
 const closeDrain = 10 * time.Second
+
+// What the library has where the settings have none.
+const defaultCallTimeout = 120 * time.Second
 
 // Config has the settings of a pool. Zero is the default of each.
 type Config struct {
@@ -34,7 +39,7 @@ type Config struct {
 	UseDampener bool `json:"use_dampener,omitempty"`
 	// MaxAttempts is how often a call is attempted: 3.
 	MaxAttempts int `json:"max_attempts,omitempty"`
-	// CallTimeout is how long a call may take as a whole: 120 s.
+	// CallTimeout is how long a call may take as a whole, if its context has no earlier deadline: 120 s.
 	CallTimeout time.Duration `json:"-"`
 	// AttemptTimeout is how long one attempt may take: 30 s.
 	AttemptTimeout time.Duration `json:"-"`
@@ -97,6 +102,8 @@ type pool struct {
 	queue  *queue
 	once   sync.Once
 	err    error
+	// callTimeout is that of the settings, or the longest if it is not known.
+	callTimeout time.Duration
 }
 
 // Open opens a pool. Nothing is sent.
@@ -105,10 +112,16 @@ func Open(config Config) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return OpenYAML(text)
+	p, err := OpenYAML(text)
+	if _, isSetting := config.Settings["call_timeout"]; err == nil && !isSetting {
+		p.in.callTimeout = cmp.Or(config.CallTimeout, defaultCallTimeout)
+	}
+	return p, err
 }
 
-// OpenYAML opens a pool with settings in YAML or JSON, as a file may have them.
+// OpenYAML opens a pool with settings in YAML or JSON, as a file may have them. With it, and where
+// Settings of a [Config] have it, a deadline of a context takes the place of `call_timeout`, also if it
+// is later.
 func OpenYAML(config string) (*Pool, error) {
 	var handle C.vap_handle
 	var err *C.vap_error
@@ -121,7 +134,7 @@ func OpenYAML(config string) (*Pool, error) {
 		_ = closed(handle)
 		return nil, fail
 	}
-	in := &pool{handle: handle, queue: q}
+	in := &pool{handle: handle, queue: q, callTimeout: math.MaxInt64}
 	out := &Pool{in}
 	runtime.AddCleanup(out, (*pool).forgotten, in)
 	return out, nil
@@ -206,6 +219,23 @@ func (p *Pool) Resize(workers int) error {
 	return nil
 }
 
+// SetToken replaces the token of a number, from 0, by another one. The settings must have bearer tokens
+// by value, as [Bearer] gives one. From when it returns no attempt begins with the old one.
+func (p *Pool) SetToken(slot int, token string) error {
+	if slot < 0 || slot > math.MaxUint32 {
+		// No pool has that many.
+		slot = math.MaxUint32
+	}
+	var err *C.vap_error
+	t, tn := text(token)
+	code := C.vap_pool_set_token(p.in.handle, C.uint32_t(slot), t, tn, &err)
+	runtime.KeepAlive(p)
+	if code != C.VAP_OK {
+		return failed(err)
+	}
+	return nil
+}
+
 // Event is something that happened in a pool.
 type Event struct {
 	// Name says what, such as "attempt_ended" or "page_read".
@@ -243,16 +273,29 @@ func (q *queue) each(ctx context.Context, submit submission, take func([]byte) b
 		return err
 	}
 	ctx, leave := context.WithCancel(ctx)
-	defer leave()
-	for {
+	hasEnded := false
+	next := func() completion {
 		c := q.await(ctx, op, ch)
-		if c.what != C.VAP_EVENT && c.what != C.VAP_PROGRESS {
+		hasEnded = c.what != C.VAP_EVENT && c.what != C.VAP_PROGRESS
+		return c
+	}
+	// Also if take panics or ends its goroutine.
+	defer func() {
+		leave()
+		for !hasEnded {
+			c := next()
+			c.drop()
+		}
+	}()
+	for {
+		c := next()
+		if hasEnded || ctx.Err() != nil {
 			c.drop()
 			return nil
 		}
 		data, err := takenResult(c.result)
-		if err == nil && ctx.Err() == nil && !take(data) {
-			leave()
+		if err == nil && !take(data) {
+			return nil
 		}
 	}
 }

@@ -5,7 +5,9 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 )
 
 const (
@@ -146,7 +148,10 @@ func (q *queue) start(ctx context.Context, ch chan completion, submit submission
 	q.mu.Unlock()
 	var op C.vap_handle
 	var err *C.vap_error
-	if submit(q.handle, C.uint64_t(tag), &op, &err) != C.VAP_OK {
+	enter()
+	code := submit(q.handle, C.uint64_t(tag), &op, &err)
+	leave()
+	if code != C.VAP_OK {
 		q.mu.Lock()
 		delete(q.waiting, tag)
 		q.mu.Unlock()
@@ -163,7 +168,9 @@ func (q *queue) await(ctx context.Context, op C.vap_handle, ch chan completion) 
 	case c := <-ch:
 		return c
 	case <-ctx.Done():
+		enter()
 		C.vap_op_cancel(op, nil)
+		leave()
 	case <-q.gone:
 	}
 	select {
@@ -200,10 +207,21 @@ func (q *queue) run(ctx context.Context, submit submission) (completion, error) 
 	if c.err != nil {
 		err = c.failure()
 	}
-	if ctx.Err() != nil && c.code == C.VAP_E_CANCELLED {
+	if ctx.Err() != nil && c.code == C.VAP_E_CANCELLED || isOfDeadline(ctx, err) {
 		err = context.Cause(ctx)
 	}
 	return completion{}, err
+}
+
+// isOfDeadline says whether an error is that of the deadline of a context, of which the library was
+// told. It may be there before the context is done, which is then waited for.
+func isOfDeadline(ctx context.Context, err error) bool {
+	deadline, ok := ctx.Deadline()
+	if !ok || !errors.Is(err, context.DeadlineExceeded) || time.Until(deadline) > 0 {
+		return false
+	}
+	<-ctx.Done()
+	return true
 }
 
 // close ends what is under way.

@@ -2,10 +2,15 @@ package vantagepool
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -120,6 +125,29 @@ func TestAPanicInALoopEndsTheRead(t *testing.T) {
 		}
 	}()
 	until(t, "the read is closed", func() bool { return OpenHandles() == before })
+	// That of events.
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				p.Get(context.Background(), "/ok")
+			}
+		}
+	}()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		for range p.Events(context.Background()) {
+			runtime.Goexit()
+		}
+	}()
+	<-left
+	close(done)
+	until(t, "the subscription has ended", func() bool { return len(p.in.queue.room) == 0 })
+	until(t, "nothing of it is left", func() bool { return OpenHandles() == before })
 	until(t, "its requests have ended", func() bool { return a.gone.Load() == a.begun.Load() })
 }
 
@@ -203,4 +231,72 @@ func TestClosingWithCallsUnderWayEnds(t *testing.T) {
 		calls.Wait()
 	}
 	until(t, "nothing is left", func() bool { return OpenHandles() <= handles })
+}
+
+// golang/go #21092, hashicorp/hcl #336, tpjg/goriakpbc #36 and goccy/go-json #167: memory that is decoded
+// into again holds what is left of before, or changes what was given away.
+func TestDecodedItemsAreTheirOwn(t *testing.T) {
+	p, ctx := open(t, serve(t)), context.Background()
+	options := &StreamOptions{BatchItems: 1}
+	var pointers []*item
+	for value, err := range ItemsAs[*item](ctx, p, "/items", options) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		pointers = append(pointers, value)
+	}
+	var maps []map[string]json.RawMessage
+	for value, err := range ItemsAs[map[string]json.RawMessage](ctx, p, "/items", options) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps = append(maps, value)
+	}
+	if len(pointers) != 1000 || len(maps) != 1000 {
+		t.Fatal(len(pointers), len(maps))
+	}
+	for i := range 1000 {
+		if pointers[i].ID != i || pointers[i].Name != fmt.Sprint("item ", i) {
+			t.Fatal(i, *pointers[i])
+		}
+		if len(maps[i]) != 2 || string(maps[i]["id"]) != fmt.Sprint(i) {
+			t.Fatal(i, maps[i])
+		}
+	}
+}
+
+// Azure/go-autorest #240 and deephaven/deephaven-core #5539: beside the replacement of a token calls go
+// out with an older one.
+func TestNoCallBeginsWithATokenThatWasReplaced(t *testing.T) {
+	p, err := Open(Config{BaseURL: serve(t).URL, Auth: Bearer("0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	const last = 50
+	var set atomic.Int64
+	var calls sync.WaitGroup
+	for range 8 {
+		calls.Go(func() {
+			for is := int64(0); is < last; {
+				least := set.Load()
+				r, err := p.Get(context.Background(), "/auth")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				is, _ = strconv.ParseInt(strings.TrimPrefix(string(r.Body), "Bearer "), 10, 64)
+				if is < least {
+					t.Error("sent", is, "after", least)
+				}
+			}
+		})
+	}
+	for token := int64(1); token <= last; token++ {
+		if err := p.SetToken(0, strconv.FormatInt(token, 10)); err != nil {
+			t.Fatal(err)
+		}
+		set.Store(token)
+	}
+	calls.Wait()
 }

@@ -62,24 +62,29 @@ func (p *Pool) Get(ctx context.Context, path string) (*Response, error) {
 
 // Do makes a call and returns its response. A response that is no success is an error: see [Error].
 func (p *Pool) Do(ctx context.Context, request *Request) (*Response, error) {
-	draft, err := request.draft(ctx)
+	enter()
+	draft, err := request.draft(ctx, p.in.callTimeout)
+	leave()
 	if err != nil {
 		return nil, err
 	}
 	submit := func(queue C.vap_handle, tag C.uint64_t, op *C.vap_handle, err **C.vap_error) C.int32_t {
 		return C.vap_submit_send(p.in.handle, draft, forever, queue, tag, op, err)
 	}
-	defer closed(draft)
 	c, err := p.in.queue.run(ctx, submit)
 	runtime.KeepAlive(p)
+	enter()
+	defer leave()
+	_ = closed(draft)
 	if err != nil {
 		return nil, err
 	}
 	return newResponse(c.result)
 }
 
-// draft makes the request in the library.
-func (r *Request) draft(ctx context.Context) (handle C.vap_handle, fail error) {
+// draft makes the request in the library, which may take so long, or until the deadline of the context
+// if that is earlier.
+func (r *Request) draft(ctx context.Context, most time.Duration) (handle C.vap_handle, fail error) {
 	var err *C.vap_error
 	method := r.Method
 	if method == "" {
@@ -129,7 +134,7 @@ func (r *Request) draft(ctx context.Context) (handle C.vap_handle, fail error) {
 		}
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		if C.vap_request_timeout_ms(handle, millis(time.Until(deadline)), &err) != C.VAP_OK {
+		if C.vap_request_timeout_ms(handle, millis(min(time.Until(deadline), most)), &err) != C.VAP_OK {
 			return 0, failed(err)
 		}
 	}

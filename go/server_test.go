@@ -13,13 +13,14 @@ import (
 	"testing"
 )
 
-// serveFixed serves pages that are ready, and ends with its input.
-func serveFixed(pages [][]byte) {
+// serveFixed serves pages that are ready, by their path, and ends with its input.
+func serveFixed(all map[string][][]byte) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages := all[r.URL.Path]
 		page, _ := strconv.Atoi(r.FormValue("page"))
 		w.Header().Set("content-type", "application/json")
 		w.Write(pages[min(max(page, 1), len(pages)-1)])

@@ -93,18 +93,64 @@ func (p *Pool) Stream(path string, options *StreamOptions) (*Stream, error) {
 // one the error is [io.EOF]. After an error of the context the next call goes on; after any other the
 // read has ended.
 func (s *Stream) Next(ctx context.Context) (*Batch, error) {
+	handle, err := s.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newBatch(handle)
+}
+
+// next waits for the next batch, which is to be closed.
+func (s *Stream) next(ctx context.Context) (C.vap_handle, error) {
 	submit := func(queue C.vap_handle, tag C.uint64_t, op *C.vap_handle, err **C.vap_error) C.int32_t {
 		return C.vap_submit_next(s.in.handle, s.in.items, s.in.bytes, forever, queue, tag, op, err)
 	}
 	c, err := s.pool.in.queue.run(ctx, submit)
 	runtime.KeepAlive(s)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if c.code == C.VAP_END {
-		return nil, io.EOF
+		return 0, io.EOF
 	}
-	return newBatch(c.result)
+	return c.result, nil
+}
+
+// texts waits for the next batch and copies the texts of its items.
+func (s *Stream) texts(ctx context.Context) ([]json.RawMessage, error) {
+	handle, err := s.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	enter()
+	defer leave()
+	defer closed(handle)
+	return copied(handle)
+}
+
+// list waits for the next batch and makes its items one list in JSON, in place of what is in these two:
+// each item ends where ends says, before a comma or the bracket.
+func (s *Stream) list(ctx context.Context, list []byte, ends []int) ([]byte, []int, error) {
+	list, ends = append(list[:0], '['), ends[:0]
+	handle, err := s.next(ctx)
+	if err != nil {
+		return list, ends, err
+	}
+	enter()
+	defer leave()
+	defer closed(handle)
+	items, err := itemsOf(handle)
+	if err != nil {
+		return list, ends, err
+	}
+	for i := range items {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = append(list, bytesOf(items[i])...)
+		ends = append(ends, len(list))
+	}
+	return append(list, ']'), ends, nil
 }
 
 // Close ends the read and its requests. A second time does nothing.
@@ -130,14 +176,15 @@ func (s *stream) forgotten() {
 
 // newBatch copies a batch and closes it.
 func newBatch(handle C.vap_handle) (*Batch, error) {
+	enter()
+	defer leave()
 	defer closed(handle)
-	var items *C.vap_slice
-	var count C.size_t
 	var token C.vap_buf
 	var page C.uint64_t
 	var err *C.vap_error
-	if C.vap_batch_items(handle, &items, &count, &err) != C.VAP_OK {
-		return nil, failed(err)
+	items, fail := copied(handle)
+	if fail != nil {
+		return nil, fail
 	}
 	if C.vap_batch_page(handle, &page, &err) != C.VAP_OK {
 		return nil, failed(err)
@@ -145,21 +192,43 @@ func newBatch(handle C.vap_handle) (*Batch, error) {
 	if C.vap_batch_token(handle, &token, &err) != C.VAP_OK {
 		return nil, failed(err)
 	}
-	batch := &Batch{Token: string(taken(&token)), Page: uint64(page)}
-	slices := unsafe.Slice(items, int(count))
+	return &Batch{Items: items, Token: string(taken(&token)), Page: uint64(page)}, nil
+}
+
+// itemsOf are the items of a batch, in memory of the library, which last as long as it.
+func itemsOf(handle C.vap_handle) ([]C.vap_slice, error) {
+	var items *C.vap_slice
+	var count C.size_t
+	var err *C.vap_error
+	if C.vap_batch_items(handle, &items, &count, &err) != C.VAP_OK {
+		return nil, failed(err)
+	}
+	return unsafe.Slice(items, int(count)), nil
+}
+
+// bytesOf are the bytes of an item, in memory of the library.
+func bytesOf(item C.vap_slice) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(item.ptr)), int(item.len))
+}
+
+// copied copies the items of a batch into one piece of memory.
+func copied(handle C.vap_handle) ([]json.RawMessage, error) {
+	items, err := itemsOf(handle)
+	if err != nil {
+		return nil, err
+	}
 	size := 0
-	for i := range slices {
-		size += int(slices[i].len)
+	for i := range items {
+		size += int(items[i].len)
 	}
-	// One piece of memory for all.
 	memory := make([]byte, 0, size)
-	batch.Items = make([]json.RawMessage, len(slices))
-	for i := range slices {
+	texts := make([]json.RawMessage, len(items))
+	for i := range items {
 		from := len(memory)
-		memory = append(memory, unsafe.Slice((*byte)(unsafe.Pointer(slices[i].ptr)), int(slices[i].len))...)
-		batch.Items[i] = memory[from:len(memory):len(memory)]
+		memory = append(memory, bytesOf(items[i])...)
+		texts[i] = memory[from:len(memory):len(memory)]
 	}
-	return batch, nil
+	return texts, nil
 }
 
 // Items yields the items of a paged endpoint, in order, and at most one error, last. Leaving the loop
@@ -173,7 +242,7 @@ func (p *Pool) Items(ctx context.Context, path string, options *StreamOptions) i
 		}
 		defer s.Close()
 		for {
-			batch, err := s.Next(ctx)
+			texts, err := s.texts(ctx)
 			if err == io.EOF {
 				return
 			}
@@ -181,8 +250,8 @@ func (p *Pool) Items(ctx context.Context, path string, options *StreamOptions) i
 				yield(nil, err)
 				return
 			}
-			for _, item := range batch.Items {
-				if !yield(item, nil) {
+			for _, text := range texts {
+				if !yield(text, nil) {
 					return
 				}
 			}
@@ -194,18 +263,61 @@ func (p *Pool) Items(ctx context.Context, path string, options *StreamOptions) i
 // texts. An item that is none ends it, with an error that is ErrDecode.
 func ItemsAs[T any](ctx context.Context, p *Pool, path string, options *StreamOptions) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for item, err := range p.Items(ctx, path, options) {
-			var value T
-			if err == nil {
-				if fail := json.Unmarshal(item, &value); fail != nil {
-					err = &decodeError{fail}
+		var none T
+		s, err := p.Stream(path, options)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		defer s.Close()
+		var (
+			list   []byte
+			ends   []int
+			values []T
+		)
+		for {
+			list, ends, err = s.list(ctx, list, ends)
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			values, err = decoded(list, ends, values)
+			for _, value := range values {
+				if !yield(value, nil) {
+					return
 				}
 			}
-			if !yield(value, err) || err != nil {
+			if err != nil {
+				yield(none, err)
 				return
 			}
 		}
 	}
+}
+
+// decoded decodes a list in one go, or else item by item up to the one that is wrong. It uses the memory
+// of values.
+func decoded[T any](list []byte, ends []int, values []T) ([]T, error) {
+	// What is left in it would shine through where an item has no such field.
+	clear(values[:cap(values)])
+	values = values[:0]
+	if json.Unmarshal(list, &values) == nil && len(values) == len(ends) {
+		return values, nil
+	}
+	values = values[:0]
+	start := 1
+	for _, end := range ends {
+		var value T
+		if err := json.Unmarshal(list[start:end], &value); err != nil {
+			return values, &decodeError{err}
+		}
+		values = append(values, value)
+		start = end + 1
+	}
+	return values, nil
 }
 
 // decodeError is that of an item that is not of the type.

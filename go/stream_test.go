@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"testing"
 	"time"
 )
@@ -75,6 +77,16 @@ func TestAStreamEndsWithItsError(t *testing.T) {
 	if !errors.Is(last, ErrDecode) || !errors.As(last, &wrong) {
 		t.Fatal(last)
 	}
+	// Those before it are yielded, and nothing of the page before is in them.
+	var values []item
+	for value, err := range ItemsAs[item](ctx, p, "/uneven", &StreamOptions{BatchItems: 1}) {
+		if last = err; err == nil {
+			values = append(values, value)
+		}
+	}
+	if !slices.Equal(values, []item{{1, "one"}, {2, "two"}, {3, ""}, {4, "four"}}) || !errors.Is(last, ErrDecode) {
+		t.Fatal(values, last)
+	}
 	for _, err := range p.Items(ctx, "/items", &StreamOptions{Mode: "magic"}) {
 		last = err
 	}
@@ -86,7 +98,7 @@ func TestAStreamEndsWithItsError(t *testing.T) {
 func TestAContextEndsAReadThatCanGoOn(t *testing.T) {
 	a := serve(t)
 	p := open(t, a)
-	s, err := p.Stream("/slowitems", nil)
+	s, err := p.Stream("/gated", &StreamOptions{BatchItems: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +115,38 @@ func TestAContextEndsAReadThatCanGoOn(t *testing.T) {
 	if a.gone.Load() != 0 {
 		t.Fatal("the read was given up")
 	}
-	s.Close()
+	close(a.gate)
+	if batch, err := s.Next(context.Background()); err != nil || batch.Page != 2 || len(batch.Items) != 100 {
+		t.Fatal(batch, err)
+	}
+	// Closed, it ends its requests.
+	slow, err := p.Stream("/slowitems", &StreamOptions{BatchItems: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := slow.Next(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	slow.Close()
 	until(t, "closing ends the requests", func() bool { return a.gone.Load() == a.begun.Load() })
+}
+
+func TestPagesWithoutItemsArePassedOver(t *testing.T) {
+	p, ctx := open(t, serve(t)), context.Background()
+	s, err := p.Stream("/sparse", &StreamOptions{BatchItems: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	batch, err := s.Next(ctx)
+	if err != nil || batch.Page != 3 || len(batch.Items) != 1 || string(batch.Items[0]) != `{"id":1}` {
+		t.Fatal(batch, err)
+	}
+	if batch, err = s.Next(ctx); err != io.EOF {
+		t.Fatal(batch, err)
+	}
+	for value, err := range ItemsAs[item](ctx, p, "/empty", &StreamOptions{Paging: map[string]any{"by": "none"}}) {
+		t.Fatal(value, err)
+	}
 }

@@ -39,6 +39,8 @@ fi
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 abi=$(sed -n 's/^#define VAP_ABI \([0-9]*\)$/\1/p' include/vantage_pool.h)
+# What the library itself needs.
+system="-lpthread -lm -ldl"
 mkdir -p "$to/lib/pkgconfig" "$to/include"
 install -m 644 include/*.h "$to/include/"
 install -m 644 "$(built libvantage_pool.a)" "$to/lib/libvantage_pool.a"
@@ -59,5 +61,17 @@ Description: A client pool for REST APIs, ingestion and a key-value store
 Version: $version
 Cflags: -I\${includedir}
 Libs: -L\${libdir} -lvantage_pool
-Libs.private: -lpthread -lm -ldl
+Libs.private: $system
+PC
+# By its path, as the linker prefers a shared library of the same name.
+cat > "$to/lib/pkgconfig/vantage_pool_static.pc" <<PC
+prefix=$to
+libdir=\${prefix}/lib
+includedir=\${prefix}/include
+
+Name: vantage_pool_static
+Description: vantage_pool, to be a part of the program
+Version: $version
+Cflags: -I\${includedir} -DVANTAGE_POOL_STATIC
+Libs: \${libdir}/libvantage_pool.a $system
 PC

@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// Lets the run of a job go on that was paused.
     #[cfg(feature = "cluster")]
     Resume(Hold),
+    /// Lets no more than so many units of a job be worked on at a time, on all machines together.
+    #[cfg(feature = "cluster")]
+    Cap(Cap),
     /// Ends the run of a job on all machines; the next one goes on there.
     #[cfg(feature = "cluster")]
     Cancel(Hold),
@@ -83,9 +86,11 @@ pub(crate) struct Status {
     /// The value of a variable in the description, before that of the environment.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) variables: Vec<(String, String)>,
-    /// Shows what the workers of this database do, instead: `postgres://USER:PASSWORD@HOST/DATABASE`.
+    /// Shows what the workers of this database do, instead: `postgres://USER:PASSWORD@HOST/DATABASE`;
+    /// without a value that of the environment's APIPOOL_URL.
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(conflicts_with = "file")]
     pub(crate) url: Option<String>,
     /// Prints that as JSON.
     #[cfg(feature = "cluster")]
@@ -124,6 +129,17 @@ pub(crate) struct Worker {
 pub(crate) struct Hold {
     /// The job.
     pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) url: Url,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(Args)]
+pub(crate) struct Cap {
+    /// The job.
+    pub(crate) job: String,
+    /// How many: streams, and parts of streams. Without it there is no cap any more.
+    pub(crate) most: Option<u32>,
     #[command(flatten)]
     pub(crate) url: Url,
 }
@@ -196,9 +212,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
     /// Has the workers of this database run the jobs once, `postgres://USER:PASSWORD@HOST/DATABASE`, and
-    /// waits for their ends.
+    /// waits for their ends; without a value, as the last argument, that of the environment's
+    /// APIPOOL_URL.
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "URL", conflicts_with_all = ["full_refresh", "report"])]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(conflicts_with_all = ["full_refresh", "report"])]
     pub(crate) url: Option<String>,
 }
 

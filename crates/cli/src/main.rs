@@ -43,6 +43,8 @@ async fn main() -> ExitCode {
         #[cfg(feature = "cluster")]
         Command::Resume(hold) => commands::cluster::resume(&hold).await,
         #[cfg(feature = "cluster")]
+        Command::Cap(cap) => commands::cluster::cap(&cap).await,
+        #[cfg(feature = "cluster")]
         Command::Cancel(hold) => commands::cluster::cancel(&hold).await,
         #[cfg(feature = "sql")]
         Command::Sql(sql) => commands::sql::run(&sql).await,

@@ -2,13 +2,16 @@
 
 use std::{fmt, time::Duration};
 
-use chrono::Utc;
 use vantage_api_ingest::description::{Description, JobDescription};
 
-use crate::{Error, Overview, RunState, Settings, dispatch::Queue, store::Store};
+use crate::{
+    Error, Overview, RunState, Settings,
+    dispatch::Queue,
+    store::{LIMIT, Store, within},
+};
 
 /// How often it is looked whether a run has ended.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A cluster, seen from outside: it works on nothing itself.
 pub struct Cluster {
@@ -29,7 +32,8 @@ impl Cluster {
     }
 
     /// Begins a run of a job, or goes on with the last one if that was paused, cancelled or has failed,
-    /// and returns its number. That of the run that is under way, if there is one.
+    /// and returns its number. That of the run that is under way, if there is one. One that goes on does
+    /// not read again what is done, and leaves out the streams that the job does not have any more.
     ///
     /// # Errors
     /// If the description has no such job, or the database cannot be reached.
@@ -38,13 +42,14 @@ impl Cluster {
         let own = own.ok_or_else(|| vantage_api_ingest::Error::NoJob(job.to_owned()))?;
         let streams = streams(own);
         loop {
-            if let Some(run) = self.store.begin(job, &streams, Utc::now(), &self.queue).await? {
+            let begun = self.store.begin(job, &streams, None, &self.queue);
+            if let Some(run) = within(LIMIT, begun).await? {
                 return Ok(run);
             }
-            if let Some(run) = self.store.open_run(job).await? {
+            if let Some(run) = within(LIMIT, self.store.open_run(job)).await? {
                 return Ok(run);
             }
-            // It has ended in between, or another machine's clock is ahead.
+            // It has ended in between.
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -56,20 +61,22 @@ impl Cluster {
     /// That of the database.
     pub async fn ended(&self, run: i64) -> Result<Option<RunState>, Error> {
         loop {
-            match self.store.state_of(run).await? {
+            match within(LIMIT, self.store.state_of(run)).await? {
                 Some(RunState::Running) => tokio::time::sleep(LOOK).await,
                 state => return Ok(state),
             }
         }
     }
 
-    /// Pauses the run of a job on all machines: nothing is committed any more, and it waits to be
-    /// [resumed](Self::resume), or begun.
+    /// Pauses the run of a job on all machines, and it waits to be [resumed](Self::resume), or begun;
+    /// until then it does not go on either when the job is due. Nothing is committed any more of streams
+    /// in parts. Those that are run whole are stopped within a second or so, and what was read of them by
+    /// then is committed.
     ///
     /// # Errors
     /// [`Error::NoRun`] if none is under way; that of the database.
     pub async fn pause(&self, job: &str) -> Result<(), Error> {
-        self.store.hold(job, RunState::Paused).await
+        within(LIMIT, self.store.hold(job, RunState::Paused)).await
     }
 
     /// Lets the run of a job go on that was paused.
@@ -77,16 +84,38 @@ impl Cluster {
     /// # Errors
     /// [`Error::NoRun`] if none is paused; that of the database.
     pub async fn resume(&self, job: &str) -> Result<(), Error> {
-        self.store.resume(job, &self.queue).await
+        within(LIMIT, self.store.resume(job, &self.queue)).await
     }
 
-    /// Ends the run of a job on all machines: nothing is committed any more. What is committed stays,
-    /// and the next run goes on there.
+    /// Ends the run of a job on all machines. Nothing is committed any more of streams in parts; those that
+    /// are run whole are stopped within a second or so, and what was read of them by then is committed.
+    /// What is committed stays, and the next run goes on there.
     ///
     /// # Errors
     /// [`Error::NoRun`] if none is under way; that of the database.
     pub async fn cancel(&self, job: &str) -> Result<(), Error> {
-        self.store.hold(job, RunState::Cancelled).await
+        within(LIMIT, self.store.hold(job, RunState::Cancelled)).await
+    }
+
+    /// Lets no more than so many units of a job be worked on at a time by all processes together, from the
+    /// next ones on; any number with `None`, as at first. A unit is a stream, or a part of one, and has as
+    /// many requests in flight as its stream reads ahead.
+    ///
+    /// ```no_run
+    /// # async fn demo(cluster: vantage_api_cluster::Cluster) -> Result<(), vantage_api_cluster::Error> {
+    /// cluster.cap("world", Some(2)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoJob`] if the job was never run, [`Error::Settings`] if it is none at all; that of the
+    /// database.
+    pub async fn cap(&self, job: &str, most: Option<u32>) -> Result<(), Error> {
+        if most == Some(0) {
+            return Err(Error::Settings("a cap is at least 1; a job is held by pausing it".into()));
+        }
+        let most = most.map(|most| i32::try_from(most).unwrap_or(i32::MAX));
+        within(LIMIT, self.store.cap(job, most)).await
     }
 
     /// What is going on.
@@ -94,7 +123,7 @@ impl Cluster {
     /// # Errors
     /// That of the database.
     pub async fn overview(&self) -> Result<Overview, Error> {
-        self.store.overview().await
+        within(LIMIT, self.store.overview()).await
     }
 }
 

@@ -22,6 +22,9 @@ pub enum Error {
     /// There is no run of this job that could be held.
     #[error("no run of job `{0}` is under way")]
     NoRun(String),
+    /// A job of this name was never run.
+    #[error("no job `{0}` was ever run here")]
+    NoJob(String),
     /// A value that another version has written.
     #[error("the tables of the cluster have a value that this version does not read: {0}")]
     Value(#[from] serde_json::Error),

@@ -31,11 +31,12 @@
 //!
 //! # One budget
 //!
-//! All processes together keep to the `rate_limit` of an API: each takes permits from the database, a
-//! tenth of a second's worth at a time and ahead of need, and gives back at its end what it has not used.
-//! What one of them learns holds for all: a refusal (429) cuts the rate to seven tenths of what was sent,
-//! from where it grows again on a cubic curve, and a quota in the headers bounds it for as long as it is
-//! told. So an API whose limit nobody knows is found out by all of them together.
+//! All processes together keep to the `rate_limit` of an API: each takes permits from the database, some
+//! hundredths of a second's worth at a time and ahead of need, and gives back at its end what it has not
+//! used. What one of them learns holds for all: a refusal (429) cuts the rate to 0.85 of what it was, or of
+//! what is not refused, from where it is back in three seconds, and then tries for more, slowly at first;
+//! and a quota in the headers bounds it for as long as it is told. So an API whose limit nobody knows is
+//! found out by all of them together.
 //!
 //! # What it needs
 //!

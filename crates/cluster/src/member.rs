@@ -6,7 +6,13 @@ use tokio::task::JoinHandle;
 use vantage_api_ingest::description::Description;
 use vantage_api_pool::{AwwPool, PoolConfig};
 
-use crate::{Error, Settings, Worker, budget::Budget, dispatch::Queue, store::Store, worker::name};
+use crate::{
+    Error, Settings, Worker,
+    budget::Budget,
+    dispatch::Queue,
+    store::{PATIENCE, Store, within},
+    worker::name,
+};
 
 /// A process that has joined a cluster. Its pool sends as fast as the budget allows that it shares with
 /// the pools of all other processes for the same origin: by the `rate_limit` of the API, and by what
@@ -59,7 +65,7 @@ impl Member {
 
     /// Gives back what was granted and not used.
     pub(crate) async fn leave(self) {
-        if let Err(error) = self.budget.give_back(&self.store).await {
+        if let Err(error) = within(PATIENCE, self.budget.give_back(&self.store)).await {
             tracing::warn!(%error, "a part of the shared budget is lost");
         }
     }

@@ -63,6 +63,8 @@ pub struct RunView {
     pub state: RunState,
     /// For how long it has been under way, or was, in seconds.
     pub took: f64,
+    /// How many units of the job are worked on at most at a time, if there is a cap.
+    pub cap: Option<i32>,
     /// Its streams, in the order of the description.
     pub streams: Vec<StreamView>,
 }
@@ -104,7 +106,8 @@ pub enum RunState {
     Cancelled,
     /// Every row was read and is committed.
     Complete,
-    /// A stream of it has failed; the next run goes on with what is not done.
+    /// A stream of it has failed. Begun by hand, it goes on with what is not done; when the job is due, what
+    /// is done is read again as well.
     Failed,
 }
 
@@ -182,7 +185,8 @@ impl Store {
     async fn runs(&self) -> Result<Vec<RunView>, Error> {
         let rows = sqlx::query(
             "SELECT DISTINCT ON (job) id, job, state,
-                 extract(epoch FROM coalesce(ended, now()) - begun)::float8 AS took
+                 extract(epoch FROM coalesce(ended, now()) - begun)::float8 AS took,
+                 (SELECT most FROM _apipool_cap c WHERE c.job = _apipool_run.job) AS cap
              FROM _apipool_run ORDER BY job, id DESC",
         );
         let mut runs = Vec::new();
@@ -193,6 +197,7 @@ impl Store {
                 job: row.try_get("job")?,
                 state: RunState::of(row.try_get("state")?),
                 took: row.try_get("took")?,
+                cap: row.try_get("cap")?,
                 streams: self.streams_of(id).await?,
             });
         }

@@ -47,7 +47,7 @@ typedef struct CPoolStats {
   unsigned long long health_check_failures; /* how often the store could not be used */
 } CPoolStats;
 
-/* Opens the store. At most `max_connections` (at least 1) are in use at a time; of those that are not
+/* Opens the store. At most `max_connections`, 1 to 65536, are in use at a time; of those that are not
  * in use, `min_connections` are kept and the others closed after `max_idle_seconds`. NULL on error. */
 MANTIS_API PoolHandle *mantis_pool_new(int min_connections, int max_connections,
                                        int max_idle_seconds, int connection_timeout_seconds);

@@ -89,7 +89,7 @@ typedef struct vap_error vap_error;
 
 /* Bytes of the library, until vap_buf_free. */
 typedef struct vap_buf {
-  const uint8_t *ptr;
+  const uint8_t *ptr; /* NULL if there are none */
   size_t len;
   uint64_t owner; /* what keeps them; 0 if there are none */
 } vap_buf;
@@ -233,6 +233,12 @@ VAP_API int32_t vap_pool_resize(vap_handle pool, uint32_t workers, vap_error **e
 /* Has the token of a number, from 0, be fetched or read again before its next use. */
 VAP_API int32_t vap_pool_invalidate_token(vap_handle pool, uint32_t slot, vap_error **err);
 
+/* Replaces the token of a number, from 0, by another one. The settings must have bearer tokens by
+ * value, `auth: {bearer: TOKEN}` or a list of them; otherwise it is VAP_E_STATE. From when it returns
+ * no attempt begins with the old one. */
+VAP_API int32_t vap_pool_set_token(vap_handle pool, uint32_t slot, const char *token,
+                                   size_t token_len, vap_error **err);
+
 /* Gets a path below the base URL, with an optional query, and waits for the response. A response
  * that is no success (2xx) is VAP_E_CALL of the kind "status", after the retries that are safe. After
  * VAP_TIMEOUT the call was cancelled. */
@@ -307,7 +313,7 @@ VAP_API int32_t vap_stream_open(vap_handle pool, const char *path, size_t path_l
 
 /* Waits for the next page, and takes along those that have arrived, as long as the batch has at most
  * `max_items` items and `max_bytes` bytes; 0 is 1,000 items and 1 MiB. A batch has whole pages, so
- * one page may be more than that. VAP_END after the last one. VAP_TIMEOUT and VAP_E_CANCELLED lose
+ * one page may be more than that, and at least one item. VAP_END after the last one. VAP_TIMEOUT and VAP_E_CANCELLED lose
  * nothing: the next call goes on. An error ends the stream; further calls have the same. One call at
  * a time: others are VAP_E_BUSY. */
 VAP_API int32_t vap_stream_next(vap_handle stream, size_t max_items, size_t max_bytes,
@@ -333,7 +339,7 @@ VAP_API int32_t vap_batch_token(vap_handle batch, vap_buf *out, vap_error **err)
 /* ---- Queues: many calls on few threads ------------------------------------------------------- */
 
 /* Opens a queue for at most so many operations that are under way or whose completions were not
- * taken, 1 to 1048576. */
+ * taken, 1 to 1048576, and for as many events and progress beside them. */
 VAP_API int32_t vap_queue_open(size_t capacity, vap_handle *out, vap_error **err);
 
 /* Waits for completions and takes up to `max` of them. VAP_TIMEOUT and VAP_WOKEN come without any. */
@@ -344,8 +350,8 @@ VAP_API int32_t vap_queue_next(vap_handle queue, vap_completion *out, size_t max
 VAP_API int32_t vap_queue_wake(vap_handle queue, vap_error **err);
 
 /* A descriptor that can be read from (POLLIN) while completions wait or a wake does, for epoll and
- * event loops. Call vap_queue_next with a timeout of 0 then, and do not read from it. It belongs to
- * the queue. Linux only: elsewhere VAP_E_UNSUPPORTED. */
+ * event loops, and from the end of the queue on. Call vap_queue_next with a timeout of 0 then, and do
+ * not read from it. It belongs to the queue. Linux only: elsewhere VAP_E_UNSUPPORTED. */
 VAP_API int32_t vap_queue_fd(vap_handle queue, int32_t *out, vap_error **err);
 
 /* Sends a request. Its completion is VAP_RESPONSE, with the kind "deadline_exceeded" after
@@ -360,7 +366,8 @@ VAP_API int32_t vap_submit_next(vap_handle stream, size_t max_items, size_t max_
 
 /* Has the events of a pool go to a queue, each as VAP_EVENT: a map in JSON with the key `event`, such
  * as `attempt_ended` or `page_read`. Those that find no room are counted by the next event, `missed`.
- * It ends with VAP_EVENTS_END, when it is cancelled or the pool has ended. */
+ * It ends with VAP_EVENTS_END, when it is cancelled, or the pool has ended and its streams are
+ * closed. */
 VAP_API int32_t vap_events_open(vap_handle pool, vap_handle queue, uint64_t tag, vap_handle *op,
                                 vap_error **err);
 
@@ -392,7 +399,8 @@ VAP_API int32_t vap_job_wait(vap_handle job, uint32_t timeout_ms, vap_handle can
                              vap_error **err);
 
 /* Tells a queue of the commits of a run, each as VAP_PROGRESS, and of its end as VAP_REPORT with the
- * code VAP_OK or VAP_INCOMPLETE. Progress that finds no room is left out: the next has it, too. */
+ * code VAP_OK or VAP_INCOMPLETE. Progress that finds no room is left out: the next has it, too. What
+ * each stream has committed last is told before the report, also if the run had ended before. */
 VAP_API int32_t vap_job_watch(vap_handle job, vap_handle queue, uint64_t tag, vap_handle *op,
                               vap_error **err);
 

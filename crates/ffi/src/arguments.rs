@@ -1,6 +1,6 @@
 //! What callers hand over: texts, bytes, and the places of results.
 
-use std::{ffi::CStr, mem::MaybeUninit, os::raw::c_char, slice};
+use std::{ffi::CStr, mem::MaybeUninit, os::raw::c_char, ptr, slice};
 
 use crate::{error::Failure, handles::vap_handle};
 
@@ -19,6 +19,11 @@ pub struct vap_slice {
 unsafe impl Send for vap_slice {}
 // SAFETY: as above.
 unsafe impl Sync for vap_slice {}
+
+/// Where these begin; NULL if there are none, as an address that leads nowhere is refused by Go.
+pub(crate) fn address_of<T>(these: &[T]) -> *const T {
+    if these.is_empty() { ptr::null() } else { these.as_ptr() }
+}
 
 /// The place of a result.
 type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use vantage_api_pool::{Error, paging::Page};
 
 use crate::{
-    arguments::{place, vap_slice},
+    arguments::{address_of, place, vap_slice},
     border::{ErrorSlot, State, border},
     buffer::{give, vap_buf},
     handles::{TABLE, vap_handle},
@@ -102,7 +102,7 @@ pub extern "C" fn vap_batch_items(
         items.write(std::ptr::null());
         count.write(0);
         let batch = TABLE.get::<Batch>(batch)?;
-        items.write(batch.items.as_ptr());
+        items.write(address_of(&batch.items));
         count.write(batch.items.len());
         Ok(State::Ok)
     })

@@ -5,7 +5,7 @@ use std::{mem::MaybeUninit, ptr, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    arguments::place,
+    arguments::{address_of, place},
     border::{ErrorSlot, State, border},
     error::Failure,
     handles::{TABLE, vap_handle},
@@ -16,7 +16,7 @@ use crate::{
 #[repr(C)]
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub struct vap_buf {
-    /// Where they begin.
+    /// Where they begin; NULL if there are none.
     pub ptr: *const u8,
     /// How many there are.
     pub len: usize,
@@ -52,7 +52,7 @@ pub(crate) fn give_found(
 }
 
 fn put(out: &mut MaybeUninit<vap_buf>, bytes: Arc<Bytes>) -> Result<State, Failure> {
-    let (ptr, len) = (bytes.as_ptr(), bytes.len());
+    let (ptr, len) = (address_of(&bytes), bytes.len());
     out.write(vap_buf { ptr, len, owner: TABLE.insert(bytes)? });
     Ok(State::Ok)
 }
@@ -68,7 +68,7 @@ pub extern "C" fn vap_buf_take(
         let out = place("out", out)?;
         out.write(vap_buf::NONE);
         let bytes = TABLE.get::<Bytes>(result)?;
-        out.write(vap_buf { ptr: bytes.as_ptr(), len: bytes.len(), owner: result });
+        out.write(vap_buf { ptr: address_of(&bytes), len: bytes.len(), owner: result });
         Ok(State::Ok)
     })
 }

@@ -6,7 +6,7 @@ use vantage_api_gateway::kv;
 use vantage_api_ingest::description::DescriptionError;
 use vantage_api_pool::{Delivery, Error, ErrorKind};
 
-use crate::border::border;
+use crate::{arguments::address_of, border::border};
 
 /// The handle is none, was closed, or is one of another kind.
 pub(crate) const E_HANDLE: i32 = -1;
@@ -265,7 +265,7 @@ pub extern "C" fn vap_error_body(
         let response = error.and_then(vap_error::of_pool).and_then(Error::response);
         let bytes = response.map_or(&[][..], |response| response.body());
         if let Some(body) = body {
-            body.write(bytes.as_ptr());
+            body.write(address_of(bytes));
         }
         bytes.len()
     })

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use vantage_api_pool::{AwwPool, Response};
+use vantage_api_pool::Response;
 
 use crate::{
     batch::Batch,
@@ -24,6 +24,7 @@ use crate::{
     queue::Queue,
     request::Draft,
     stream::Stream,
+    tokens::Pool,
 };
 
 /// Stands for an object of the library. 0 is none.
@@ -76,7 +77,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Pool(AwwPool) = "a pool",
+    Pool(Pool) = "a pool",
     Request(Draft) = "a request",
     Response(Response) = "a response",
     Stream(Stream) = "a stream",
@@ -263,7 +264,7 @@ fn close(object: Object) {
         Object::Stream(stream) => stream.close(),
         Object::Queue(queue) => queue.close(),
         Object::Operation(operation) => operation.cancel(),
-        Object::Job(job) => job.stop(),
+        Object::Job(job) => job.close(),
         Object::Kv(store) => store.close(),
         Object::Connections(connections) => connections.close(),
         // Nothing runs on these.

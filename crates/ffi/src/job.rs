@@ -6,7 +6,10 @@ use std::{
     os::raw::c_char,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread,
 };
 
@@ -14,7 +17,10 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::{
     runtime::Builder,
-    sync::{broadcast::error::RecvError, watch},
+    sync::{
+        broadcast::error::{RecvError, TryRecvError},
+        watch,
+    },
 };
 use vantage_api_ingest::{Job, Progress, description::Reader};
 
@@ -37,6 +43,7 @@ pub(crate) struct RunningJob {
     phase: watch::Sender<Phase>,
     /// What each stream told last in this run.
     told: Mutex<BTreeMap<String, serde_json::Value>>,
+    is_closed: AtomicBool,
 }
 
 /// How far a run is.
@@ -51,7 +58,18 @@ enum Phase {
 
 impl RunningJob {
     fn new(job: Job) -> Self {
-        Self { job, phase: watch::Sender::new(Phase::Idle), told: Mutex::default() }
+        let (phase, told) = (watch::Sender::new(Phase::Idle), Mutex::default());
+        Self { job, phase, told, is_closed: AtomicBool::new(false) }
+    }
+
+    fn keep(&self, told: &Progress) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(told.stream.clone(), value_of(told));
+    }
+
+    /// What each stream told last in this run, by its name.
+    fn kept(&self) -> BTreeMap<String, serde_json::Value> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Starts a run on a thread of its own.
@@ -62,13 +80,17 @@ impl RunningJob {
             if !is_running {
                 // Here, so that it takes back no later stop.
                 self.job.resume();
+                self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 *phase = Phase::Running;
             }
         });
         if is_running {
             return Err(Failure::busy("the job runs already"));
         }
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // That of a close beside it may have been taken back.
+        if self.is_closed.load(SeqCst) {
+            self.job.stop();
+        }
         let own = Arc::clone(self);
         let run = move || {
             let ended = catch_unwind(AssertUnwindSafe(|| own.run()));
@@ -91,15 +113,19 @@ impl RunningJob {
         let report = runtime.block_on(async {
             let mut progress = self.job.progress();
             let mut run = pin!(self.job.run());
-            loop {
+            let report = loop {
                 tokio::select! {
-                    report = &mut run => return report,
-                    told = progress.recv() => {
-                        // What is missed is in what comes next, as counts only grow.
-                        let Ok(told) = told else { continue };
-                        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                        all.insert(told.stream.clone(), value_of(&told));
-                    }
+                    report = &mut run => break report,
+                    // What is missed is in what comes next, as counts only grow.
+                    told = progress.recv() => if let Ok(told) = told { self.keep(&told) },
+                }
+            };
+            // The last commits may have come together with the end.
+            loop {
+                match progress.try_recv() {
+                    Ok(told) => self.keep(&told),
+                    Err(TryRecvError::Lagged(_)) => {}
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => return report,
                 }
             }
         });
@@ -110,7 +136,13 @@ impl RunningJob {
     }
 
     /// Lets a run commit what it has read, and end.
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
+        self.job.stop();
+    }
+
+    /// As a stop, also of a run that is just being started.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, SeqCst);
         self.job.stop();
     }
 }
@@ -195,8 +227,7 @@ pub extern "C" fn vap_job_progress(
     border!(err, {
         give(out, || {
             let job = TABLE.get::<RunningJob>(job)?;
-            let told = job.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let streams: Vec<_> = told.into_values().collect();
+            let streams: Vec<_> = job.kept().into_values().collect();
             Ok(json!(streams).to_string().into())
         })
     })
@@ -238,26 +269,32 @@ pub extern "C" fn vap_job_watch(
         let op = empty("op", op)?;
         let job = TABLE.get::<RunningJob>(job)?;
         let (mut progress, phase) = (job.job.progress(), job.phase.subscribe());
-        drop(job);
         submit(queue, tag, What::Report, op, |slot| {
             let slot = Arc::clone(slot);
             async move {
                 let mut ended = pin!(ended(phase));
-                let mut is_open = true;
+                let (mut is_open, mut seen) = (true, BTreeMap::new());
+                let mut say = |stream: String, value: serde_json::Value| {
+                    if seen.get(&stream) != Some(&value)
+                        && tell(&slot, What::Progress, value.to_string())
+                    {
+                        seen.insert(stream, value);
+                    }
+                };
                 loop {
                     tokio::select! {
                         biased;
                         told = progress.recv(), if is_open => match told {
                             // What has no room, or is missed, is in what comes next, as counts
                             // only grow.
-                            Ok(told) => {
-                                tell(&slot, What::Progress, value_of(&told).to_string());
-                            }
+                            Ok(told) => say(told.stream.clone(), value_of(&told)),
                             Err(RecvError::Lagged(_)) => {}
                             Err(RecvError::Closed) => is_open = false,
                         },
                         ended = &mut ended => {
                             let (state, report) = ended?;
+                            // The run may have ended before the watch began.
+                            job.kept().into_iter().for_each(|(stream, value)| say(stream, value));
                             return Ok((state, Some(Object::Bytes(Arc::new(report)))));
                         }
                     }
@@ -265,4 +302,27 @@ pub extern "C" fn vap_job_watch(
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_a_job_that_was_closed_beside_its_start_stops() {
+        // Nobody listens there, and the run would try that for ever.
+        let description = "
+            api: { base_url: 'http://127.0.0.1:1', max_attempts: 1000000 }
+            tables: [ { name: items, id: id, columns: { id: int } } ]
+            jobs: { copy: { sink: { sqlite: '${FOLDER}/a.db' }, streams: [ { table: items } ] } }";
+        let folder = tempfile::tempdir().unwrap();
+        let reader = Reader::new().variable("FOLDER", folder.path().to_str().unwrap());
+        let description = reader.read_yaml(description).unwrap();
+        let job = Arc::new(RunningJob::new(Job::new(&description, "copy").unwrap()));
+        job.close();
+        job.start().unwrap();
+        let (state, report) = wait(ended(job.phase.subscribe()), 60_000).unwrap().unwrap();
+        assert_eq!(state, State::Incomplete);
+        assert!(String::from_utf8_lossy(&report).contains("\"stopped\""), "{report:?}");
+    }
 }

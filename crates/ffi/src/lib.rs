@@ -35,6 +35,8 @@ mod completion;
 mod error;
 mod event;
 mod fork;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handles;
 mod job;
 mod kv;
@@ -48,6 +50,7 @@ mod response;
 mod runtime;
 mod stream;
 mod submit;
+mod tokens;
 mod version;
 mod wait;
 

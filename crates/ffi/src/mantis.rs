@@ -28,6 +28,9 @@ const PATH: &str = "VANTAGE_KV_PATH";
 /// How long one operation may take.
 const OPERATION_MS: u32 = 60_000;
 
+/// The most connections of a pool.
+const MOST: usize = 1 << 16;
+
 /// What a pool is called; never there as a value.
 #[derive(Debug)]
 pub struct PoolHandle(());
@@ -104,10 +107,11 @@ impl Connections {
         max_idle: Duration,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        if max == 0 || min > max {
-            return Err(Failure::argument(
-                "max_connections: must be above 0 and not below the least",
-            ));
+        if !(1..=MOST).contains(&max) {
+            return Err(Failure::argument(format!("max_connections: must be 1 to {MOST}")));
+        }
+        if min > max {
+            return Err(Failure::argument("min_connections: must not be above max_connections"));
         }
         let (path, folder) = match env::var_os(PATH).filter(|path| !path.is_empty()) {
             Some(path) => (path.into(), None),

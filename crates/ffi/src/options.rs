@@ -40,6 +40,18 @@ pub(crate) fn variables(text: Option<&str>) -> Result<BTreeMap<String, String>, 
     texts.collect()
 }
 
+/// The bearer tokens that the settings of a pool have by value.
+pub(crate) fn bearer_tokens(config: &str) -> Option<Vec<String>> {
+    let config: Value = serde_saphyr::from_str(config).ok()?;
+    match config.get("auth")?.get("bearer")? {
+        Value::String(token) => Some(vec![token.clone()]),
+        Value::Array(tokens) => {
+            tokens.iter().map(|token| token.as_str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    }
+}
+
 /// The settings of a stream.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

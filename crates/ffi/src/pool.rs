@@ -12,7 +12,9 @@ use crate::{
     buffer::{give, vap_buf},
     error::Failure,
     handles::{TABLE, vap_handle},
+    options,
     request::send,
+    tokens::Pool,
     wait::wait,
 };
 
@@ -52,7 +54,8 @@ pub unsafe extern "C" fn vap_pool_open(
         let out = empty("out", out)?;
         // SAFETY: the caller's contract.
         let config = unsafe { text("config", config, config_len) }?;
-        let pool = PoolConfig::from_yaml(config)?.builder()?.build()?;
+        let builder = PoolConfig::from_yaml(config)?.builder()?;
+        let pool = Pool::build(builder, options::bearer_tokens(config))?;
         out.write(TABLE.insert(Arc::new(pool))?);
         Ok(State::Ok)
     })
@@ -70,7 +73,7 @@ pub extern "C" fn vap_pool_close(
         if *pool == 0 {
             return Ok(State::Ok);
         }
-        let taken = TABLE.take::<AwwPool>(*pool)?;
+        let taken = TABLE.take::<Pool>(*pool)?;
         *pool = 0;
         shut_down(&taken, drain_ms);
         Ok(State::Ok)
@@ -86,7 +89,7 @@ pub extern "C" fn vap_pool_stats(
 ) -> i32 {
     border!(err, {
         give(out, || {
-            let pool = TABLE.get::<AwwPool>(pool)?;
+            let pool = TABLE.get::<Pool>(pool)?;
             let json = serde_json::to_vec(&asked(pool.stats())?);
             json.map(Bytes::from).map_err(|error| Failure::state(error.to_string()))
         })
@@ -101,7 +104,7 @@ pub extern "C" fn vap_pool_set_rate(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let pool = TABLE.get::<AwwPool>(pool)?;
+        let pool = TABLE.get::<Pool>(pool)?;
         let rate = if requests_per_second == 0.0 {
             None
         } else {
@@ -117,7 +120,7 @@ pub extern "C" fn vap_pool_set_rate(
 #[unsafe(no_mangle)]
 pub extern "C" fn vap_pool_resize(pool: vap_handle, workers: u32, err: ErrorSlot<'_>) -> i32 {
     border!(err, {
-        let pool = TABLE.get::<AwwPool>(pool)?;
+        let pool = TABLE.get::<Pool>(pool)?;
         asked(pool.resize(workers as usize))?;
         Ok(State::Ok)
     })
@@ -131,7 +134,29 @@ pub extern "C" fn vap_pool_invalidate_token(
     err: ErrorSlot<'_>,
 ) -> i32 {
     border!(err, {
-        let pool = TABLE.get::<AwwPool>(pool)?;
+        let pool = TABLE.get::<Pool>(pool)?;
+        asked(pool.invalidate_token(slot as usize))?;
+        Ok(State::Ok)
+    })
+}
+
+/// Replaces a bearer token of a pool.
+///
+/// # Safety
+/// As the [crate](crate#pointers) says of texts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vap_pool_set_token(
+    pool: vap_handle,
+    slot: u32,
+    token: *const c_char,
+    token_len: usize,
+    err: ErrorSlot<'_>,
+) -> i32 {
+    border!(err, {
+        let pool = TABLE.get::<Pool>(pool)?;
+        // SAFETY: the caller's contract.
+        let token = unsafe { text("token", token, token_len) }?;
+        pool.replace(slot as usize, token)?;
         asked(pool.invalidate_token(slot as usize))?;
         Ok(State::Ok)
     })

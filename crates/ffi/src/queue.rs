@@ -1,5 +1,6 @@
 //! Queues: where what was submitted is told to have ended. Bounded: who submits is refused when as
-//! many operations are under way, or not yet taken, as the queue has room for.
+//! many operations are under way, or not yet taken, as the queue has room for. What operations tell
+//! before they end has as much room of its own.
 
 use std::{
     collections::VecDeque,
@@ -37,6 +38,8 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     done: VecDeque<Done>,
+    /// How many of them are told of operations that go on, and so take no room of others.
+    told: usize,
     /// How many operations have not ended yet.
     under_way: usize,
     is_woken: bool,
@@ -71,7 +74,7 @@ impl Queue {
         let mut state = self.state();
         let refused = if self.closed.is_cancelled() {
             Some(Failure::closed())
-        } else if state.done.len() + state.under_way >= self.capacity {
+        } else if state.done.len() - state.told + state.under_way >= self.capacity {
             Some(Failure::full(self.capacity))
         } else {
             state.under_way += 1;
@@ -104,9 +107,10 @@ impl Queue {
     /// Tells that more follows of an operation, if there is room for that.
     fn tell(&self, done: Done) -> bool {
         let mut state = self.state();
-        let has_room = state.done.len() + state.under_way < self.capacity;
+        let has_room = state.told < self.capacity;
         if has_room && !self.closed.is_cancelled() {
             state.done.push_back(done);
+            state.told += 1;
             self.ready.set(true);
             drop(state);
             self.news.notify_one();
@@ -124,7 +128,8 @@ impl Queue {
             }
             if !state.done.is_empty() {
                 let count = state.done.len().min(most);
-                let done = state.done.drain(..count).collect();
+                let done: Vec<Done> = state.done.drain(..count).collect();
+                state.told -= done.iter().filter(|done| done.what.is_one_of_many()).count();
                 let is_left = !state.done.is_empty();
                 self.ready.set(is_left || state.is_woken);
                 drop(state);
@@ -157,7 +162,12 @@ impl Queue {
     /// Ends what is under way, and all waits.
     pub(crate) fn close(&self) {
         self.closed.cancel();
-        let done = mem::take(&mut self.state().done);
+        let mut state = self.state();
+        let done = mem::take(&mut state.done);
+        state.told = 0;
+        // Who waits for the descriptor is to see it as well.
+        self.ready.set(true);
+        drop(state);
         self.news.notify_all();
         for done in done {
             drop(TABLE.take::<Operation>(done.op));
@@ -270,7 +280,9 @@ pub extern "C" fn vap_queue_fd(
         out.write(-1);
         let queue = TABLE.get::<Queue>(queue)?;
         let state = queue.state();
-        out.write(queue.ready.descriptor(!state.done.is_empty() || state.is_woken)?);
+        let is_closed = queue.closed.is_cancelled();
+        let is_ready = !state.done.is_empty() || state.is_woken || is_closed;
+        out.write(queue.ready.descriptor(is_ready)?);
         Ok(State::Ok)
     })
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use vantage_api_pool::{AwwPool, Error, Priority, Request};
+use vantage_api_pool::{Error, Priority, Request};
 
 use crate::{
     arguments::{bytes, empty, text},
@@ -16,6 +16,7 @@ use crate::{
     cancel::token_of,
     error::Failure,
     handles::{TABLE, vap_handle},
+    tokens::Pool,
     wait::{until, wait},
 };
 
@@ -48,7 +49,7 @@ pub(crate) fn send(
     out: Option<&mut MaybeUninit<vap_handle>>,
 ) -> Result<State, Failure> {
     let out = empty("out", out)?;
-    let (pool, cancel) = (TABLE.get::<AwwPool>(pool)?, token_of(cancel)?);
+    let (pool, cancel) = (TABLE.get::<Pool>(pool)?, token_of(cancel)?);
     let request = request()?;
     let call = async { pool.request(request).await.map_err(Failure::from) };
     match wait(until(call, cancel.as_ref(), None), timeout_ms) {

@@ -10,7 +10,7 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use serde::de::IgnoredAny;
 use tokio_util::sync::CancellationToken;
-use vantage_api_pool::{AwwPool, Error, paging::Page};
+use vantage_api_pool::{Error, paging::Page};
 
 use crate::{
     arguments::{empty, optional_text, text},
@@ -20,6 +20,7 @@ use crate::{
     error::Failure,
     handles::{TABLE, vap_handle},
     options::{self, StreamOptions},
+    tokens::Pool,
     wait::{until, wait},
 };
 
@@ -87,7 +88,10 @@ impl Stream {
         }
         let taken = self.slot().take();
         let Some(reading) = taken else {
-            return Err(Failure::busy("another call reads this stream"));
+            // It may have been closed in between.
+            let is_closed = self.closed.is_cancelled();
+            let busy = || Failure::busy("another call reads this stream");
+            return Err(if is_closed { Failure::closed() } else { busy() });
         };
         let mut lease = Lease { stream: self, reading: Some(reading) };
         match &mut lease.reading {
@@ -114,18 +118,24 @@ impl Limits {
 
 impl Reading {
     async fn next(&mut self, limits: Limits) -> Result<Option<Batch>, Failure> {
-        let first = match self.held.take() {
-            Some(page) => page,
-            None => {
-                if let Some(failure) = &self.failure {
-                    return Err(failure.clone());
+        let first = loop {
+            let page = match self.held.take() {
+                Some(page) => page,
+                None => {
+                    if let Some(failure) = &self.failure {
+                        return Err(failure.clone());
+                    }
+                    let Some(pages) = &mut self.pages else { return Ok(None) };
+                    let page = pages.next().await;
+                    match self.arrived(page) {
+                        Some(page) => page,
+                        None => return self.failure.clone().map_or(Ok(None), Err),
+                    }
                 }
-                let Some(pages) = &mut self.pages else { return Ok(None) };
-                let page = pages.next().await;
-                match self.arrived(page) {
-                    Some(page) => page,
-                    None => return self.failure.clone().map_or(Ok(None), Err),
-                }
+            };
+            // A batch has an item at least.
+            if page.count() > 0 {
+                break page;
             }
         };
         let mut batch = Batch::of(first);
@@ -176,7 +186,7 @@ pub unsafe extern "C" fn vap_stream_open(
 ) -> i32 {
     border!(err, {
         let out = empty("out", out)?;
-        let pool = TABLE.get::<AwwPool>(pool)?;
+        let pool = TABLE.get::<Pool>(pool)?;
         // SAFETY: the caller's contract.
         let path = unsafe { text("path", path, path_len) }?;
         // SAFETY: the caller's contract.

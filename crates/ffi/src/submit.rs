@@ -3,7 +3,6 @@
 use std::{future::Future, mem::MaybeUninit, sync::Arc, time::Duration};
 
 use tokio::{sync::broadcast::error::RecvError, time::timeout};
-use vantage_api_pool::AwwPool;
 
 use bytes::Bytes;
 
@@ -18,6 +17,7 @@ use crate::{
     request::Draft,
     runtime,
     stream::{Limits, Stream},
+    tokens::Pool,
     wait::until,
 };
 
@@ -72,7 +72,7 @@ pub extern "C" fn vap_submit_send(
 ) -> i32 {
     border!(err, {
         let op = empty("op", op)?;
-        let pool = TABLE.get::<AwwPool>(pool)?;
+        let pool = TABLE.get::<Pool>(pool)?;
         let request = TABLE.get::<Draft>(request)?.request();
         submit(queue, tag, What::Response, op, |_| async move {
             let call = async { pool.request(request).await.map_err(Failure::from) };
@@ -118,7 +118,7 @@ pub extern "C" fn vap_events_open(
 ) -> i32 {
     border!(err, {
         let op = empty("op", op)?;
-        let pool = TABLE.get::<AwwPool>(pool)?;
+        let pool = TABLE.get::<Pool>(pool)?;
         let mut events = pool.events();
         // It ends with the last handle of the pool.
         drop(pool);

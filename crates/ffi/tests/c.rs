@@ -62,6 +62,26 @@ fn a_program_that_unloads_the_library_goes_on() {
     Build::new().loading("unload").run(&[&server.url]);
 }
 
+/// With the pkg-config that `tests/run` installs. Where both are, `--static` alone links the shared one
+/// (rust-lang/pkg-config-rs #38).
+#[test]
+fn what_is_installed_is_linked_shared_static_and_into_a_static_program() {
+    if std::env::var_os("VAP_TOOLS").is_none() {
+        return;
+    }
+    let (build, server) = (Build::new(), Server::start());
+    let prefix = build.install();
+    for (asked, is_shared) in [
+        (&["vantage_pool"][..], true),
+        (&["vantage_pool_static"], false),
+        (&["--static", "vantage_pool"], false),
+    ] {
+        let program = build.by_pkg_config("functions", &prefix, asked);
+        assert_eq!(program.is_linked_to_the_shared_library(), is_shared, "{asked:?}");
+        program.run(&[&server.url]);
+    }
+}
+
 /// The same under the tools that `tests/run` installs.
 #[test]
 fn checkers_of_memory_and_threads_find_nothing() {

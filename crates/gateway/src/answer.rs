@@ -55,9 +55,15 @@ impl Answer {
         Self { plain: plain.into(), variants, tag, tag_field, made, fresh_for }
     }
 
-    /// The bytes it takes while it is kept, variants included.
+    /// The most bytes that it takes while it is kept, with all of its variants.
     pub(crate) fn weight(&self) -> usize {
-        self.plain.len() + self.plain.len() / 4 * Coding::ALL.len() + 256
+        self.plain.len() + self.largest_variant() * Coding::ALL.len() + 256
+    }
+
+    /// The largest variant that is kept: half of the answer, which JSON hardly ever exceeds. To count for
+    /// any that is shorter would leave room for fewer answers.
+    fn largest_variant(&self) -> usize {
+        self.plain.len() / 2
     }
 
     /// The answer to a request with these fields: 200, or 304 if the client has it. `age` is in
@@ -103,7 +109,7 @@ impl Answer {
         })
     }
 
-    /// The variant of this coding, if it is shorter.
+    /// The variant of this coding, if it is shorter. A larger one than is kept is made each time.
     async fn variant(&self, coding: Coding) -> Option<Bytes> {
         let place = Coding::ALL.iter().position(|other| *other == coding)?;
         let variant = self.variants.get(place)?;
@@ -116,6 +122,34 @@ impl Answer {
         } else {
             coding.compress(&self.plain)
         };
+        if made.as_ref().is_some_and(|made| made.len() > self.largest_variant()) {
+            return made;
+        }
         variant.get_or_init(|| made).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn an_answer_with_its_variants_takes_no_more_than_is_counted() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let noise: String = (0..9_000).map(|_| random.alphanumeric()).collect();
+        let rows = "{\"id\":1,\"name\":\"x\"},".repeat(500);
+        for (plain, is_kept) in [(noise, false), (rows, true)] {
+            let answer = Answer::new(plain.into_bytes(), Duration::ZERO);
+            for coding in Coding::ALL {
+                for _ in 0..2 {
+                    let variant = answer.variant(*coding).await.unwrap();
+                    assert!(variant.len() < answer.plain.len());
+                }
+            }
+            let kept = answer.variants.iter().filter_map(|variant| variant.get()?.as_ref());
+            let kept: usize = kept.map(Bytes::len).sum();
+            assert!(answer.plain.len() + kept <= answer.weight());
+            assert_eq!(kept > 0, is_kept);
+        }
     }
 }

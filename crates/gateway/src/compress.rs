@@ -10,6 +10,8 @@ use actix_web::http::header::{ACCEPT_ENCODING, HeaderMap};
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
+use crate::accept::weight;
+
 /// Answers of fewer bytes go out as they are.
 pub(crate) const LEAST: usize = 1024;
 /// Answers of more bytes are compressed on a thread that may be busy.
@@ -40,7 +42,7 @@ impl Coding {
             Self::Gzip => accepts_gzip(headers),
             // Whoever takes anything may not know it.
             #[cfg(feature = "zstd")]
-            Self::Zstd => is_named(headers, &["zstd"]).unwrap_or(false),
+            Self::Zstd => takes(headers, &["zstd"]).unwrap_or(false),
         })
     }
 
@@ -64,24 +66,13 @@ impl Coding {
 
 /// Whether the client takes gzip.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let is_named = |names| is_named(headers, names);
-    is_named(&["gzip", "x-gzip"]).or_else(|| is_named(&["*"])).unwrap_or(false)
+    let takes = |names| takes(headers, names);
+    takes(&["gzip", "x-gzip"]).or_else(|| takes(&["*"])).unwrap_or(false)
 }
 
 /// Whether the client takes a coding of one of these names, if it names one of them.
-fn is_named(headers: &HeaderMap, names: &[&str]) -> Option<bool> {
-    let texts = headers.get_all(ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(',')).find_map(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let given = parts.next().unwrap_or_default();
-        let is_zero = |q: &str| q.parse::<f32>().is_ok_and(|q| q <= 0.0);
-        let is_refused = || {
-            parts
-                .filter_map(|part| part.split_once('='))
-                .any(|(key, q)| key.trim().eq_ignore_ascii_case("q") && is_zero(q.trim()))
-        };
-        names.iter().any(|name| given.eq_ignore_ascii_case(name)).then(|| !is_refused())
-    })
+fn takes(headers: &HeaderMap, names: &[&str]) -> Option<bool> {
+    weight(headers, ACCEPT_ENCODING, names).map(|weight| weight > 0.0)
 }
 
 /// `plain` as a gzip file, or `None` if that would not be shorter.
@@ -90,7 +81,8 @@ fn gzip(plain: &[u8]) -> Option<Bytes> {
         Ok(mut encoder) => deflate(&mut encoder, plain),
         Err(_) => None,
     })?;
-    (deflated.len() < plain.len()).then(|| Bytes::from(deflated))
+    // Without the room that it has not needed, since it may be kept.
+    (deflated.len() < plain.len()).then(|| Bytes::from(deflated.into_boxed_slice()))
 }
 
 fn deflate(encoder: &mut Compress, plain: &[u8]) -> Option<Vec<u8>> {

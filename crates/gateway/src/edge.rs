@@ -86,9 +86,8 @@ pub(crate) async fn serve(
     let mut response = unread.close_if_any(response);
     let fields = response.headers_mut();
     // What says one of them itself says that one.
-    let has_own = fields.contains_key(header::CONTENT_SECURITY_POLICY);
     for (name, value) in SECURITY {
-        if !(has_own && fields.contains_key(&name)) {
+        if !fields.contains_key(&name) {
             fields.insert(name, HeaderValue::from_static(value));
         }
     }

@@ -22,7 +22,9 @@ struct Held {
     of_one: HashMap<Arc<str>, usize>,
 }
 
-/// How many principals are remembered that have no request now: those that come again soon.
+/// How many principals may be remembered that have no request now, so that one that comes again costs
+/// no new entry. Beyond so many, one is forgotten with its last request; the others stay, however long
+/// they do not come.
 const REMEMBERED: usize = 1_000;
 
 impl Inner {

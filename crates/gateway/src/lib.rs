@@ -46,6 +46,7 @@
 //! a [`Problem`]. A parameter, an operator, a column or a member of a body that does not exist is
 //! refused by name; nothing is ignored.
 
+mod accept;
 mod answer;
 pub mod auth;
 mod body;

@@ -148,7 +148,8 @@ impl Job {
     /// Runs every stream, several at a time, and reports what came of each. An error of one is in
     /// its report; the others go on, unless the description says otherwise.
     pub async fn run(&self) -> Report {
-        let streams = join_all(self.streams.iter().map(|stream| self.run_stream(stream))).await;
+        let streams =
+            join_all(self.streams.iter().map(|stream| self.run_stream(stream, None))).await;
         Report { job: self.name.clone(), streams }
     }
 
@@ -200,9 +201,10 @@ impl Job {
         Ok(())
     }
 
-    async fn run_stream(&self, stream: &Stream) -> StreamReport {
+    /// Runs a stream. `run` is the one that was begun earlier.
+    async fn run_stream(&self, stream: &Stream, run: Option<u64>) -> StreamReport {
         let (start, warnings) = (Instant::now(), Warnings::default());
-        let ended = self.run_restarting(stream, &warnings).await;
+        let ended = self.run_restarting(stream, run.map(Begun::earlier), &warnings).await;
         let mut report = stream.report(ended, start.elapsed()).await;
         report.remarks.extend(warnings.take());
         if self.on_error == OnError::Stop && matches!(report.outcome, Outcome::Failed(_)) {
@@ -212,8 +214,13 @@ impl Job {
     }
 
     /// Runs a stream, again from its last commit after errors that may pass.
-    async fn run_restarting(&self, stream: &Stream, warnings: &Warnings) -> Result<Ended, Error> {
-        let (mut begun, mut committed, mut restarts) = (None, Counts::default(), 0);
+    async fn run_restarting(
+        &self,
+        stream: &Stream,
+        mut begun: Option<Begun>,
+        warnings: &Warnings,
+    ) -> Result<Ended, Error> {
+        let (mut committed, mut restarts) = (Counts::default(), 0);
         loop {
             let error = match self.run_once(stream, &mut begun, warnings).await {
                 Err(error) => error,

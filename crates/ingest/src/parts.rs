@@ -16,8 +16,8 @@ use crate::{
     state::{Counts, StreamState, UnitState},
 };
 
-/// How many parts a stream has at most, apart from ranges of pages: windows and parents are put
-/// together if there are more.
+/// How many parts a stream has at most, apart from ranges of pages, which are more: windows and parents
+/// are put together if there are more.
 const MOST_PARTS: usize = 1000;
 
 /// A part of a stream: a range of pages, or some windows of time or rows of the parent. Store it by

@@ -82,7 +82,10 @@
 //! each row, as `writes` of the table says, and stops at the first that is refused; rows before it
 //! stay. Into what a job has written, rows are inserted all together or not at all, as the job writes
 //! them: by `append`, or by `merge` in the place of those with the same key; not while a run of the job
-//! has not ended, and not where its next run would delete them. Names of tables and columns without quotes are in lower case, as in PostgreSQL: `"createdAt"`.
+//! has not ended, and not where its next run would delete them. A run that has not committed anything
+//! yet is not seen: in a database it goes on beside the rows, in files the insert takes the stream from
+//! it, and it fails. Names of tables and columns without quotes are in lower case, as in PostgreSQL:
+//! `"createdAt"`.
 //!
 //! # Rooms
 //!

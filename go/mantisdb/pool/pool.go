@@ -29,11 +29,14 @@ var (
 	ErrNotFound = vantagepool.ErrNotFound
 )
 
+// The most connections of a pool.
+const most = 1 << 16
+
 // PoolConfig has the settings of a pool.
 type PoolConfig struct {
 	// MinConnections of those that are not in use are kept whatever MaxIdleTime.
 	MinConnections int
-	// MaxConnections are in use at a time.
+	// MaxConnections, 1 to 65536, are in use at a time.
 	MaxConnections int
 	// MaxIdleTime is how long others are kept that are not in use.
 	MaxIdleTime time.Duration
@@ -79,8 +82,11 @@ func NewConnectionPool(config *PoolConfig) (*ConnectionPool, error) {
 	if config == nil {
 		config = DefaultPoolConfig()
 	}
-	if config.MaxConnections < 1 || config.MinConnections < 0 || config.MinConnections > config.MaxConnections {
-		return nil, fmt.Errorf("MaxConnections: must be above 0 and not below MinConnections, which is %d", config.MinConnections)
+	if config.MaxConnections < 1 || config.MaxConnections > most {
+		return nil, fmt.Errorf("MaxConnections: must be 1 to %d, not %d", most, config.MaxConnections)
+	}
+	if config.MinConnections < 0 || config.MinConnections > config.MaxConnections {
+		return nil, fmt.Errorf("MinConnections: must be 0 to MaxConnections, not %d", config.MinConnections)
 	}
 	p := &ConnectionPool{
 		config: *config,

@@ -89,4 +89,9 @@ func TestTheEnvironmentNamesTheFile(t *testing.T) {
 	if _, err := NewConnectionPool(&PoolConfig{2, 1, 0, 0}); err == nil {
 		t.Fatal("there are fewer than the least")
 	}
+	for _, config := range []PoolConfig{{0, 1 << 40, 0, 0}, {0, 0, 0, 0}, {-1, 1, 0, 0}} {
+		if _, err := NewConnectionPool(&config); err == nil {
+			t.Fatalf("%+v was accepted", config)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-//! `apipool worker`, `pause`, `resume` and `cancel`, and what `run` and `status` do with `--url`.
+//! `apipool worker`, `pause`, `resume`, `cap` and `cancel`, and what `run` and `status` do with `--url`.
 
 use std::{fmt::Write, time::Duration};
 
@@ -8,7 +8,7 @@ use vantage_api_pool::AwwPool;
 
 use super::{describe, with_queries};
 use crate::{
-    arguments::{Hold, Url, Worker as WorkerArguments},
+    arguments::{Cap, Hold, Worker as WorkerArguments},
     failure::Failure,
     interrupts::Interrupts,
     output,
@@ -22,7 +22,7 @@ const MEASURED: Duration = Duration::from_secs(1);
 
 pub(crate) async fn work(arguments: &WorkerArguments) -> Result<(), Failure> {
     let description = describe(&arguments.file)?;
-    let mut settings = Settings::new(url_of(&arguments.url)?);
+    let mut settings = Settings::new(named(arguments.url.url.as_deref())?);
     settings.slots = arguments.slots;
     settings.heartbeat = Duration::try_from_secs_f64(arguments.heartbeat)
         .map_err(|error| Failure::usage(format_args!("`--heartbeat`: {error}")))?;
@@ -49,12 +49,13 @@ pub(crate) async fn run(
     pool: &AwwPool,
     is_json: bool,
 ) -> Result<(), Failure> {
-    let cluster = Cluster::connect(&Settings::new(url)).await?;
-    let mut interrupts = Interrupts::new();
+    let cluster = connected(Some(url)).await?;
     let mut runs = Vec::new();
     for name in description.jobs.keys() {
         runs.push((name, cluster.begin(description, name).await?));
     }
+    // Until now a signal has ended the program.
+    let mut interrupts = Interrupts::new();
     let mut is_complete = true;
     for (name, run) in runs {
         let state = tokio::select! {
@@ -117,7 +118,7 @@ fn tell_errors(run: &RunView) {
 }
 
 pub(crate) async fn status(url: &str, is_json: bool) -> Result<(), Failure> {
-    let cluster = Cluster::connect(&Settings::new(url)).await?;
+    let cluster = connected(Some(url)).await?;
     let before = cluster.overview().await?;
     if is_json {
         output::line(serde_json::to_string(&before).map_err(Failure::run)?);
@@ -180,6 +181,9 @@ fn standing(run: &RunView, earlier: Option<&RunView>) -> String {
     if run.state == RunState::Running {
         let waiting = (units - done - failed - working).max(0);
         let _ = write!(text, ", {working} in work, {waiting} waiting");
+        if let Some(most) = run.cap {
+            let _ = write!(text, ", at most {most} at a time");
+        }
     }
     if failed > 0 {
         let _ = write!(text, ", {failed} failed");
@@ -203,24 +207,29 @@ fn time(seconds: f64) -> String {
 }
 
 pub(crate) async fn pause(hold: &Hold) -> Result<(), Failure> {
-    Ok(connected(hold).await?.pause(&hold.job).await?)
+    Ok(connected(hold.url.url.as_deref()).await?.pause(&hold.job).await?)
 }
 
 pub(crate) async fn resume(hold: &Hold) -> Result<(), Failure> {
-    Ok(connected(hold).await?.resume(&hold.job).await?)
+    Ok(connected(hold.url.url.as_deref()).await?.resume(&hold.job).await?)
+}
+
+pub(crate) async fn cap(cap: &Cap) -> Result<(), Failure> {
+    Ok(connected(cap.url.url.as_deref()).await?.cap(&cap.job, cap.most).await?)
 }
 
 pub(crate) async fn cancel(hold: &Hold) -> Result<(), Failure> {
-    Ok(connected(hold).await?.cancel(&hold.job).await?)
+    Ok(connected(hold.url.url.as_deref()).await?.cancel(&hold.job).await?)
 }
 
-async fn connected(hold: &Hold) -> Result<Cluster, Failure> {
-    Ok(Cluster::connect(&Settings::new(url_of(&hold.url)?)).await?)
+async fn connected(url: Option<&str>) -> Result<Cluster, Failure> {
+    Ok(Cluster::connect(&Settings::new(named(url)?)).await?)
 }
 
-fn url_of(url: &Url) -> Result<String, Failure> {
-    let named = url.url.clone().or_else(|| std::env::var("APIPOOL_URL").ok());
-    named.ok_or_else(|| {
+/// The URL that was given, or that of the environment.
+fn named(url: Option<&str>) -> Result<String, Failure> {
+    let given = url.map(str::to_owned).filter(|url| !url.is_empty());
+    given.or_else(|| std::env::var("APIPOOL_URL").ok()).ok_or_else(|| {
         Failure::usage("it is not said which database the workers share")
             .advising("give `--url postgres://USER:PASSWORD@HOST/DATABASE`, or set APIPOOL_URL")
     })

@@ -50,10 +50,10 @@ impl Blocks {
         Ok(())
     }
 
-    /// Whether another block should be asked for: what is left is less than half of one.
+    /// Whether another block should be asked for: three quarters of one are left, or less.
     pub(super) fn are_few(&self) -> bool {
         let left: u32 = self.blocks.iter().map(|block| block.left).sum();
-        left * 2 <= self.usual
+        left * 4 <= self.usual * 3
     }
 
     /// Takes all that are left, and the time that they stand for.
@@ -75,11 +75,11 @@ mod tests {
         assert_eq!(blocks.take(start), Err(None));
         blocks.add(3, 10 * MS, start + 5 * MS);
         assert_eq!(blocks.take(start), Err(Some(5 * MS)));
-        assert_eq!(blocks.take(start + 5 * MS), Ok(()));
-        assert_eq!(blocks.take(start + 5 * MS), Err(Some(10 * MS)));
         assert!(!blocks.are_few());
-        assert_eq!(blocks.take(start + 15 * MS), Ok(()));
+        assert_eq!(blocks.take(start + 5 * MS), Ok(()));
         assert!(blocks.are_few());
+        assert_eq!(blocks.take(start + 5 * MS), Err(Some(10 * MS)));
+        assert_eq!(blocks.take(start + 15 * MS), Ok(()));
         blocks.add(3, 10 * MS, start + 35 * MS);
         assert_eq!(blocks.take(start + 26 * MS), Ok(()));
         assert_eq!(blocks.take(start + 26 * MS), Err(Some(9 * MS)));

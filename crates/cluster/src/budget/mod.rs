@@ -1,5 +1,5 @@
 //! One budget for all processes: the rate of an API is a row in the database, of which each process is
-//! granted blocks of permits, a tenth of a second's worth at a time, and ahead of need.
+//! granted blocks of permits, some hundredths of a second's worth at a time, and ahead of need.
 
 mod blocks;
 
@@ -13,7 +13,7 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use tokio::{sync::Notify, task::JoinHandle};
 use vantage_api_pool::limits::SharedBudget;
 
-use crate::store::{Grant, Store};
+use crate::store::{Grant, PATIENCE, Store, within};
 use blocks::Blocks;
 
 /// When to ask again while nothing is known yet.
@@ -44,23 +44,23 @@ struct State {
     blocks: Blocks,
     /// Whether there is no limit, as far as is known.
     is_unlimited: bool,
-    /// How long ago a request was sent that the API refused, if it was not told yet.
-    refused: Option<Duration>,
+    /// When the last request was sent that the API refused, if it was not told yet.
+    refused: Option<Instant>,
     /// The rate of a quota, if it was not told yet.
     quota: Option<f64>,
-    /// How many requests were not refused since then.
-    accepted: (u32, Option<Instant>),
-    /// How many were not refused per second lately.
-    rate: f64,
+    /// How many requests were not refused, of those that were not told yet.
+    accepted: u32,
+    /// When the permits were given up that were left at a refusal.
+    given_up: Option<Instant>,
 }
 
 /// What is to be told before a block is asked for.
 struct News {
     key: String,
     limit: Option<Option<f64>>,
-    refused: Option<Duration>,
+    refused: Option<Instant>,
     quota: Option<f64>,
-    rate: f64,
+    accepted: u32,
 }
 
 impl Budget {
@@ -77,6 +77,8 @@ impl Budget {
                 let _ = tokio::time::timeout(LOOK, own.wanted.notified()).await;
                 if let Err(error) = own.ask(&store).await {
                     tracing::warn!(%error, "the shared budget cannot be asked");
+                    // Whether there is a limit by now is not known.
+                    own.state().is_unlimited = false;
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -84,22 +86,25 @@ impl Budget {
     }
 
     async fn ask(&self, store: &Store) -> Result<(), crate::Error> {
-        let Some(news) = self.news() else { return Ok(()) };
-        let told = self.tell(store, &news).await;
+        let Some(mut news) = self.news() else { return Ok(()) };
+        let told = within(PATIENCE, self.tell(store, &news)).await;
         if let Err(error) = told {
-            let mut state = self.state();
-            state.limit = state.limit.or(news.limit);
+            self.state().keep(&news);
             return Err(error);
+        }
+        if news.refused.is_some() {
+            news.accepted = 0;
         }
         let is_wanted = {
             let state = self.state();
             state.is_unlimited || state.blocks.are_few()
         };
         if !is_wanted {
+            self.state().accepted += news.accepted;
             return Ok(());
         }
         let asked = Instant::now();
-        let grant = store.grant(&news.key).await?;
+        let grant = within(PATIENCE, store.grant(&news.key, news.accepted)).await?;
         let mut state = self.state();
         match grant {
             Grant::Unlimited => state.is_unlimited = true,
@@ -116,8 +121,8 @@ impl Budget {
         if let Some(limit) = news.limit {
             store.limit_budget(&news.key, limit).await?;
         }
-        if let Some(age) = news.refused {
-            store.cut_budget(&news.key, age, news.rate).await?;
+        if let Some(sent) = news.refused {
+            store.cut_budget(&news.key, sent.elapsed(), news.accepted).await?;
         }
         if let Some(rate) = news.quota {
             store.tell_quota(&news.key, rate, TOLD_FOR).await?;
@@ -133,7 +138,7 @@ impl Budget {
             limit: state.limit.take(),
             refused: state.refused.take(),
             quota: state.quota.take(),
-            rate: state.rate,
+            accepted: std::mem::take(&mut state.accepted),
         })
     }
 
@@ -156,15 +161,22 @@ impl Budget {
 }
 
 impl State {
-    /// Measures how many requests are not refused.
-    fn count(&mut self, now: Instant) {
-        let (accepted, since) = (self.accepted.0 + 1, *self.accepted.1.get_or_insert(now));
-        self.accepted.0 = accepted;
-        let elapsed = now.saturating_duration_since(since);
-        if elapsed >= LOOK {
-            self.rate = f64::from(accepted) / elapsed.as_secs_f64();
-            self.accepted = (0, Some(now));
+    /// Keeps what could not be told, unless something later is to be told.
+    fn keep(&mut self, news: &News) {
+        self.limit = self.limit.or(news.limit);
+        self.refused = self.refused.max(news.refused);
+        self.quota = self.quota.or(news.quota);
+        self.accepted = self.accepted.saturating_add(news.accepted);
+    }
+
+    /// A request was refused that was sent at this moment. Permits of the rate at which that was are given
+    /// up, once for those that were in flight at a time: they would be refused as well before all know.
+    fn refuse(&mut self, sent: Instant, now: Instant) {
+        if self.given_up.is_none_or(|given_up| sent > given_up) {
+            self.blocks.give_back(now);
+            self.given_up = Some(now);
         }
+        self.refused = self.refused.max(Some(sent));
     }
 }
 
@@ -192,14 +204,14 @@ impl SharedBudget for Budget {
     fn ended(&self, is_refused: bool, age: Duration, quota: Option<f64>) {
         let mut state = self.state();
         if !is_refused {
-            state.count(Instant::now());
+            state.accepted = state.accepted.saturating_add(1);
             if quota.is_none() {
                 return;
             }
         }
         if is_refused {
-            // The one that was sent last.
-            state.refused = Some(state.refused.map_or(age, |known| known.min(age)));
+            let now = Instant::now();
+            state.refuse(now.checked_sub(age).unwrap_or(now), now);
         }
         state.quota = quota.or(state.quota);
         self.wanted.notify_one();
@@ -209,5 +221,49 @@ impl SharedBudget for Budget {
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Budget").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_told_is_told_later_unless_something_newer_is() {
+        let budget = Budget::new();
+        budget.limited("http://a", Some(Decimal::TEN));
+        budget.ended(false, Duration::ZERO, None);
+        budget.ended(true, Duration::from_secs(1), Some(3.0));
+        let news = budget.news().unwrap();
+        assert_eq!((news.limit, news.quota, news.accepted), (Some(Some(10.0)), Some(3.0), 1));
+        assert!(news.refused.is_some());
+        assert!(budget.news().unwrap().refused.is_none(), "told once");
+
+        budget.state().keep(&news);
+        let again = budget.news().unwrap();
+        assert_eq!((again.limit, again.quota), (news.limit, news.quota));
+        assert_eq!((again.refused, again.accepted), (news.refused, news.accepted));
+
+        budget.limited("http://a", None);
+        budget.ended(true, Duration::ZERO, Some(2.0));
+        budget.state().keep(&news);
+        let newer = budget.news().unwrap();
+        assert_eq!((newer.limit, newer.quota), (Some(None), Some(2.0)));
+        assert!(newer.refused > news.refused);
+    }
+
+    #[test]
+    fn a_refusal_gives_up_what_is_left_once_for_those_that_were_in_flight() {
+        let (budget, long) = (Budget::new(), Duration::from_secs(3600));
+        let add = || budget.state().blocks.add(2, long, Instant::now());
+        add();
+        budget.ended(true, Duration::from_millis(1), None);
+        assert_eq!(budget.try_take(), Err(SOON));
+        add();
+        // Sent before that.
+        budget.ended(true, Duration::from_secs(1), None);
+        assert_eq!(budget.try_take(), Ok(()));
+        budget.ended(true, Duration::ZERO, None);
+        assert_eq!(budget.try_take(), Err(SOON));
     }
 }

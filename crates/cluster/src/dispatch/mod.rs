@@ -1,6 +1,7 @@
 //! How units get to workers. What is true of them is in the tables of the cluster, so a dispatcher may
 //! lose, double or delay what it is given.
 
+mod bell;
 mod in_process;
 mod queue;
 

@@ -10,14 +10,20 @@ use sqlx::PgConnection;
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
-use super::{Dispatcher, Handler};
-use crate::{Error, store::seconds};
+use super::{Dispatcher, Handler, bell::Bell};
+use crate::{
+    Error,
+    store::{LIMIT, seconds, within},
+};
 
 /// The name of the queue.
 const QUEUE: &str = "apipool";
 
-/// How often a slot that has nothing to do looks into the queue.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often a slot that has nothing to do looks into the queue, besides when it is told of a message.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The first wait before a slot begins again after an error of the database, doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// The least time after which the queue takes messages away from a worker that is silent. It counts
 /// whole seconds, and takes what was handed out just now with fewer.
@@ -42,6 +48,7 @@ pub(crate) struct Queue {
     name: String,
     heartbeat: Duration,
     silence: Duration,
+    bell: Bell,
 }
 
 /// The settings of the queue, each of which prevents something that was seen: a worker that has fetched
@@ -69,7 +76,7 @@ impl Queue {
         silence: Duration,
     ) -> Result<Self, Error> {
         PostgresStorage::<()>::setup(&pool).await?;
-        Ok(Self { pool, name, heartbeat, silence })
+        Ok(Self { pool, name, heartbeat, silence, bell: Bell::default() })
     }
 
     /// Handles one message after another, until `stop` is true. Any error of the database ends a worker
@@ -77,11 +84,11 @@ impl Queue {
     /// under the same name finds messages that nobody handles any more. One worker does one message at a
     /// time, since results are accepted by the name of the worker alone.
     async fn slot(self, handler: Handling, stop: watch::Receiver<bool>) {
-        let mut wait = LOOK;
+        let mut wait = FIRST_WAIT;
         while !*stop.borrow() {
             let storage = PostgresStorage::<Message>::new(&self.pool)
                 .with_config(config(self.heartbeat))
-                .poll_with_strategy(Strategy::new().interval(LOOK));
+                .poll_with_strategy(Strategy::new().stream(self.bell.heard()).interval(LOOK));
             let name = format!("{} {}", self.name, Uuid::new_v4().simple());
             let worker = WorkerBuilder::new(name.as_str())
                 .backend(storage)
@@ -98,11 +105,11 @@ impl Queue {
             if let Err(error) = worker.run_until(signal).await {
                 tracing::warn!(%error, "a worker of the queue has ended");
             }
-            if let Err(error) = self.release(&name).await {
+            if let Err(error) = within(LIMIT, self.release(&name)).await {
                 tracing::warn!(%error, "messages wait until their worker is missed");
             }
             if begun.elapsed() > LONGEST_WAIT {
-                wait = LOOK;
+                wait = FIRST_WAIT;
             }
             let mut stop = stop.clone();
             let _ = tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await;
@@ -155,10 +162,16 @@ impl Dispatcher for Queue {
         for _ in 0..slots {
             all.spawn(self.clone().slot(Handling(Arc::clone(&handler)), stop.clone()));
         }
-        while let Some(ended) = all.join_next().await {
-            if let Err(error) = ended {
-                tracing::warn!(%error, "a slot has ended before its time");
+        let slots = async {
+            while let Some(ended) = all.join_next().await {
+                if let Err(error) = ended {
+                    tracing::warn!(%error, "a slot has ended before its time");
+                }
             }
+        };
+        tokio::select! {
+            () = slots => {}
+            () = self.bell.listen(&self.pool) => {}
         }
     }
 

@@ -30,10 +30,11 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a block of permits.
-    pub(crate) async fn grant(&self, key: &str) -> Result<Grant, Error> {
-        let sql = "SELECT permits, each, wait FROM _apipool_grant($1)";
-        let row = sqlx::query(sql).bind(key).fetch_one(&self.pool).await?;
+    /// Takes a block of permits, and counts how many requests were not refused since it was told last.
+    pub(crate) async fn grant(&self, key: &str, accepted: u32) -> Result<Grant, Error> {
+        let sql = "SELECT permits, each, wait FROM _apipool_grant($1, $2)";
+        let accepted = i32::try_from(accepted).unwrap_or(i32::MAX);
+        let row = sqlx::query(sql).bind(key).bind(accepted).fetch_one(&self.pool).await?;
         let Some(permits) = row.try_get::<Option<i32>, _>("permits")? else {
             return Ok(Grant::Unlimited);
         };
@@ -48,31 +49,20 @@ impl Store {
         })
     }
 
-    /// Lowers the rate for all: the API has refused a request that was sent so long ago, while it did not
-    /// refuse `rate` of this process's. Requests that were sent before the last cut cut nothing, and those
-    /// shortly after it: they pay for what was sent before. If all that is granted is used, it is the rate
-    /// that was too high, and otherwise what was used of it.
+    /// Lowers the rate for all: the API has refused a request that was sent so long ago. Counts how many
+    /// were not refused since it was told last.
     pub(crate) async fn cut_budget(
         &self,
         key: &str,
         age: Duration,
-        rate: f64,
+        accepted: u32,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE _apipool_budget b SET cut = clock_timestamp(), peak = greatest(1, CASE
-                 WHEN _apipool_rate(b) IS NULL THEN $3 * (SELECT greatest(count(*), 1)
-                     FROM _apipool_worker w WHERE _apipool_is_alive(w.id))
-                 WHEN b.granted > clock_timestamp() - interval '100 milliseconds'
-                     THEN _apipool_rate(b)
-                 ELSE least(_apipool_rate(b), b.measured) END)
-             WHERE key = $1 AND (cut IS NULL
-                 OR cut < clock_timestamp() - make_interval(secs => greatest($2, 0.5)))",
-        )
-        .bind(key)
-        .bind(seconds(age))
-        .bind(rate.max(1.0))
-        .execute(&self.pool)
-        .await?;
+        sqlx::query("SELECT _apipool_cut($1, $2, $3)")
+            .bind(key)
+            .bind(i32::try_from(accepted).unwrap_or(i32::MAX))
+            .bind(seconds(age))
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -7,11 +7,11 @@ mod tables;
 mod units;
 mod workers;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    PgPool,
+    Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -22,8 +22,15 @@ pub(crate) use runs::RunId;
 pub(crate) use settle::{Divided, StreamEnd};
 pub(crate) use units::{Claimed, Work};
 
-/// How long a connection to the database is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection to the database is waited for, and a word that a process is alive.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the database may take for anything else: a connection, and a statement as long as it may be.
+pub(crate) const LIMIT: Duration = Duration::from_secs(45);
+
+/// What each session begins with.
+const SESSION: &str =
+    "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'";
 
 /// The database of a cluster.
 #[derive(Clone, Debug)]
@@ -40,17 +47,33 @@ impl Store {
         settings.check()?;
         let options: PgConnectOptions =
             settings.url.expose_secret().parse().map_err(|_| Error::Url)?;
-        let connections = u32::try_from(settings.slots).unwrap_or(u32::MAX).saturating_add(4);
+        let connections = u32::try_from(settings.slots).unwrap_or(u32::MAX).saturating_add(5);
         let options = options.application_name("apipool cluster");
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(SESSION).await.map(drop) })
+            })
             .connect_with(options)
             .await?;
         let store = Self { pool };
         store.make_tables().await?;
         Ok(store)
     }
+}
+
+/// What comes of something that the database is asked, unless it takes longer: over a connection that was
+/// cut off there is no answer, and no word of that.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let answered = tokio::time::timeout(limit, asked).await;
+    answered.unwrap_or_else(|_| {
+        let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer for {limit:?}"));
+        Err(sqlx::Error::Io(error).into())
+    })
 }
 
 /// An interval as PostgreSQL is told it.

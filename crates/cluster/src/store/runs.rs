@@ -10,14 +10,16 @@ use crate::{Error, dispatch::Dispatcher, overview::RunState};
 pub(crate) type RunId = i64;
 
 impl Store {
-    /// Begins a run of a job that is due at `due` and has these streams, and returns its number; or goes
-    /// on with the last one, if that was paused, cancelled or has failed. `None` if a run is under way,
-    /// or there was one that was due then or later.
+    /// Begins a run of a job that has these streams, and returns its number; or goes on with the last
+    /// one, if that was paused, cancelled or has failed. `None` if a run is under way. One that begins
+    /// since it is due by the job's schedule, at `due`, does not begin either if there was one that was
+    /// due then or later, or if the last one is paused; and reads the streams again that are done, if the
+    /// last one has failed.
     pub(crate) async fn begin(
         &self,
         job: &str,
         streams: &[String],
-        due: DateTime<Utc>,
+        due: Option<DateTime<Utc>>,
         dispatcher: &dyn Dispatcher,
     ) -> Result<Option<RunId>, Error> {
         let mut transaction = self.pool.begin().await?;
@@ -33,17 +35,25 @@ impl Store {
         .bind(job)
         .fetch_optional(&mut *transaction)
         .await?;
-        let due = due.timestamp_micros() as f64 / 1e6;
+        let is_scheduled = due.is_some();
+        let mut due = due.unwrap_or_else(Utc::now).timestamp_micros() as f64 / 1e6;
         let run = match last {
             Some(row) => {
                 let (id, state): (RunId, RunState) =
                     (row.try_get(0)?, RunState::of(row.try_get(1)?));
-                if state == RunState::Running || row.try_get::<f64, _>(2)? >= due {
+                let last: f64 = row.try_get(2)?;
+                let waits = is_scheduled && (state == RunState::Paused || last >= due);
+                if state == RunState::Running || waits {
                     return Ok(None);
                 }
+                // The clock of another machine may be ahead.
+                due = due.max(last + 1e-6);
                 match state {
                     RunState::Complete => add_run(&mut transaction, job, streams, due).await?,
                     _ => {
+                        if is_scheduled && state == RunState::Failed {
+                            read_again(&mut transaction, id).await?;
+                        }
                         go_on(&mut transaction, id, streams, due).await?;
                         id
                     }
@@ -70,7 +80,7 @@ impl Store {
         Ok(sqlx::query_scalar(sql).bind(job).fetch_optional(&self.pool).await?)
     }
 
-    /// Holds the run of a job: nothing of it is committed any more.
+    /// Holds the run of a job: nobody has any of its units any more.
     ///
     /// # Errors
     /// [`Error::NoRun`], if none is under way.
@@ -122,6 +132,26 @@ impl Store {
         Ok(())
     }
 
+    /// Lets no more than so many units of a job be worked on at a time, or any number.
+    ///
+    /// # Errors
+    /// [`Error::NoJob`], if it was never run.
+    pub(crate) async fn cap(&self, job: &str, most: Option<i32>) -> Result<(), Error> {
+        let sql = match most {
+            Some(_) => {
+                "INSERT INTO _apipool_cap (job, most)
+                 SELECT $1, $2 WHERE EXISTS (SELECT 1 FROM _apipool_run WHERE job = $1)
+                 ON CONFLICT (job) DO UPDATE SET most = excluded.most"
+            }
+            None => "DELETE FROM _apipool_cap WHERE job = $1 AND $2::integer IS NULL",
+        };
+        let capped = sqlx::query(sql).bind(job).bind(most).execute(&self.pool).await?;
+        match most.is_some() && capped.rows_affected() == 0 {
+            true => Err(Error::NoJob(job.to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// How a run stands.
     pub(crate) async fn state_of(&self, run: RunId) -> Result<Option<RunState>, Error> {
         let sql = "SELECT state FROM _apipool_run WHERE id = $1";
@@ -165,6 +195,42 @@ async fn add_streams(
     Ok(())
 }
 
+/// Lets the streams of a run that are done be read again, as in a run of their own.
+async fn read_again(transaction: &mut PgConnection, run: RunId) -> Result<(), Error> {
+    for sql in [
+        "DELETE FROM _apipool_unit p USING _apipool_unit s
+         WHERE p.run = $1 AND p.is_part AND s.run = $1 AND s.stream = p.stream AND NOT s.is_part
+             AND s.done",
+        "UPDATE _apipool_unit SET done = false, is_divided = false, stream_run = NULL, pages = 0,
+             rows = 0, remarks = '{}'
+         WHERE run = $1 AND NOT is_part AND done",
+    ] {
+        sqlx::query(sql).bind(run).execute(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the streams of a run that the job does not have any more, but for those whose parts have
+/// written something: what is left of them would be read twice if the job had them again.
+async fn leave_out(
+    transaction: &mut PgConnection,
+    run: RunId,
+    streams: &[String],
+) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM _apipool_unit u WHERE u.run = $1 AND u.stream <> ALL($2)
+             AND NOT EXISTS (SELECT 1 FROM _apipool_unit s JOIN _apipool_unit p
+                 ON p.run = s.run AND p.stream = s.stream AND p.is_part
+                 WHERE s.run = $1 AND s.stream = u.stream AND NOT s.is_part AND NOT s.done
+                     AND p.next IS NOT NULL)",
+    )
+    .bind(run)
+    .bind(streams)
+    .execute(&mut *transaction)
+    .await?;
+    Ok(())
+}
+
 /// Lets a run go on that was held or has failed: what is done stays done. A stream that has failed
 /// although all of its parts are done begins anew.
 async fn go_on(
@@ -173,6 +239,7 @@ async fn go_on(
     streams: &[String],
     due: f64,
 ) -> Result<(), Error> {
+    leave_out(transaction, run, streams).await?;
     for sql in [
         "DELETE FROM _apipool_unit p USING _apipool_unit s
          WHERE p.run = $1 AND p.is_part AND s.run = $1 AND s.stream = p.stream AND NOT s.is_part
@@ -181,8 +248,11 @@ async fn go_on(
         "UPDATE _apipool_unit s SET is_divided = false WHERE run = $1 AND NOT is_part AND failed
              AND NOT EXISTS (SELECT 1 FROM _apipool_unit o WHERE o.run = $1
                  AND o.stream = s.stream AND o.is_part)",
+        // What has failed is run once more, even if its run has ended.
         "UPDATE _apipool_unit SET halted = false, failed = false, starts = 0, error = NULL,
-             not_before = now() WHERE run = $1 AND NOT done",
+             not_before = now(), stream_run = CASE WHEN failed AND NOT is_part AND NOT is_divided
+                 THEN NULL ELSE stream_run END
+         WHERE run = $1 AND NOT done",
     ] {
         sqlx::query(sql).bind(run).execute(&mut *transaction).await?;
     }

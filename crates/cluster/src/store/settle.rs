@@ -2,13 +2,14 @@
 
 use sqlx::{Row, postgres::PgRow};
 
-use super::{RunId, Store};
+use super::{RunId, Store, units::stop_run};
 use crate::Error;
 
 /// A stream in parts, all of which are done or have failed.
 #[derive(Debug)]
 pub(crate) struct Divided {
     pub(crate) unit: i64,
+    pub(crate) run: RunId,
     pub(crate) job: String,
     pub(crate) stream: String,
     pub(crate) stream_run: u64,
@@ -29,7 +30,7 @@ impl Store {
     /// The streams in parts that have come to their end, of runs that are under way.
     pub(crate) async fn divided(&self) -> Result<Vec<Divided>, Error> {
         let rows = sqlx::query(
-            "SELECT s.id, r.job, s.stream, s.stream_run, count(p.id) AS parts,
+            "SELECT s.id, s.run, r.job, s.stream, s.stream_run, count(p.id) AS parts,
                  count(p.id) FILTER (WHERE p.failed) AS failed,
                  min(p.key || ': ' || p.error) FILTER (WHERE p.failed) AS error
              FROM _apipool_unit s JOIN _apipool_run r ON r.id = s.run
@@ -64,13 +65,20 @@ impl Store {
         Ok((kept, all))
     }
 
-    /// Ends a stream that was in parts.
-    pub(crate) async fn end_stream(&self, of: &Divided, end: &StreamEnd) -> Result<(), Error> {
+    /// Ends a stream that was in parts; and if it has failed and that `stops` the others, what is open of
+    /// its run.
+    pub(crate) async fn end_stream(
+        &self,
+        of: &Divided,
+        end: &StreamEnd,
+        stops: bool,
+    ) -> Result<(), Error> {
         let (is_done, pages, rows, remarks, error) = match end {
             StreamEnd::Done { pages, rows, remarks } => (true, *pages, *rows, &remarks[..], None),
             StreamEnd::Failed(error) => (false, 0, 0, &[][..], Some(error)),
         };
-        sqlx::query(
+        let mut transaction = self.pool.begin().await?;
+        let ended = sqlx::query(
             "UPDATE _apipool_unit SET done = $2, failed = NOT $2, error = $3, remarks = $4,
                  pages = $5, rows = $6
              WHERE id = $1 AND NOT done",
@@ -81,8 +89,12 @@ impl Store {
         .bind(remarks)
         .bind(i64::try_from(pages).unwrap_or(i64::MAX))
         .bind(i64::try_from(rows).unwrap_or(i64::MAX))
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        if stops && !is_done && ended.rows_affected() == 1 {
+            stop_run(&mut transaction, of.run).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -104,6 +116,7 @@ impl Store {
 fn divided(row: &PgRow) -> Result<Divided, Error> {
     Ok(Divided {
         unit: row.try_get("id")?,
+        run: row.try_get("run")?,
         job: row.try_get("job")?,
         stream: row.try_get("stream")?,
         stream_run: row.try_get::<i64, _>("stream_run")?.unsigned_abs(),

@@ -7,7 +7,7 @@ use crate::Error;
 /// it at a time.
 const LOCK: i64 = 0x0061_7069_706f_6f6d;
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 13] = [
     "CREATE TABLE IF NOT EXISTS _apipool_run (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         job text NOT NULL,
@@ -45,6 +45,10 @@ const TABLES: [&str; 9] = [
         UNIQUE (run, stream, is_part, key))",
     "CREATE INDEX IF NOT EXISTS _apipool_unit_open ON _apipool_unit (run)
         WHERE NOT done AND NOT failed",
+    // At most so many units of a job are worked on at a time.
+    "CREATE TABLE IF NOT EXISTS _apipool_cap (
+        job text PRIMARY KEY,
+        most integer NOT NULL CHECK (most > 0))",
     "CREATE TABLE IF NOT EXISTS _apipool_worker (
         id text PRIMARY KEY,
         begun timestamptz NOT NULL DEFAULT now(),
@@ -56,6 +60,11 @@ const TABLES: [&str; 9] = [
         LANGUAGE sql STABLE AS $$
         SELECT EXISTS (SELECT 1 FROM _apipool_worker w WHERE w.id = worker
             AND w.seen > now() - make_interval(secs => w.silence)) $$",
+    // How many units of a job are with workers that may be alive.
+    "CREATE OR REPLACE FUNCTION _apipool_in_work(of text) RETURNS bigint LANGUAGE sql STABLE AS $$
+        SELECT count(*) FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
+        WHERE r.job = of AND NOT u.done AND NOT u.failed AND u.owner IS NOT NULL
+            AND _apipool_is_alive(u.owner) $$",
     // `most` is the configured limit, `granted` the moment up to which permits are granted, `peak` the
     // rate at which the API last refused.
     "CREATE TABLE IF NOT EXISTS _apipool_budget (
@@ -69,38 +78,74 @@ const TABLES: [&str; 9] = [
         measured double precision,
         counted integer NOT NULL DEFAULT 0,
         counted_since timestamptz NOT NULL DEFAULT now())",
-    // The lowest of the limit, of what headers tell, and of a cubic curve: seven tenths of the rate at
-    // the last refusal, back there after a while, and then beyond it.
+    // The lowest of the limit, of what headers tell, and of a curve: from 0.85 of the rate at the last
+    // refusal it is back there after some three seconds, grows in a straight line for four, and bends up
+    // then. So a limit that lies where the last one was costs one request in some hundreds.
     "CREATE OR REPLACE FUNCTION _apipool_rate(b _apipool_budget) RETURNS double precision
         LANGUAGE sql VOLATILE AS $$
         SELECT least(b.most, CASE WHEN b.told_until > clock_timestamp() THEN b.told END,
-            CASE WHEN b.peak IS NOT NULL THEN greatest(0.5, b.peak + 0.4 * power(least(1e3,
-                extract(epoch FROM clock_timestamp() - b.cut)::double precision)
-                - cbrt(b.peak * 0.3 / 0.4), 3)) END) $$",
-    // A tenth of a second's worth of permits, from the moment on up to which others have theirs.
-    "CREATE OR REPLACE FUNCTION _apipool_grant(of text, OUT permits integer,
+            (SELECT greatest(0.5, b.peak + CASE WHEN past <= 0 THEN bend * power(past, 3)
+                    ELSE least(bend * power(past, 3), 0.015 * b.peak * past)
+                        + 0.4 * power(greatest(past - 4, 0), 3) END)
+                FROM (SELECT bend, least(1e3,
+                        extract(epoch FROM clock_timestamp() - b.cut)::double precision)
+                        - cbrt(b.peak * 0.15 / bend) AS past
+                    FROM (SELECT least(0.4, 0.004 * b.peak) AS bend) AS c) AS d
+                WHERE b.peak IS NOT NULL)) $$",
+    // What all processes have sent that was not refused, per second. Nothing is known of it after a
+    // while in which nothing was sent.
+    "CREATE OR REPLACE FUNCTION _apipool_count(of text, accepted integer)
+        RETURNS _apipool_budget LANGUAGE plpgsql AS $$
+        DECLARE b _apipool_budget; elapsed double precision;
+        BEGIN
+            -- What a crash of the database would lose of it is found out again.
+            PERFORM set_config('synchronous_commit', 'off', true);
+            SELECT * INTO b FROM _apipool_budget WHERE key = of FOR UPDATE;
+            elapsed := extract(epoch FROM clock_timestamp() - b.counted_since);
+            b.counted := b.counted + accepted;
+            IF elapsed > 1 THEN
+                b.measured := CASE WHEN elapsed < 5 THEN b.counted / elapsed END;
+                b.counted := CASE WHEN elapsed < 5 THEN 0 ELSE accepted END;
+                b.counted_since := clock_timestamp();
+            END IF;
+            UPDATE _apipool_budget SET measured = b.measured, counted = b.counted,
+                counted_since = b.counted_since WHERE key = of;
+            RETURN b;
+        END $$",
+    // Cuts the rate, unless the request that was refused, so long ago, was sent before the last cut or
+    // shortly after it. The limit is at most a tenth above what is not refused. As long as that is not
+    // measured, what was sent by now is all that is known, and the curve begins where it bends up.
+    "CREATE OR REPLACE FUNCTION _apipool_cut(of text, accepted integer, age double precision)
+        RETURNS void LANGUAGE plpgsql AS $$
+        DECLARE b _apipool_budget; elapsed double precision;
+        BEGIN
+            b := _apipool_count(of, accepted);
+            IF b.cut > clock_timestamp() - make_interval(secs => greatest(age, 0.5)) THEN
+                RETURN;
+            END IF;
+            elapsed := extract(epoch FROM clock_timestamp() - b.counted_since);
+            b.peak := greatest(1, least(_apipool_rate(b),
+                1.1 * greatest(b.measured, b.counted / greatest(1, elapsed))));
+            b.cut := clock_timestamp() - make_interval(secs => CASE WHEN b.measured IS NULL
+                THEN 4 + cbrt(b.peak * 0.15 / least(0.4, 0.004 * b.peak)) ELSE 0 END);
+            UPDATE _apipool_budget SET peak = b.peak, cut = b.cut WHERE key = of;
+        END $$",
+    // Some hundredths of a second's worth of permits, from the moment on up to which others have theirs.
+    "CREATE OR REPLACE FUNCTION _apipool_grant(of text, accepted integer, OUT permits integer,
             OUT each double precision, OUT wait double precision)
         LANGUAGE plpgsql AS $$
         DECLARE b _apipool_budget; rate double precision; start timestamptz; at timestamptz;
         BEGIN
-            SELECT * INTO b FROM _apipool_budget WHERE key = of FOR UPDATE;
+            b := _apipool_count(of, accepted);
             rate := _apipool_rate(b);
             IF rate IS NULL THEN RETURN; END IF;
             at := clock_timestamp();
-            permits := greatest(1, least(1000, ceil(rate / 10)));
+            permits := greatest(1, least(1000, ceil(rate * 0.08)));
             each := 1 / rate;
             start := greatest(b.granted, at);
             wait := extract(epoch FROM start - at);
-            UPDATE _apipool_budget SET granted = start + make_interval(secs => permits / rate),
-                measured = CASE WHEN at - b.counted_since > interval '1 second'
-                    THEN (b.counted + permits)
-                        / extract(epoch FROM at - b.counted_since)::double precision
-                    ELSE b.measured END,
-                counted = CASE WHEN at - b.counted_since > interval '1 second' THEN 0
-                    ELSE b.counted + permits END,
-                counted_since = CASE WHEN at - b.counted_since > interval '1 second' THEN at
-                    ELSE b.counted_since END
-            WHERE key = of;
+            UPDATE _apipool_budget SET granted = start + make_interval(secs => permits / rate)
+                WHERE key = of;
         END $$",
 ];
 
@@ -112,7 +157,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         let there: Option<String> =
-            sqlx::query_scalar("SELECT to_regprocedure('_apipool_grant(text)')::text")
+            sqlx::query_scalar("SELECT to_regprocedure('_apipool_in_work(text)')::text")
                 .fetch_one(&mut *transaction)
                 .await?;
         // To make them takes rights, even if they are there.

@@ -7,6 +7,21 @@ use vantage_api_ingest::parts::Part;
 use super::{RunId, Store, seconds};
 use crate::{Error, dispatch::Dispatcher};
 
+/// How long the answer to a claim may take.
+const UNHEARD: Duration = Duration::from_secs(5);
+
+/// Takes a unit of a job that has no cap; or, if `$4`, of one whose cap leaves room for it.
+const CLAIM: &str = "UPDATE _apipool_unit u SET epoch = epoch + 1, starts = starts + 1, owner = $2,
+         since = now()
+     FROM _apipool_run r
+     WHERE u.id = $1 AND r.id = u.run AND r.job = ANY($3) AND r.state = 'running' AND NOT u.done
+         AND NOT u.failed AND NOT u.halted AND NOT u.is_divided AND u.not_before <= now()
+         AND (u.owner IS NULL OR u.owner = $2 OR NOT _apipool_is_alive(u.owner))
+         AND NOT EXISTS (SELECT 1 FROM _apipool_cap c WHERE c.job = r.job
+             AND (NOT $4 OR c.most <= _apipool_in_work(r.job)))
+     RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next,
+         u.error";
+
 /// A unit that this process has, as long as the epoch in the table is this one.
 #[derive(Clone, Debug)]
 pub(crate) struct Claimed {
@@ -17,42 +32,50 @@ pub(crate) struct Claimed {
     pub(crate) epoch: i64,
     /// How often it was started without getting further, this time included.
     pub(crate) starts: i32,
+    /// That of the last time, if it was to be tried again.
+    pub(crate) error: Option<String>,
+    /// Whether its end makes room for another unit of its job.
+    pub(crate) is_capped: bool,
     pub(crate) work: Work,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
-    /// A stream, whole or to be divided.
-    Stream,
+    /// A stream, whole or to be divided; whole, if it was begun so, in this run of it.
+    Stream { stream_run: Option<u64> },
     /// A part of one, in this run of the stream, from where it was left.
-    Part { stream_run: u64, part: Box<Part>, next: Option<String> },
+    /// What part it is is read by whoever runs it: another version may have written it.
+    Part { stream_run: u64, part: String, next: Option<String> },
 }
 
 impl Store {
-    /// Takes a unit of one of these jobs, if there is something to do and nobody has it who may be
-    /// alive.
+    /// Takes a unit of one of these jobs, if there is something to do, nobody has it who may be alive, and
+    /// not as many units of its job are worked on as may be.
     pub(crate) async fn claim(
         &self,
         unit: i64,
         me: &str,
         jobs: &[String],
     ) -> Result<Option<Claimed>, Error> {
-        let row = sqlx::query(
-            "UPDATE _apipool_unit u SET epoch = epoch + 1, starts = starts + 1, owner = $2,
-                 since = now()
-             FROM _apipool_run r
-             WHERE u.id = $1 AND r.id = u.run AND r.job = ANY($3) AND r.state = 'running' AND NOT u.done
-                 AND NOT u.failed AND NOT u.halted AND NOT u.is_divided AND u.not_before <= now()
-                 AND (u.owner IS NULL OR u.owner = $2 OR NOT _apipool_is_alive(u.owner))
-             RETURNING u.id, u.run, r.job, u.stream, u.epoch, u.starts, u.part, u.stream_run, u.next",
-        )
-        .bind(unit)
-        .bind(me)
-        .bind(jobs)
-        .fetch_optional(&self.pool)
-        .await?;
-        row.map(|row| claimed(&row)).transpose()
+        let claim =
+            |is_capped: bool| sqlx::query(CLAIM).bind(unit).bind(me).bind(jobs).bind(is_capped);
+        if let Some(row) = claim(false).fetch_optional(&self.pool).await? {
+            return claimed(&row, false).map(Some);
+        }
+        let mut transaction = self.pool.begin().await?;
+        // Whoever claims another unit of a job that has a cap waits, and then counts this one.
+        let capped = sqlx::query(
+            "SELECT c.job FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
+                 JOIN _apipool_cap c ON c.job = r.job
+             WHERE u.id = $1 FOR UPDATE OF c",
+        );
+        if capped.bind(unit).fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(None);
+        }
+        let row = claim(true).fetch_optional(&mut *transaction).await?;
+        transaction.commit().await?;
+        row.map(|row| claimed(&row, true)).transpose()
     }
 
     /// Whether a unit is still this process's.
@@ -112,17 +135,38 @@ impl Store {
         Ok(())
     }
 
-    /// Sets a unit aside with its error.
-    pub(crate) async fn fail(&self, own: &Claimed, error: &str) -> Result<(), Error> {
+    /// Gives units back that this process has and knows nothing of, since the answer to a claim was lost:
+    /// all but those in `begun`. A claim whose answer may still come is left alone.
+    pub(crate) async fn disown(&self, me: &str, begun: &[i64]) -> Result<(), Error> {
         sqlx::query(
+            "UPDATE _apipool_unit SET owner = NULL
+             WHERE owner = $1 AND NOT done AND NOT failed AND id <> ALL($2)
+                 AND since < now() - make_interval(secs => $3)",
+        )
+        .bind(me)
+        .bind(begun)
+        .bind(seconds(UNHEARD))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Sets a unit aside with its error; and with it, if it `stops` the others, what is open of its run.
+    pub(crate) async fn fail(&self, own: &Claimed, error: &str, stops: bool) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let failed = sqlx::query(
             "UPDATE _apipool_unit SET failed = true, error = $3, owner = NULL
              WHERE id = $1 AND epoch = $2 AND NOT done",
         )
         .bind(own.unit)
         .bind(own.epoch)
         .bind(error)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        if stops && failed.rows_affected() == 1 {
+            stop_run(&mut transaction, own.run).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -149,6 +193,21 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Keeps in which run a stream is run whole, before it is: one whose end was not heard of is not run
+    /// again. `false` if the stream is not this process's any more.
+    pub(crate) async fn run_whole(&self, own: &Claimed, stream_run: u64) -> Result<bool, Error> {
+        let kept = sqlx::query(
+            "UPDATE _apipool_unit SET stream_run = $3
+             WHERE id = $1 AND epoch = $2 AND NOT done AND NOT failed AND NOT halted",
+        )
+        .bind(own.unit)
+        .bind(own.epoch)
+        .bind(i64::try_from(stream_run).unwrap_or(i64::MAX))
+        .execute(&self.pool)
+        .await?;
+        Ok(kept.rows_affected() == 1)
     }
 
     /// Keeps how far a stream has come that is run whole: it has got further.
@@ -227,6 +286,19 @@ impl Store {
     }
 }
 
+/// Sets all that is open of a run aside: another stream of it has failed.
+pub(super) async fn stop_run(transaction: &mut PgConnection, run: RunId) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE _apipool_unit SET failed = true, epoch = epoch + 1, owner = NULL,
+             error = 'stopped, since another stream has failed'
+         WHERE run = $1 AND NOT done AND NOT failed AND NOT is_divided",
+    )
+    .bind(run)
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
 async fn add_parts(
     transaction: &mut PgConnection,
     own: &Claimed,
@@ -251,13 +323,14 @@ async fn add_parts(
     Ok(units)
 }
 
-fn claimed(row: &PgRow) -> Result<Claimed, Error> {
+fn claimed(row: &PgRow, is_capped: bool) -> Result<Claimed, Error> {
     let part: Option<String> = row.try_get("part")?;
+    let stream_run = row.try_get::<Option<i64>, _>("stream_run")?.map(i64::unsigned_abs);
     let work = match part {
-        None => Work::Stream,
+        None => Work::Stream { stream_run },
         Some(part) => Work::Part {
-            stream_run: row.try_get::<i64, _>("stream_run")?.unsigned_abs(),
-            part: serde_json::from_str(&part)?,
+            stream_run: stream_run.unwrap_or_default(),
+            part,
             next: row.try_get("next")?,
         },
     };
@@ -268,6 +341,8 @@ fn claimed(row: &PgRow) -> Result<Claimed, Error> {
         stream: row.try_get("stream")?,
         epoch: row.try_get("epoch")?,
         starts: row.try_get("starts")?,
+        error: row.try_get("error")?,
+        is_capped,
         work,
     })
 }

@@ -40,9 +40,13 @@ impl Store {
         Ok(())
     }
 
-    /// Hands out again what is to be done and nobody does: its worker is gone, or the dispatcher has
-    /// lost it. Returns how many units that were.
-    pub(crate) async fn reconcile(&self, dispatcher: &dyn Dispatcher) -> Result<usize, Error> {
+    /// Hands out again what is to be done of these jobs and nobody does: its worker is gone, or the
+    /// dispatcher has lost it. No more than a cap leaves room for. Returns how many units that were.
+    pub(crate) async fn reconcile(
+        &self,
+        jobs: &[String],
+        dispatcher: &dyn Dispatcher,
+    ) -> Result<usize, Error> {
         let mut transaction = self.pool.begin().await?;
         let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
             .bind(LOCK)
@@ -53,12 +57,19 @@ impl Store {
             return Ok(0);
         }
         let open: Vec<i64> = sqlx::query_scalar(
-            "SELECT u.id FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
-             WHERE r.state = 'running' AND NOT u.done AND NOT u.failed AND NOT u.halted
-                 AND NOT u.is_divided AND u.not_before <= now()
-                 AND (u.owner IS NULL OR NOT _apipool_is_alive(u.owner))
-             ORDER BY u.id",
+            "WITH cap AS MATERIALIZED (
+                 SELECT job, most - _apipool_in_work(job) AS room FROM _apipool_cap)
+             SELECT id FROM (
+                 SELECT u.id, c.room, row_number() OVER (PARTITION BY r.job ORDER BY u.id) AS place
+                 FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
+                     LEFT JOIN cap c ON c.job = r.job
+                 WHERE r.state = 'running' AND r.job = ANY($1)
+                     AND NOT u.done AND NOT u.failed AND NOT u.halted
+                     AND NOT u.is_divided AND u.not_before <= now()
+                     AND (u.owner IS NULL OR NOT _apipool_is_alive(u.owner))) AS open
+             WHERE room IS NULL OR place <= room ORDER BY id",
         )
+        .bind(jobs)
         .fetch_all(&mut *transaction)
         .await?;
         if open.is_empty() {

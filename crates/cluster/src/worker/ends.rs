@@ -1,17 +1,17 @@
 //! The ends of streams and runs.
 
-use vantage_api_ingest::report::Outcome;
+use vantage_api_ingest::{description::OnError, report::Outcome};
 
 use super::Shared;
 use crate::{
     Error,
-    store::{Divided, StreamEnd},
+    store::{Divided, LIMIT, StreamEnd, within},
 };
 
 impl Shared {
     /// Ends the streams whose parts have all ended, and the runs whose streams have.
     pub(super) async fn settle(&self) -> Result<(), Error> {
-        for stream in self.store.divided().await? {
+        for stream in within(LIMIT, self.store.divided()).await? {
             // Others know the jobs that this process does not.
             if !self.description.jobs.contains_key(&stream.job) {
                 continue;
@@ -19,12 +19,22 @@ impl Shared {
             let end = match self.end_of(&stream).await {
                 Ok(end) => end,
                 Err(Error::Job(error)) if !error.may_pass() => StreamEnd::Failed(error.to_string()),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(stream.job, stream.stream, %error, "it is not ended yet");
+                    continue;
+                }
             };
-            self.store.end_stream(&stream, &end).await?;
+            let stops = self.stops(&stream.job);
+            within(LIMIT, self.store.end_stream(&stream, &end, stops)).await?;
         }
-        self.store.end_runs().await?;
+        within(LIMIT, self.store.end_runs()).await?;
         Ok(())
+    }
+
+    /// Whether an error of one stream of a job stops the others.
+    pub(super) fn stops(&self, job: &str) -> bool {
+        let job = self.description.jobs.get(job);
+        job.is_some_and(|job| job.on_error == OnError::Stop)
     }
 
     async fn end_of(&self, of: &Divided) -> Result<StreamEnd, Error> {
@@ -34,7 +44,7 @@ impl Shared {
             return Ok(StreamEnd::Failed(format!("{failed} of {all} parts failed: {error}")));
         }
         let job = self.job(&of.job)?;
-        let (next, mut remarks) = self.store.kept(of).await?;
+        let (next, mut remarks) = within(LIMIT, self.store.kept(of)).await?;
         let state = job.end_parts(&of.stream, of.stream_run, &next, None).await?;
         let last = job.last_run().await?;
         let report = last.into_iter().flat_map(|report| report.streams);

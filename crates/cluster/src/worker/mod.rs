@@ -20,7 +20,11 @@ use vantage_api_ingest::{Job, description::Description, schedule::Schedule};
 use vantage_api_pool::AwwPool;
 
 use crate::{
-    Error, Settings, cluster::streams, dispatch::Dispatcher, member::Member, store::Store,
+    Error, Settings,
+    cluster::streams,
+    dispatch::Dispatcher,
+    member::Member,
+    store::{LIMIT, PATIENCE, Store, within},
 };
 use running::Running;
 
@@ -125,10 +129,10 @@ impl Worker {
         let dropped = shared.running.dropped();
         let left = async {
             shared.store.drop_all(&dropped).await?;
-            shared.store.reconcile(&*shared.dispatcher).await?;
+            shared.store.reconcile(&shared.jobs(), &*shared.dispatcher).await?;
             shared.store.leave(&shared.me).await
         };
-        if let Err(error) = left.await {
+        if let Err(error) = within(LIMIT, left).await {
             tracing::warn!(%error, "others will miss this worker");
         }
         if let Some(member) = self.member.take() {
@@ -150,6 +154,11 @@ impl Shared {
         Ok(Job::over(&self.description, name, self.pool.clone())?)
     }
 
+    /// The jobs that it knows.
+    fn jobs(&self) -> Vec<String> {
+        self.description.jobs.keys().cloned().collect()
+    }
+
     /// Says again and again that the process is alive.
     async fn beat(self: Arc<Self>) {
         let mut ticks = interval(self.settings.heartbeat);
@@ -157,7 +166,7 @@ impl Shared {
         loop {
             ticks.tick().await;
             let beat = self.store.beat(&self.me, self.settings.silence(), self.settings.slots);
-            if let Err(error) = beat.await {
+            if let Err(error) = within(PATIENCE, beat).await {
                 tracing::warn!(%error, "a heartbeat was not written");
             }
         }
@@ -170,23 +179,28 @@ impl Shared {
         let mut tidied = Instant::now();
         loop {
             ticks.tick().await;
-            if let Err(error) = self.look_once().await {
-                tracing::warn!(%error, "what was lost is not handed out again yet");
-            }
+            // What one of them cannot do is no reason for the others not to be done.
+            let given_back = within(LIMIT, self.give_back()).await;
+            warn_of(given_back, "what nobody does here any more is not given back yet");
+            warn_of(self.settle().await, "what has come to its end is not ended yet");
+            let begun = within(LIMIT, self.begin_due()).await;
+            warn_of(begun, "what is due has not begun yet");
+            let jobs = self.jobs();
+            let handed_out = within(LIMIT, self.store.reconcile(&jobs, &*self.dispatcher)).await;
+            warn_of(handed_out, "what was lost is not handed out again yet");
             if tidied.elapsed() > TIDY {
                 tidied = Instant::now();
                 let tidy = async {
                     self.store.forget().await?;
                     self.dispatcher.tidy().await
                 };
-                if let Err(error) = tidy.await {
-                    tracing::warn!(%error, "what has long ended is not forgotten yet");
-                }
+                warn_of(within(LIMIT, tidy).await, "what has long ended is not forgotten yet");
             }
         }
     }
 
-    async fn look_once(&self) -> Result<(), Error> {
+    /// Stops what others have by now, and gives back what nobody does here any more.
+    async fn give_back(&self) -> Result<(), Error> {
         let claimed = self.running.claimed();
         if !claimed.is_empty() {
             self.running.stop(&self.store.lost(&claimed).await?);
@@ -198,10 +212,7 @@ impl Shared {
             self.running.keep_dropped(dropped);
             return Err(error);
         }
-        self.settle().await?;
-        self.begin_due().await?;
-        self.store.reconcile(&*self.dispatcher).await?;
-        Ok(())
+        self.store.disown(&self.me, &self.running.begun()).await
     }
 
     /// Begins the runs that are due.
@@ -210,9 +221,15 @@ impl Shared {
             let Some(schedule) = Schedule::of(job) else { continue };
             let last = self.store.last_due(name).await?;
             let Some(due) = times::due(&schedule, last, self.since, Utc::now()) else { continue };
-            self.store.begin(name, &streams(job), due, &*self.dispatcher).await?;
+            self.store.begin(name, &streams(job), Some(due), &*self.dispatcher).await?;
         }
         Ok(())
+    }
+}
+
+fn warn_of<T>(result: Result<T, Error>, what: &str) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "{what}");
     }
 }
 

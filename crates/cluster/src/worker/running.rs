@@ -52,6 +52,11 @@ impl Running {
         Some(RunningUnit { running: Arc::clone(self), unit, epoch: None })
     }
 
+    /// The units that it has begun with, claimed or not yet.
+    pub(super) fn begun(&self) -> Vec<i64> {
+        self.units().begun.keys().copied().collect()
+    }
+
     /// The units that are claimed, with their epochs.
     pub(super) fn claimed(&self) -> Vec<(i64, i64)> {
         let units = self.units();

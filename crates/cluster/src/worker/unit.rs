@@ -12,11 +12,11 @@ use vantage_api_ingest::{
     report::Outcome,
 };
 
-use super::Shared;
+use super::{Shared, warn_of};
 use crate::{
     Error,
     dispatch::Handler,
-    store::{Claimed, Work},
+    store::{Claimed, LIMIT, PATIENCE, Work, within},
 };
 
 /// The waits before a unit is tried again after an error that may pass: doubled each time, from the
@@ -67,8 +67,9 @@ impl Shared {
     async fn work(&self, unit: i64) -> Result<(), Error> {
         let Some(mut running) = self.running.begin(unit) else { return Ok(()) };
         // What others know alone is handed out again until one of them has it.
-        let jobs: Vec<String> = self.description.jobs.keys().cloned().collect();
-        let Some(own) = self.store.claim(unit, &self.me, &jobs).await? else { return Ok(()) };
+        let jobs = self.jobs();
+        let claim = self.store.claim(unit, &self.me, &jobs);
+        let Some(own) = within(LIMIT, claim).await? else { return Ok(()) };
         tracing::info!(unit, own.epoch, own.job, own.stream, "begun");
         let end = match self.job(&own.job) {
             Ok(job) => {
@@ -76,9 +77,7 @@ impl Shared {
                 running.claimed(&own, &job);
                 let most = i32::try_from(self.settings.max_starts).unwrap_or(i32::MAX);
                 match own.starts > most {
-                    true => End::Failed(format!(
-                        "set aside: it was started {most} times and got no further"
-                    )),
+                    true => End::Failed(set_aside(most, own.error.as_deref())),
                     false => self.run(&job, &own).await,
                 }
             }
@@ -91,10 +90,13 @@ impl Shared {
 
     async fn run(&self, job: &Job, own: &Claimed) -> End {
         let ended = match &own.work {
-            Work::Stream => self.stream(job, own).await,
+            Work::Stream { stream_run } => self.stream(job, own, *stream_run).await,
             Work::Part { stream_run, part, next } => {
                 let claim = Claim { fence: own.fence(), next: next.clone() };
-                self.part(job, own, *stream_run, part, claim).await
+                match serde_json::from_str(part) {
+                    Ok(part) => self.part(job, own, *stream_run, &part, claim).await,
+                    Err(error) => Err(error.into()),
+                }
             }
         };
         match ended {
@@ -104,25 +106,31 @@ impl Shared {
         }
     }
 
-    /// Divides a stream, or runs it whole.
-    async fn stream(&self, job: &Job, own: &Claimed) -> Result<End, Error> {
-        if self.is_at_home(&own.job) {
+    /// Divides a stream, or runs it whole: in the run in which that was begun `earlier`.
+    async fn stream(&self, job: &Job, own: &Claimed, earlier: Option<u64>) -> Result<End, Error> {
+        let stream_run = job.next_run(&own.stream, earlier).await?;
+        let is_begun = earlier == Some(stream_run);
+        if !is_begun && self.is_at_home(&own.job) {
             let division = job.divide(&own.stream, self.settings.pages).await?;
             if let Division::Parts { run, parts } = division {
                 let dispatcher = &*self.dispatcher;
-                self.store.divide(own, run, &parts, dispatcher).await?;
+                within(LIMIT, self.store.divide(own, run, &parts, dispatcher)).await?;
                 return Ok(End::Left);
             }
         }
+        if !is_begun && !within(LIMIT, self.store.run_whole(own, stream_run)).await? {
+            return Ok(End::Left);
+        }
         let mut progress = job.progress();
-        let mut run = std::pin::pin!(job.run_alone(&own.stream));
+        let mut run = std::pin::pin!(job.run_alone(&own.stream, Some(stream_run)));
         let report = loop {
             tokio::select! {
                 report = &mut run => break report?,
                 told = progress.recv() => match told {
                     Ok(told) => {
                         let (pages, rows) = (told.counts.pages, told.counts.written);
-                        if let Err(error) = self.store.tell(own, pages, rows).await {
+                        let tell = self.store.tell(own, pages, rows);
+                        if let Err(error) = within(PATIENCE, tell).await {
                             tracing::warn!(%error, "progress is not told");
                         }
                     }
@@ -155,7 +163,7 @@ impl Shared {
             Ok(end) => end,
             Err(error) if !error.may_pass() && was_reset(job, own, stream_run).await? => {
                 tracing::warn!(%error, own.stream, "reset meanwhile: it begins anew");
-                self.store.undivide(own, &*self.dispatcher).await?;
+                within(LIMIT, self.store.undivide(own, &*self.dispatcher)).await?;
                 return Ok(End::Left);
             }
             Err(error) => return Err(error.into()),
@@ -175,32 +183,39 @@ impl Shared {
 
     /// Writes down what became of a unit, if it is still this process's.
     async fn conclude(&self, own: &Claimed, end: End) -> Result<(), Error> {
-        let Claimed { unit, epoch, .. } = *own;
-        match end {
-            End::Left => {}
-            End::Done { pages, rows, remarks } => {
-                self.store.finish(own, (pages, rows), &remarks).await?;
-                self.settle().await?;
-            }
-            End::Stopped => {
-                self.store.release(own, Duration::ZERO, None, &*self.dispatcher).await?;
-            }
-            End::Again(error, wait) => {
-                tracing::warn!(unit, epoch, error, "to be tried again");
-                self.store.release(own, wait, Some(&error), &*self.dispatcher).await?;
-            }
-            End::Failed(error) => {
-                if self.store.holds(own).await? {
-                    tracing::warn!(unit, epoch, error, "failed");
-                    self.store.fail(own, &error).await?;
-                    self.settle().await?;
-                } else {
-                    tracing::info!(unit, epoch, error, "others have it, or it is held");
-                    self.store.drop_all(&[(unit, epoch)]).await?;
-                }
-            }
+        let is_ended = matches!(end, End::Done { .. } | End::Failed(_));
+        within(LIMIT, self.write_down(own, end)).await?;
+        if is_ended {
+            warn_of(self.settle().await, "what has come to its end is not ended yet");
+        }
+        if own.is_capped {
+            let (jobs, room) = (self.jobs(), "the next unit waits until it is looked for");
+            warn_of(within(LIMIT, self.store.reconcile(&jobs, &*self.dispatcher)).await, room);
         }
         Ok(())
+    }
+
+    async fn write_down(&self, own: &Claimed, end: End) -> Result<(), Error> {
+        let Claimed { unit, epoch, .. } = *own;
+        match end {
+            End::Left => Ok(()),
+            End::Done { pages, rows, remarks } => {
+                self.store.finish(own, (pages, rows), &remarks).await
+            }
+            End::Stopped => self.store.release(own, Duration::ZERO, None, &*self.dispatcher).await,
+            End::Again(error, wait) => {
+                tracing::warn!(unit, epoch, error, "to be tried again");
+                self.store.release(own, wait, Some(&error), &*self.dispatcher).await
+            }
+            End::Failed(error) if self.store.holds(own).await? => {
+                tracing::warn!(unit, epoch, error, "failed");
+                self.store.fail(own, &error, self.stops(&own.job)).await
+            }
+            End::Failed(error) => {
+                tracing::info!(unit, epoch, error, "others have it, or it is held");
+                self.store.drop_all(&[(unit, epoch)]).await
+            }
+        }
     }
 }
 
@@ -211,6 +226,11 @@ async fn was_reset(job: &Job, own: &Claimed, stream_run: u64) -> Result<bool, Er
     Ok(state.is_none_or(|(_, state)| {
         state.run != stream_run || state.is_finished || !state.is_in_parts
     }))
+}
+
+fn set_aside(starts: i32, last: Option<&str>) -> String {
+    let last = last.map(|error| format!("; last: {error}")).unwrap_or_default();
+    format!("set aside: it was started {starts} times and got no further{last}")
 }
 
 fn wait_after(starts: i32) -> Duration {

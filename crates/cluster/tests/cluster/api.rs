@@ -1,5 +1,5 @@
-//! An API of numbered rows, in pages of 100: `GET /items?page=N`. It counts what it is asked for, and
-//! may be slow, be down, or kill who asks for one page.
+//! An API of numbered rows, in pages of 100 if not said otherwise: `GET /items?page=N`, and nothing else. It counts what it is
+//! asked for, and may be slow, be down, or kill who asks for one page.
 
 use std::{
     collections::HashMap,
@@ -11,8 +11,6 @@ use std::{
 };
 
 use serde_json::json;
-
-pub(crate) const PAGE: u64 = 100;
 
 const DOWN: &str = "503 Service Unavailable";
 
@@ -26,6 +24,7 @@ pub(crate) struct Api {
 #[derive(Default)]
 struct State {
     rows: u64,
+    page: u64,
     latency: Duration,
     is_down: bool,
     /// The page that kills whoever asks for it, as often as it says.
@@ -40,9 +39,13 @@ struct State {
 
 impl Api {
     pub(crate) fn start(rows: u64, latency: Duration) -> Self {
+        Self::in_pages(rows, 100, latency)
+    }
+
+    pub(crate) fn in_pages(rows: u64, page: u64, latency: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { rows, latency, ..State::default() };
+        let state = State { rows, page, latency, ..State::default() };
         let api = Self { address, state: Arc::new(Mutex::new(state)) };
         let served = api.clone();
         thread::spawn(move || {
@@ -112,18 +115,17 @@ impl Api {
                     process = id.trim().parse().ok();
                 }
             }
+            if !request.starts_with("GET /items") {
+                write(stream, "404 Not Found", "")?;
+                continue;
+            }
             let page = request.split_once("page=").map_or("1", |(_, rest)| rest);
             let digits = page.find(|c: char| !c.is_ascii_digit()).unwrap_or(page.len());
             self.answer(stream, page[..digits].parse().unwrap(), process)?;
         }
     }
 
-    fn answer(
-        &self,
-        mut stream: &TcpStream,
-        page: u64,
-        process: Option<i32>,
-    ) -> std::io::Result<()> {
+    fn answer(&self, stream: &TcpStream, page: u64, process: Option<i32>) -> std::io::Result<()> {
         let (latency, body) = {
             let mut state = self.state.lock().unwrap();
             if let Some((poison, times)) = &mut state.poison
@@ -151,8 +153,8 @@ impl Api {
                 true => Err(if is_refused { "429 Too Many Requests" } else { DOWN }),
                 false => {
                     *state.asked.entry(page).or_default() += 1;
-                    let first = (page - 1) * PAGE;
-                    let ids = first + 1..=(first + PAGE).min(state.rows);
+                    let first = (page - 1) * state.page;
+                    let ids = first + 1..=(first + state.page).min(state.rows);
                     let rows = ids.map(|id| match state.wider_after {
                         Some(after) if id > after => json!({ "id": id, "value": 1.5, "late": "x" }),
                         Some(_) => json!({ "id": id, "value": 1 }),
@@ -165,16 +167,19 @@ impl Api {
             (state.latency, body)
         };
         thread::sleep(latency);
-        let (status, body) = match body {
-            Ok(body) => ("200 OK", body),
-            Err(status) => (status, String::new()),
-        };
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
+        match body {
+            Ok(body) => write(stream, "200 OK", &body),
+            Err(status) => write(stream, status, ""),
+        }
     }
+}
+
+fn write(mut stream: &TcpStream, status: &str, body: &str) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// Sends a signal to a process that this one has started.

@@ -2,7 +2,7 @@
 //! there once.
 
 use std::{
-    env, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,15 +12,16 @@ use vantage_api_cluster::{Cluster, RunState};
 use crate::{
     api::{Api, kill},
     child::{self, Worked},
-    database::{Database, PATIENCE, description, runtime},
+    database::{Database, PATIENCE, description, runtime, setting},
     server::Server,
 };
 
 const ROWS: u64 = 120_000;
 
-/// How many pages a process may have read and not committed: for each of its four slots those in flight,
-/// those of a commit, as many that wait for it, and the ones that are decoded.
-const UNCOMMITTED: u64 = 4 * (8 + 2 + 2 + 2);
+/// How many pages a process may have read and not committed: those in flight on its eight connections,
+/// and for each of its four slots those of a commit, as many that wait for it, and the ones that are
+/// decoded.
+const UNCOMMITTED: u64 = 8 + 4 * (2 + 2 + 2);
 
 /// What is done to workers.
 struct Chaos {
@@ -50,7 +51,7 @@ impl Chaos {
     fn inject(&mut self) -> &'static str {
         let place = self.dice.usize(..self.workers.len());
         let is_frozen = self.frozen.iter().any(|(frozen, _)| *frozen == place);
-        match self.dice.u8(..10) {
+        match self.dice.u8(..11) {
             0..4 if !is_frozen => {
                 self.losses += 1;
                 self.workers[place] = child::start(&self.api, &self.database);
@@ -78,9 +79,15 @@ impl Chaos {
                 self.losses += self.workers.len() as u64;
                 "API down"
             }
+            10 if !is_frozen => {
+                self.losses += 1;
+                kill(self.workers[place].id(), libc::SIGTERM);
+                self.workers[place].wait();
+                self.workers[place] = child::start(&self.api, &self.database);
+                "drained"
+            }
             _ => {
-                let signal = if is_frozen { libc::SIGKILL } else { libc::SIGTERM };
-                kill(self.workers[place].id(), signal);
+                kill(self.workers[place].id(), libc::SIGKILL);
                 self.workers[place].wait();
                 self.frozen.retain(|(frozen, _)| *frozen != place);
                 self.losses += 1;
@@ -89,10 +96,6 @@ impl Chaos {
             }
         }
     }
-}
-
-fn setting(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
 }
 
 /// Does so many things to workers, in as many runs as that takes.

@@ -46,9 +46,15 @@ async fn worker() {
 
 /// Starts a worker in a process of its own.
 pub(crate) fn start(api: &Api, database: &Database) -> Worked {
+    start_with(api, database, &[])
+}
+
+/// The same, with other [settings](crate::database::setting).
+pub(crate) fn start_with(api: &Api, database: &Database, settings: &[(&str, u64)]) -> Worked {
     let child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "child::worker"])
         .envs([(URL, database.url.clone()), (BASE, api.base_url())])
+        .envs(settings.iter().map(|(name, value)| (name, value.to_string())))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

@@ -1,6 +1,7 @@
 //! A database of one test.
 
 use std::{
+    env,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -14,6 +15,18 @@ use crate::{api::Api, server::Server};
 
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a worker may be told to do otherwise: the milliseconds of its heartbeat, the pages of a part, the
+/// rows of a commit, and how many requests it has in flight.
+pub(crate) const HEARTBEAT: &str = "APIPOOL_HEARTBEAT";
+pub(crate) const PAGES: &str = "APIPOOL_PAGES";
+pub(crate) const COMMIT: &str = "APIPOOL_COMMIT";
+pub(crate) const IN_FLIGHT: &str = "APIPOOL_IN_FLIGHT";
+
+/// A number that the environment sets.
+pub(crate) fn setting(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
 
 pub(crate) struct Database {
     pub(crate) url: String,
@@ -42,6 +55,16 @@ impl Database {
         Self { url: url.to_owned(), config: String::new() }
     }
 
+    /// Waits until a number is at least this.
+    pub(crate) async fn reaches(&self, sql: &str, least: i64) {
+        soon(async {
+            while self.number(sql) < least {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
         query_at(&self.config, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
@@ -57,11 +80,18 @@ impl Database {
         (row.get(0), row.get(1))
     }
 
+    /// Settings with which nobody is missed while a test runs.
+    pub(crate) fn patient(&self) -> Settings {
+        let mut settings = self.settings();
+        settings.heartbeat = Duration::from_secs(1_000);
+        settings
+    }
+
     /// Settings with a heartbeat that is quick.
     pub(crate) fn settings(&self) -> Settings {
         let mut settings = Settings::new(self.url.clone());
-        settings.heartbeat = Duration::from_millis(400);
-        settings.pages = 10;
+        settings.heartbeat = Duration::from_millis(setting(HEARTBEAT).unwrap_or(400));
+        settings.pages = setting(PAGES).unwrap_or(10);
         settings
     }
 }
@@ -89,6 +119,9 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// Of a stream of items: another one follows, which fails.
+pub(crate) const AND_GONE: &str = "write: append }, { table: gone, write: append";
+
 /// The job `copy` of all items, whose stream has these lines as well.
 pub(crate) fn description(api: &Api, url: &str, stream: &str) -> Description {
     described(api, &format!("{{ postgres: \"{url}\" }}"), stream, "")
@@ -99,20 +132,25 @@ pub(crate) fn described(api: &Api, sink: &str, stream: &str, job: &str) -> Descr
         "api:
   base_url: {}
   workers: 1
-  connections_per_worker: 8
+  connections_per_worker: {}
   default_headers: {{ x-process: \"{}\" }}
 tables:
   - name: items
     id: id
     api: {{ paging: {{ by: page }}, envelope: {{ items: data, total: total }} }}
+  # Which the API does not have.
+  - name: gone
+    api: {{ paging: {{ by: page }}, envelope: {{ items: data, total: total }} }}
 jobs:
   copy:
     sink: {sink}
-    streams: [{{ table: items, commit: {{ rows: 100 }}, {stream} }}]
+    streams: [{{ table: items, commit: {{ rows: {} }}, {stream} }}]
     {job}
 ",
         api.base_url(),
-        std::process::id()
+        setting(IN_FLIGHT).unwrap_or(8),
+        std::process::id(),
+        setting(COMMIT).unwrap_or(100)
     );
     Reader::new().read_yaml(&yaml).unwrap()
 }

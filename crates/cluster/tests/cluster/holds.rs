@@ -76,9 +76,7 @@ async fn a_stream_that_is_reset_in_the_midst_of_a_run_begins_anew() {
 async fn a_worker_that_stops_hands_over_at_once() {
     let (api, database) = (Api::start(10_000, SLOW), Database::new());
     let all = description(&api, &database.url, "write: append");
-    let mut settings = database.settings();
-    // Nobody is missed during the test.
-    settings.heartbeat = Duration::from_secs(1_000);
+    let settings = database.patient();
     let first = Worker::start(settings.clone(), all.clone()).await.unwrap();
     let cluster = Cluster::connect(&settings).await.unwrap();
     let run = cluster.begin(&all, "copy").await.unwrap();

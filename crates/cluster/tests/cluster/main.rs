@@ -3,18 +3,24 @@
 //!
 //! `crates/cluster/tests/cluster/run` runs them; `APIPOOL_CHAOS=100 crates/cluster/tests/cluster/run
 //! chaos -- --nocapture` injects more faults than the fifteen of a usual run, and `APIPOOL_SEED=7`
-//! repeats a run.
+//! repeats a run. `crates/cluster/tests/cluster/run --release scaling -- --ignored --nocapture` measures what
+//! several processes are worth; `APIPOOL_LATENCY=500`, in milliseconds, where the machine is too busy to
+//! serve an API of 50 ms.
 
 #![cfg(test)]
 
 mod api;
 mod budget;
+mod caps;
 mod chaos;
 mod child;
 mod database;
+mod failures;
 mod fence;
 mod holds;
+mod lost;
 mod runs;
+mod scaling;
 #[allow(dead_code)]
 #[path = "../../../ingest/tests/databases/server.rs"]
 mod server;

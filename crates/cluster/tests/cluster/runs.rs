@@ -18,10 +18,10 @@ async fn two_workers_copy_each_row_once_in_parts() {
     let (api, database) = (Api::start(4_950, QUICK), Database::new());
     let all = description(&api, &database.url, "write: append");
     let workers = [
-        Worker::start(database.settings(), all.clone()).await.unwrap(),
-        Worker::start(database.settings(), all.clone()).await.unwrap(),
+        Worker::start(database.patient(), all.clone()).await.unwrap(),
+        Worker::start(database.patient(), all.clone()).await.unwrap(),
     ];
-    let cluster = Cluster::connect(&database.settings()).await.unwrap();
+    let cluster = Cluster::connect(&database.patient()).await.unwrap();
     let run = cluster.begin(&all, "copy").await.unwrap();
     assert_eq!(soon(cluster.ended(run)).await.unwrap(), Some(RunState::Complete));
     assert_eq!(database.rows(), (4_950, 4_950));
@@ -129,10 +129,10 @@ async fn a_worker_leaves_the_jobs_that_it_does_not_know_to_others() {
     let all = description(&api, &database.url, "write: append");
     let mut none = all.clone();
     none.jobs.clear();
-    let ignorant = Worker::start(database.settings(), none).await.unwrap();
-    let cluster = Cluster::connect(&database.settings()).await.unwrap();
+    let ignorant = Worker::start(database.patient(), none).await.unwrap();
+    let cluster = Cluster::connect(&database.patient()).await.unwrap();
     let run = cluster.begin(&all, "copy").await.unwrap();
-    let knowing = Worker::start(database.settings(), all).await.unwrap();
+    let knowing = Worker::start(database.patient(), all).await.unwrap();
     assert_eq!(soon(cluster.ended(run)).await.unwrap(), Some(RunState::Complete));
     assert_eq!(database.rows(), (1_000, 1_000));
     assert_eq!(database.number("SELECT max(epoch) FROM _apipool_unit"), 1);

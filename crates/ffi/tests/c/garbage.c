@@ -60,7 +60,7 @@ static int32_t one_call(vap_error **err) {
   TEXT(a);
   TEXT(b);
   memset(&buf, 0, sizeof buf);
-  switch (number() % 48) {
+  switch (number() % 49) {
     case 0: code = vap_pool_open(a, a_len, where, err); break;
     case 1: code = vap_pool_stats(handle(), bytes, err); break;
     case 2: code = vap_pool_set_rate(handle(), (double)(int64_t)number(), err); break;
@@ -107,6 +107,7 @@ static int32_t one_call(vap_error **err) {
     case 43: code = vap_kv_delete(handle(), a, a_len, number() % 2, handle(), err); break;
     case 44: code = vap_kv_list(handle(), a, a_len, b, b_len, (size_t)number() % 2000, number() % 2, handle(), bytes, err); break;
     case 45: code = vap_kv_stats(handle(), bytes, err); break;
+    case 48: code = vap_pool_set_token(handle(), (uint32_t)number() % 2, a, a_len, err); break;
     case 46: code = vap_buf_take(handle(), bytes, err); break;
     case 47:
       mantis_pool_release((ConnectionHandle *)(uintptr_t)target);

@@ -1,4 +1,6 @@
 /* The quick start of mantisDB's pool, in C, and what it promises. */
+#include <limits.h>
+
 #include "check.h"
 #include "mantis_pool.h"
 
@@ -9,6 +11,8 @@ int main(void) {
   CHECK(mantis_pool_new(2, 1, 300, 10) == NULL);
   CHECK(mantis_pool_new(0, 0, 300, 10) == NULL);
   CHECK(mantis_pool_new(-1, 1, 300, 10) == NULL);
+  CHECK(mantis_pool_new(INT_MAX, INT_MAX, 1, 1) == NULL);
+  CHECK(mantis_pool_new(0, 65537, 1, 1) == NULL);
 
   PoolHandle *pool = mantis_pool_new(1, 2, 300, 1);
   CHECK(pool != NULL);

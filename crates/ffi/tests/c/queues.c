@@ -1,5 +1,6 @@
 /* Queues: completions, their descriptor, cancellation, events, a watched job, and what is refused. */
 #include <poll.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "mantis_pool.h"
@@ -18,6 +19,13 @@ static vap_completion taken(vap_handle queue) {
   GIVES(VAP_OK, vap_queue_next(queue, &done, 1, &count, LONG_MS, &error));
   CHECK(count == 1);
   return done;
+}
+
+static int becomes_readable(int fd) {
+  struct pollfd polled;
+  polled.fd = fd;
+  polled.events = POLLIN;
+  return poll(&polled, 1, LONG_MS) == 1;
 }
 
 static int readable(int fd) {
@@ -53,10 +61,7 @@ static void completions(vap_handle pool) {
   SAYS(VAP_E_FULL, "8 operations", vap_submit_send(pool, request, LONG_MS, queue, 9, &op, &error));
   CHECK(op == 0);
   while (got < 8) {
-    struct pollfd polled;
-    polled.fd = fd;
-    polled.events = POLLIN;
-    CHECK(poll(&polled, 1, LONG_MS) == 1);
+    CHECK(becomes_readable(fd));
     GIVES(VAP_OK, vap_queue_next(queue, done, 3, &count, 0, &error));
     CHECK(count >= 1 && count <= 3);
     for (size_t at = 0; at < count; at++) {
@@ -78,12 +83,7 @@ static void completions(vap_handle pool) {
   done[0] = taken(queue);
   GIVES(VAP_OK, vap_close(&done[0].result, &error));
   GIVES(VAP_OK, vap_submit_send(pool, request, LONG_MS, queue, 10, &op, &error));
-  {
-    struct pollfd polled;
-    polled.fd = fd;
-    polled.events = POLLIN;
-    CHECK(poll(&polled, 1, LONG_MS) == 1);
-  }
+  CHECK(becomes_readable(fd));
   GIVES(VAP_OK, vap_queue_wake(queue, &error));
   GIVES(VAP_OK, vap_queue_wake(queue, &error));
   done[0] = taken(queue);
@@ -133,10 +133,7 @@ static void completions(vap_handle pool) {
   /* Closed with one that waits to be taken and one under way: nothing of them is left. */
   GIVES(VAP_OK, vap_submit_send(pool, request, LONG_MS, queue, 0, &op, &error));
   CHECK(vap_queue_fd(queue, &fd, NULL) == VAP_OK);
-  struct pollfd polled;
-  polled.fd = fd;
-  polled.events = POLLIN;
-  CHECK(poll(&polled, 1, LONG_MS) == 1);
+  CHECK(becomes_readable(fd));
   GIVES(VAP_OK, vap_close(&slow, &error));
   GIVES(VAP_OK, vap_request_new("GET", VAP_NUL, "/slow", VAP_NUL, &slow, &error));
   GIVES(VAP_OK, vap_submit_send(pool, slow, LONG_MS, queue, 0, &op, &error));
@@ -182,9 +179,10 @@ static void batches(vap_handle pool) {
 }
 
 static void events(const char *url) {
-  vap_handle pool = pool_of(url), queue = 0, op = 0, response = 0, last = 0;
+  vap_handle pool = pool_of(url), queue = 0, op = 0, request = 0, response = 0, last = 0;
   vap_completion done;
   vap_buf text;
+  int32_t fd = -1;
   int found = 0;
   GIVES(VAP_OK, vap_queue_open(64, &queue, &error));
   GIVES(VAP_OK, vap_events_open(pool, queue, 7, &op, &error));
@@ -204,6 +202,35 @@ static void events(const char *url) {
     if (done.result != 0) GIVES(VAP_OK, vap_close(&done.result, &error));
   } while (done.what == VAP_EVENT);
   CHECK(done.what == VAP_EVENTS_END && done.code == VAP_END);
+  GIVES(VAP_OK, vap_close(&queue, &error));
+  /* Events that nobody takes leave others their room. */
+  pool = pool_of(url);
+  GIVES(VAP_OK, vap_queue_open(2, &queue, &error));
+  GIVES(VAP_OK, vap_events_open(pool, queue, 9, &op, &error));
+  GIVES(VAP_OK, vap_request_new("GET", VAP_NUL, "/ok", VAP_NUL, &request, &error));
+  GIVES(VAP_OK, vap_send(pool, request, LONG_MS, 0, &response, &error));
+  GIVES(VAP_OK, vap_close(&response, &error));
+  GIVES(VAP_OK, vap_queue_fd(queue, &fd, &error));
+  CHECK(becomes_readable(fd));
+  GIVES(VAP_OK, vap_submit_send(pool, request, LONG_MS, queue, 10, &op, &error));
+  GIVES(VAP_E_FULL, vap_submit_send(pool, request, LONG_MS, queue, 11, &op, &error));
+  do {
+    done = taken(queue);
+    GIVES(VAP_OK, vap_close(&done.result, &error));
+  } while (done.what == VAP_EVENT);
+  CHECK(done.what == VAP_RESPONSE && done.tag == 10);
+  GIVES(VAP_OK, vap_close(&request, &error));
+  GIVES(VAP_OK, vap_pool_close(&pool, 0, &error));
+  GIVES(VAP_OK, vap_close(&queue, &error));
+  /* The end of a queue is seen by who waits for its descriptor. */
+  GIVES(VAP_OK, vap_queue_open(2, &queue, &error));
+  GIVES(VAP_OK, vap_queue_fd(queue, &fd, &error));
+  fd = dup(fd);
+  CHECK(fd >= 0 && !readable(fd));
+  GIVES(VAP_OK, vap_close(&queue, &error));
+  CHECK(readable(fd));
+  close(fd);
+  GIVES(VAP_OK, vap_queue_open(64, &queue, &error));
   /* Cancelled rather than ended. */
   pool = pool_of(url);
   GIVES(VAP_OK, vap_events_open(pool, queue, 8, &last, &error));
@@ -245,6 +272,15 @@ static void watched_job(const char *url, const char *folder) {
   CHECK(progress >= 1 && done.code == VAP_OK);
   CHECK(buf_has(&text, "\"complete\""));
   vap_buf_free(&text);
+  /* A watch that begins after the end is told what was committed last. */
+  GIVES(VAP_OK, vap_job_watch(job, queue, 3, &op, &error));
+  done = taken(queue);
+  GIVES(VAP_OK, vap_buf_take(done.result, &text, &error));
+  CHECK(done.what == VAP_PROGRESS && buf_has(&text, "\"read\":1000"));
+  vap_buf_free(&text);
+  done = taken(queue);
+  CHECK(done.what == VAP_REPORT && done.code == VAP_OK);
+  GIVES(VAP_OK, vap_close(&done.result, &error));
   GIVES(VAP_E_HANDLE, vap_job_watch(queue, queue, 1, &op, &error));
   GIVES(VAP_OK, vap_close(&job, &error));
   GIVES(VAP_OK, vap_close(&queue, &error));

@@ -1,8 +1,9 @@
 //! How the programs in C are compiled, against the library that cargo has just built, and run.
 
 use std::{
+    env,
     os::unix::fs::symlink,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -65,6 +66,40 @@ impl Build {
         self.compile(name, "loading", &["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE"], &link)
     }
 
+    /// Installs the library as a user does.
+    pub(crate) fn install(&self) -> PathBuf {
+        let prefix = self.folder.path().join("installed");
+        let test = env::current_exe().unwrap();
+        let profile = test.ancestors().nth(2).unwrap();
+        let mut install = Command::new(member("install.sh"));
+        install.arg("--no-build");
+        if profile.ends_with("debug") {
+            install.arg("--debug");
+        }
+        install.arg(&prefix).env("CARGO_TARGET_DIR", profile.parent().unwrap());
+        assert!(install.status().unwrap().success(), "{install:?}");
+        prefix
+    }
+
+    /// A program that is compiled as pkg-config says for what was installed.
+    pub(crate) fn by_pkg_config(&self, name: &str, prefix: &Path, asked: &[&str]) -> Program {
+        let mut pkg_config = Command::new("pkg-config");
+        pkg_config.args(["--cflags", "--libs"]).args(asked);
+        let output = pkg_config.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).output();
+        let output = output.unwrap_or_else(|error| panic!("pkg-config: {error}"));
+        assert!(output.status.success(), "{pkg_config:?}: {output:?}");
+        let flags = String::from_utf8(output.stdout).unwrap();
+        let mut link = vec!["-xnone".to_owned()];
+        link.extend(flags.split_whitespace().map(str::to_owned));
+        if asked.contains(&"--static") {
+            link.push("-static".into());
+        } else {
+            link.push(format!("-Wl,-rpath,{}", prefix.join("lib").display()));
+        }
+        let kind = asked.concat();
+        self.compile(name, &kind, &["gcc", "-xc", "-std=c99", "-D_GNU_SOURCE"], &link)
+    }
+
     fn shared(&self) -> Vec<String> {
         let folder = self.folder.path().display();
         vec![format!("-L{folder}"), "-lvantage_pool".into(), format!("-Wl,-rpath,{folder}")]
@@ -107,6 +142,14 @@ impl Program {
         }
         command.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1 halt_on_error=1");
         self.end(command, arguments);
+    }
+
+    /// Whether it loads the library when it starts.
+    pub(crate) fn is_linked_to_the_shared_library(&self) -> bool {
+        let mut readelf = Command::new("readelf");
+        let output = readelf.arg("-d").arg(&self.path).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).contains("libvantage_pool.so.1")
     }
 
     pub(crate) fn under_valgrind(&self, arguments: &[&str]) {

@@ -52,7 +52,7 @@ fn serve(stream: TcpStream, counts: &Counts) -> std::io::Result<()> {
             return Ok(());
         }
         let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        let mut length = 0;
+        let (mut length, mut authorization) = (0, String::new());
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
@@ -63,6 +63,9 @@ fn serve(stream: TcpStream, counts: &Counts) -> std::io::Result<()> {
             if let Some(value) = header.strip_prefix("content-length: ") {
                 length = value.parse().unwrap_or(0);
             }
+            if let Some(value) = header.strip_prefix("authorization: ") {
+                value.clone_into(&mut authorization);
+            }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
@@ -72,6 +75,8 @@ fn serve(stream: TcpStream, counts: &Counts) -> std::io::Result<()> {
         let (status, body) = match path {
             "/ok" => (200, b"{\"ok\":true}".to_vec()),
             "/echo" => (200, body),
+            "/authorization" => (200, authorization.into_bytes()),
+            "/empty" => (200, b"{\"data\":[]}".to_vec()),
             "/status/404" => (404, b"no such thing".to_vec()),
             "/items" | "/others" => (200, items(page)),
             "/broken" if page == 2 => (500, b"broken".to_vec()),

@@ -18,7 +18,8 @@ pub(super) fn compress(plain: &[u8]) -> Option<Bytes> {
         Ok(mut context) => with(&mut context, plain).ok(),
         Err(_) => None,
     })?;
-    (frame.len() < plain.len()).then(|| Bytes::from(frame))
+    // Without the room that it has not needed, since it may be kept.
+    (frame.len() < plain.len()).then(|| Bytes::from(frame.into_boxed_slice()))
 }
 
 fn with(context: &mut Option<Compressor<'static>>, plain: &[u8]) -> io::Result<Vec<u8>> {

@@ -40,7 +40,9 @@ impl Exposed {
         self.check_ops().map_err(wrong)?;
         let columns = self.columns_of(&id_column).map_err(wrong)?;
         let is_shown = |column: &str| columns.get(column).is_some_and(|uses| uses.readable);
+        // A table that declares no columns looks at all that its rows have.
         let searches = self.vista.capabilities().has(Capability::Search)
+            && !self.vista.columns().is_empty()
             && searched(&self.vista).all(|column| is_shown(&column.name));
         let is_remote = self.vista.driver_name() == REMOTE;
         let table = Table {

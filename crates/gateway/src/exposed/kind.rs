@@ -54,7 +54,8 @@ impl Bounds {
     /// Those of 64 bits with a sign, which is what a type without a width has.
     pub(crate) const I64: Self = Self { least: i64::MIN, most: i64::MAX as u64 };
 
-    /// The bounds of a type: one of Rust by its width, perhaps as an `Option`, any other by 64 bits.
+    /// The bounds of a type: one of Rust by its width, perhaps as an `Option`, any other by 64 bits,
+    /// without a sign if it says so.
     fn of(declared: &str) -> Self {
         let within = |least: i64, most: i64| Self { least, most: most.unsigned_abs() };
         let up_to = |most: u64| Self { least: 0, most };
@@ -68,6 +69,8 @@ impl Bounds {
             "u32" => up_to(u32::MAX.into()),
             "u64" | "usize" | "u128" => up_to(u64::MAX),
             "i128" => Self { least: i64::MIN, most: u64::MAX },
+            // Of MySQL, which may add `zerofill`.
+            name if name.split_whitespace().any(|word| word == "unsigned") => up_to(u64::MAX),
             _ => Self::I64,
         }
     }
@@ -99,6 +102,8 @@ mod tests {
             ("i64", i64::MIN, i64::MAX.unsigned_abs()),
             ("int", i64::MIN, i64::MAX.unsigned_abs()),
             ("bigint(20)", i64::MIN, i64::MAX.unsigned_abs()),
+            ("bigint(20) unsigned", 0, u64::MAX),
+            ("BIGINT UNSIGNED ZEROFILL", 0, u64::MAX),
             ("i8", -128, 127),
             ("Option<u8>", 0, 255),
             ("std::option::Option<&u64>", 0, u64::MAX),

@@ -89,7 +89,8 @@ impl Exposed {
         }
     }
 
-    /// The columns that are shown, in this order. The others can neither be seen nor filtered by.
+    /// The columns that are shown, in this order. The others can neither be seen nor filtered by, and
+    /// a table that would look at them, or that declares no columns, is not searched.
     pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.columns = Some(strings(columns));
         self

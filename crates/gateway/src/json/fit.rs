@@ -39,7 +39,8 @@ pub(crate) fn fit(value: Value, kind: Kind) -> Result<Value, String> {
     }
 }
 
-fn is_decimal(text: &str) -> bool {
+/// Whether a text is a decimal without an exponent.
+pub(crate) fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -8,7 +8,7 @@ mod rows;
 mod tests;
 mod write;
 
-pub(crate) use fit::{fit, record_of};
+pub(crate) use fit::{fit, is_decimal, record_of};
 pub(crate) use read::parse;
 pub(crate) use rows::Shape;
 pub(crate) use write::write_value;

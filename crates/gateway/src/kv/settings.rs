@@ -61,8 +61,8 @@ impl Settings {
 
     /// How many bytes all values may have together, where each counts for 1 KiB more, for its key
     /// and what is known of it: no bound by default. A write that would pass it is refused, with 507
-    /// over HTTP. What has expired is removed before that. The file is larger than its values: see
-    /// [`compact`](super::Kv::compact).
+    /// over HTTP. What has expired is removed before that, as much as is needed. The file is larger
+    /// than its values: see [`compact`](super::Kv::compact).
     #[must_use]
     pub fn with_quota(mut self, bytes: u64) -> Self {
         self.quota = Some(bytes);

@@ -13,7 +13,7 @@ use super::{
 
 /// What a value counts for beside its bytes.
 const OVERHEAD: u64 = 1 << 10;
-/// About how many rows that have expired are removed to make room.
+/// About how many rows that have expired are removed at a time to make room.
 const SWEPT_FOR_ROOM: u64 = 10_000;
 
 /// The open tables of a commit.
@@ -64,10 +64,8 @@ impl<'a> Transaction<'a> {
 
     /// Carries a batch out, or says why nothing of it was. A failure ends the whole commit.
     pub(super) fn run(&mut self, batch: &Batch) -> Result<Result<Vec<Outcome>, Error>, Failure> {
-        if let Some(most) = self.quota.filter(|_| batch.puts())
-            && self.used_with(batch)? > most
-        {
-            self.sweep(SWEPT_FOR_ROOM)?;
+        if let Some(most) = self.quota.filter(|_| batch.puts()) {
+            while self.used_with(batch)? > most && self.sweep(SWEPT_FOR_ROOM)? {}
         }
         let before = match self.judge(batch) {
             Ok(Ok(before)) => before,
@@ -213,8 +211,9 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Removes values that have expired, the oldest first, until about as many rows are gone.
-    pub(super) fn sweep(&mut self, most_rows: u64) -> Result<(), Failure> {
+    /// Removes values that have expired, the oldest first, until about as many rows are gone. Returns
+    /// whether there may be more.
+    pub(super) fn sweep(&mut self, most_rows: u64) -> Result<bool, Failure> {
         let mut rows = 0;
         while rows < most_rows {
             let due = match self.expiry.first()? {
@@ -239,7 +238,7 @@ impl<'a> Transaction<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(rows >= most_rows)
     }
 
     /// Writes down the numbers about the file, unless nothing has changed.

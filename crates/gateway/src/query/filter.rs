@@ -3,10 +3,10 @@
 //! A value is read as the type of its column. Where none is declared, a number, `true` and `false`
 //! are what they look like, and anything in double quotes is text.
 
-use ciborium::Value;
+use ciborium::{Value, value::Integer};
 use vantage_vista::FilterOp;
 
-use crate::exposed::Kind;
+use crate::{exposed::Kind, json::is_decimal};
 
 /// The operators, as they are listed when one is unknown.
 pub(crate) const OPERATORS: &str = "eq, neq, gt, gte, lt, lte, in, nin, like, ilike, is, and not \
@@ -129,7 +129,8 @@ fn value(text: &str, is_quoted: bool, kind: Kind) -> Result<Value, String> {
             let integer = text.parse().ok().and_then(|integer| bounds.value(integer));
             integer.ok_or_else(|| wrong(&bounds.wanted()))
         }
-        Kind::Float | Kind::Decimal => number().ok_or_else(|| wrong("a number")),
+        Kind::Float => number().ok_or_else(|| wrong("a number")),
+        Kind::Decimal => decimal(text).or_else(number).ok_or_else(|| wrong("a number")),
         Kind::Bool => boolean().ok_or_else(|| wrong("true or false")),
         Kind::Any if is_quoted => Ok(Value::Text(text.to_owned())),
         Kind::Any => {
@@ -142,6 +143,27 @@ fn value(text: &str, is_quoted: bool, kind: Kind) -> Result<Value, String> {
             Ok(found.unwrap_or_else(|| Value::Text(text.to_owned())))
         }
     }
+}
+
+/// A decimal that is no float: an integer, or the text itself if a float has other digits.
+fn decimal(text: &str) -> Option<Value> {
+    if !is_decimal(text) {
+        return None;
+    }
+    if let Ok(integer) = text.parse::<i128>()
+        && let Ok(integer) = Integer::try_from(integer)
+    {
+        return Some(Value::Integer(integer));
+    }
+    let is_float = text.parse::<f64>().is_ok_and(|float| parts(&float.to_string()) == parts(text));
+    (!is_float).then(|| Value::Text(text.to_owned()))
+}
+
+/// The sign of a decimal and its digits before and after the point, without zeros that say nothing.
+fn parts(decimal: &str) -> (bool, &str, &str) {
+    let digits = decimal.strip_prefix('-').unwrap_or(decimal);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    (digits.len() < decimal.len(), whole.trim_start_matches('0'), fraction.trim_end_matches('0'))
 }
 
 /// One value of a list.

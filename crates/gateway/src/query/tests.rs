@@ -17,6 +17,13 @@ fn values_are_read_as_the_types_of_their_columns() {
         ("7", INTEGER, Value::from(7)),
         ("-7", Kind::Float, Value::from(-7)),
         ("0.5", Kind::Decimal, Value::Float(0.5)),
+        ("-019.990", Kind::Decimal, Value::Float(-19.99)),
+        ("1e3", Kind::Decimal, Value::Float(1000.0)),
+        ("7", Kind::Decimal, Value::from(7)),
+        ("18446744073709551615", Kind::Decimal, Value::from(u64::MAX)),
+        // TracecatHQ/tracecat#3376 and geldata/gel#5848: one of more digits was rounded.
+        ("0.1234567890123456789", Kind::Decimal, text("0.1234567890123456789")),
+        ("36893488147419103233", Kind::Decimal, text("36893488147419103233")),
         (
             "18446744073709551615",
             Kind::Integer(Bounds { least: 0, most: u64::MAX }),

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Problem,
+    accept::weight,
     answer::Answer,
     auth::Principal,
     call::Call,
@@ -70,14 +71,11 @@ fn need_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(status, "unsupported_type", "the body must be of type application/json"))
 }
 
-/// Whether the client wants lines of JSON.
+/// Whether the client wants lines of JSON, at least as gladly as one text of it.
 fn wants_lines(headers: &HeaderMap) -> bool {
-    let texts = headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(',')).any(|range| {
-        let essence = range.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/x-ndjson")
-            || essence.eq_ignore_ascii_case("application/jsonl")
-    })
+    let lines = weight(headers, ACCEPT, &["application/x-ndjson", "application/jsonl"]);
+    let json = weight(headers, ACCEPT, &["application/json"]);
+    lines.is_some_and(|lines| lines > 0.0 && lines >= json.unwrap_or(0.0))
 }
 
 async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpResponse, Problem> {
@@ -92,7 +90,8 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
     if let Some(key) = &key
         && let Some((answer, age)) = state.cache.kept(key).await
     {
-        return answer.respond(request.headers(), Some(age)).await;
+        let answering = answer.respond(request.headers(), Some(age));
+        return within(state.limits.handler, answering).await;
     }
     let time = state.limits.handler;
     // Boxed here, since each caller would hold a future of its size twice.

@@ -32,7 +32,8 @@ pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpRespo
     if let Some(key) = &key
         && let Some((answer, age)) = state.cache.kept(key).await
     {
-        return answer.respond(request.headers(), Some(age)).await;
+        let answering = answer.respond(request.headers(), Some(age));
+        return within(state.limits.handler, answering).await;
     }
     // Boxed here, since each caller would hold a future of its size twice.
     let answering = Box::pin(async {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use vantage_api_gateway::{Exposed, Limits};
+use vantage_vista::{Vista, VistaMetadata, mocks::MockShell};
 
-use crate::support::{Served, cities, open};
+use crate::support::{Served, cities, city, open};
 
 fn served() -> Served {
     let limits = Limits { filters: 3, values: 4, ..Limits::default() };
@@ -179,6 +180,20 @@ fn a_column_that_is_not_shown_can_neither_be_filtered_nor_sorted_by() {
     assert_eq!(served.json("POST", "/api/v1/tables/cities/query", body).status, 400);
     // A search would look at columns that are not shown, if none said otherwise.
     assert_eq!(names(&served.get("/api/v1/tables/cities?search=canary").json()).len(), 0);
+}
+
+/// typesense/typesense#1530: what is not shown was found by looking for it.
+#[test]
+fn a_table_that_declares_no_columns_is_not_searched_for_what_is_not_shown() {
+    let mock = MockShell::new().with_metadata(VistaMetadata::new().with_id_column("id"));
+    mock.set_record("1", city("1", "Berlin", "DE", 3_700_000));
+    let exposed = Exposed::of(Vista::new("cities", mock)).columns(["id", "name"]);
+    let served = Served::start(open().table("cities", exposed));
+    assert_eq!(names(&served.get("/api/v1/tables/cities?name=eq.Berlin").json()), ["Berlin"]);
+    for search in ["canary-1", "none"] {
+        let refused = served.get(&format!("/api/v1/tables/cities?search={search}"));
+        assert_eq!((refused.status, pointers(&refused)), (400, vec!["search".to_owned()]));
+    }
 }
 
 #[test]

@@ -32,6 +32,25 @@ fn a_stream_has_all_rows_a_page_at_a_time() {
     assert_eq!((answer.status, answer.body.len()), (200, 0));
 }
 
+/// flask-restful/flask-restful#242 and netty/netty#164: the weights of what is accepted were not read.
+#[test]
+fn a_stream_is_given_to_those_who_want_it_most() {
+    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    for (accept, is_stream) in [
+        ("application/json, application/x-ndjson", true),
+        ("application/x-ndjson;q=0.5, */*", true),
+        ("application/json;q=0.5, application/x-ndjson;q=0.8", true),
+        ("application/json, application/x-ndjson;q=0.5", false),
+        ("application/x-ndjson;q=0", false),
+        ("application/json;q=0, application/x-ndjson; Q=0.0", false),
+        ("text/html", false),
+    ] {
+        let answer = served.send("GET", TABLE, &[("accept", accept)], "");
+        let expected = if is_stream { "application/x-ndjson" } else { "application/json" };
+        assert_eq!(answer.field("content-type"), Some(expected), "{accept}");
+    }
+}
+
 #[test]
 fn a_part_of_a_list_is_not_a_stream() {
     let served = Served::start(open().table("cities", Exposed::of(cities())));

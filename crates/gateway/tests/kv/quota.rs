@@ -94,6 +94,25 @@ async fn what_has_expired_makes_room() {
     assert!(is_full(put(&kv, "more", value(6)).await));
 }
 
+#[tokio::test]
+async fn a_value_that_takes_the_room_of_many_is_let_in_where_they_have_expired() {
+    // More than are removed at a time.
+    const VALUES: u64 = 12_000;
+    let clock = Clock::new();
+    let (kv, _folder) = store_with(clock.settings().with_quota(VALUES << 10));
+    for part in 0..VALUES / 1_000 {
+        let puts = (0..1_000).fold(Batch::new(), |batch, nth| {
+            let put = Put::new("").with_ttl(Duration::from_secs(10));
+            batch.put(key(&format!("{part}/{nth}")), put)
+        });
+        kv.batch(puts).await.unwrap();
+    }
+    let large = Put::new(bytes(8 << 20, 1));
+    assert!(put(&kv, "large", large.clone()).await.is_err());
+    clock.advance(Duration::from_secs(11));
+    put(&kv, "large", large).await.unwrap();
+}
+
 #[test]
 fn a_client_is_told_that_it_is_full_and_not_by_what() {
     let served = Served::with(settings().with_quota(3_000), Limits::default());

@@ -6,7 +6,7 @@ use crate::{
     parts::{Claim, Division, Part, PartEnd, PartState},
     plan::Stream,
     report::StreamReport,
-    run::{Warnings, Writer, now},
+    run::{Begun, Warnings, Writer, now},
     sink::{self, Commit, SinkError},
     state::StreamState,
 };
@@ -20,14 +20,33 @@ impl Job {
     /// Runs one stream in this process, again from its last commit after errors that may pass, and
     /// reports what came of it.
     ///
+    /// `run` is the number of the run that this begins or goes on with, if the caller has kept it from
+    /// [`next_run`](Self::next_run): a run that turns out to have ended is not followed by another one
+    /// then, be its end that of another process. What its [progress](Self::progress) says was there
+    /// before is nothing then.
+    ///
     /// # Errors
     /// If there is no such stream.
-    pub async fn run_alone(&self, stream: &str) -> Result<StreamReport, Error> {
-        Ok(self.run_stream(self.stream(stream)?).await)
+    pub async fn run_alone(&self, stream: &str, run: Option<u64>) -> Result<StreamReport, Error> {
+        Ok(self.run_stream(self.stream(stream)?, run).await)
     }
 
-    /// Plans the parts of a stream, with about `pages` pages each where pages are counted, and begins a
-    /// run in parts; or goes on with one that has begun so, for which it plans the same again. Until it
+    /// The number of the run that [`run_alone`](Self::run_alone) begins or goes on with; that of the run
+    /// that was begun `earlier`, if that has ended.
+    ///
+    /// # Errors
+    /// If there is no such stream, or its sink cannot be reached.
+    pub async fn next_run(&self, stream: &str, earlier: Option<u64>) -> Result<u64, Error> {
+        let stream = self.stream(stream)?;
+        let mut state = stream.state().await?;
+        if stream.write().begins_anew {
+            state.give_up_run();
+        }
+        Ok(Begun::of(&mut state, earlier.map(Begun::earlier), &now()).run)
+    }
+
+    /// Plans the parts of a stream, with about `pages` pages each where pages are counted, or with more if
+    /// those would be more than 10,000 parts, and begins a run in parts; or goes on with one that has begun so, for which it plans the same again. Until it
     /// ends, no other run writes the stream.
     ///
     /// A stream is read as a whole unless it is a table that is appended or merged into PostgreSQL, with

@@ -12,6 +12,9 @@ use crate::{
     state::StreamState,
 };
 
+/// How many ranges of pages a stream has at most: those of a total that is far from true are long.
+const MOST_RANGES: u64 = 10_000;
+
 impl Stream {
     /// Whether several processes can write it: what a run remembers is no more than the sum of what its
     /// parts do.
@@ -86,6 +89,7 @@ impl Stream {
             return Ok(Vec::new());
         }
         let all = total.div_ceil(after.page_size());
+        let pages = pages.max(all.div_ceil(MOST_RANGES));
         let mut parts = Vec::new();
         let mut first = 0;
         while first < all {

@@ -33,3 +33,4 @@ pub(crate) use made::Made;
 pub(crate) use mark::{Mark, compare};
 pub(crate) use reader::{Cells, RowReader};
 pub(crate) use rules::{ColumnPlan, RowRules};
+pub(crate) use value::{DAYS, MOMENTS};

@@ -13,10 +13,10 @@ use crate::{
 
 /// Up to here every whole number is a float.
 const MAX_WHOLE: u64 = 1 << 53;
-/// 0001-01-01, in days since 1970.
-const FIRST_DAY: i32 = -719_162;
-/// The years 1 to 9999, in microseconds since 1970: the moments that every sink holds.
-const MOMENTS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+/// The years 1 to 9999, in days since 1970: the days that every sink holds.
+pub(crate) const DAYS: RangeInclusive<i32> = -719_162..=2_932_896;
+/// The same years in microseconds: the moments that every sink holds.
+pub(crate) const MOMENTS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// A value of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +107,7 @@ fn decimal_of(text: &str, precision: u8, scale: i8) -> Option<i128> {
 /// A day from the year 1 to the year 9999.
 fn date_of(text: &str) -> Option<i32> {
     let days = day_of(text)?.signed_duration_since(NaiveDate::default()).num_days();
-    i32::try_from(days).ok().filter(|days| *days >= FIRST_DAY)
+    i32::try_from(days).ok().filter(|days| DAYS.contains(days))
 }
 
 /// A moment from the year 1 to the year 9999: a text as [`moment_of`] reads it, or a number since 1970.

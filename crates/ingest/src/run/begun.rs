@@ -12,6 +12,11 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
+    /// A run that another process may have begun.
+    pub(crate) fn earlier(run: u64) -> Self {
+        Self { run, before: Counts::default() }
+    }
+
     /// Begins a run from the state of a sink, or goes on with the one that is under way. The run that
     /// was begun `earlier` is not followed by another one if it turns out to have ended.
     pub(crate) fn of(state: &mut StreamState, earlier: Option<Self>, now: &str) -> Self {

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod files;
+mod fits;
 pub(crate) mod latest;
 mod postgres;
 pub(crate) mod sql;

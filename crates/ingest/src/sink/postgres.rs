@@ -18,6 +18,7 @@ mod types;
 
 use std::{fmt, time::Duration};
 
+use arrow_array::RecordBatch;
 use secrecy::SecretString;
 
 use self::connection::{Connection, Limits};
@@ -25,6 +26,7 @@ pub(crate) use self::part::{PostgresPart, end_parts};
 use super::{
     Child, Commit, Sink, SinkError, TakeRows, Target,
     sql::names::{Naming, OWN},
+    stored::CheckState,
 };
 use crate::{schema::Schema, state::StreamState};
 
@@ -36,6 +38,9 @@ const NAMING: Naming = Naming {
     reserved: &[OWN],
     system_columns: &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"],
 };
+
+/// How long the rows of a table may be read, the time of whoever takes them included: 7 days.
+const READING: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A table in PostgreSQL, in the first schema of the role's `search_path`.
 ///
@@ -103,16 +108,32 @@ impl Postgres {
         connection.run(async |client, names| stored::columns(client, names, table).await)
     }
 
-    /// Hands over the rows of such a table with these columns, for as long as a commit may take.
+    /// Hands over the rows of such a table with these columns. It waits for a row for as long as a
+    /// commit may take; whoever takes them may take days.
     pub(super) fn read(
         &self,
         table: &str,
         columns: &Schema,
         take: TakeRows<'_>,
     ) -> Result<(), SinkError> {
+        let wait = self.limits.commit;
+        let mut connection =
+            Connection::open(&self.url, Limits { commit: READING, ..self.limits })?;
+        connection.run(async |client, names| {
+            stored::read(client, names, table, columns, wait, take).await
+        })
+    }
+
+    /// Adds rows to the table of a stream in one transaction, without becoming the one who writes it.
+    pub(super) fn insert(
+        &self,
+        batches: &[RecordBatch],
+        check: CheckState<'_>,
+    ) -> Result<(), SinkError> {
         let mut connection = Connection::open(&self.url, self.limits)?;
+        let target = &self.target;
         connection
-            .run(async |client, names| stored::read(client, names, table, columns, take).await)
+            .run(async |client, names| commit::insert(client, names, target, batches, check).await)
     }
 
     /// How long a commit may take, 5 minutes if not said: after that it is given up, and tried again

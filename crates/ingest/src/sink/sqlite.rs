@@ -14,12 +14,13 @@ mod types;
 
 use std::{fmt, path::PathBuf};
 
+use arrow_array::RecordBatch;
 use rusqlite::Connection;
 
 use super::{
     Commit, Sink, SinkError, TakeRows, Target,
     sql::names::{Naming, OWN},
-    stored::Gathered,
+    stored::{CheckState, Gathered},
 };
 use crate::{
     schema::{Column, Schema},
@@ -89,6 +90,16 @@ impl Sqlite {
         })?;
         rows.end();
         Ok(())
+    }
+
+    /// Adds rows to the table of a stream in one transaction, without becoming the one who writes it.
+    pub(super) fn insert(
+        &self,
+        batches: &[RecordBatch],
+        check: CheckState<'_>,
+    ) -> Result<(), SinkError> {
+        let mut connection = connection::open(&self.path)?;
+        commit::insert(&mut connection, &self.target, batches, check)
     }
 }
 

@@ -5,7 +5,9 @@ use std::{fmt, mem};
 use arrow_array::RecordBatch;
 use serde_json::value::RawValue;
 
-use super::{Commit, FileFormat, Files, Postgres, Sink, SinkError, Sqlite, Target, sql::steps};
+use super::{
+    Commit, FileFormat, Files, Postgres, Sink, SinkError, Sqlite, Target, fits::misfit, sql::steps,
+};
 use crate::{
     description::{SinkDescription, WriteMode},
     schema::Schema,
@@ -26,6 +28,9 @@ pub struct Stored {
 
 /// Takes some rows, each an object of JSON, and returns whether it wants more.
 pub type TakeRows<'t> = &'t mut dyn FnMut(Vec<Box<RawValue>>) -> bool;
+
+/// Refuses to add rows to a stream of which this is known.
+pub(super) type CheckState<'c> = &'c dyn Fn(&StreamState) -> Result<(), SinkError>;
 
 /// How many rows are handed over at a time.
 const ROWS_AT_ONCE: usize = 1000;
@@ -116,11 +121,16 @@ impl Stored {
     /// the place of those with the same key. What is known of the job's runs stays as it is. Batches
     /// have columns of the [`schema`](Self::schema).
     ///
+    /// A run of the job that has not committed anything yet is not seen. In a database it goes on
+    /// beside the rows; in files the insert takes the stream from it, and it fails at its next commit.
+    ///
     /// # Errors
     /// If they cannot be written; if the table was not written yet, or is that of a list; if a run
     /// of the job has not ended, which might read them as its own; if the next run would delete them,
-    /// as in the modes [`Replace`](WriteMode::Replace) and [`Sync`](WriteMode::Sync); and for a row
-    /// without a value in its key.
+    /// as in the modes [`Replace`](WriteMode::Replace) and [`Sync`](WriteMode::Sync); for a row without
+    /// a value in its key; and for one with a value that is none of its column's type: a text of the
+    /// type `arrow.json` that is no JSON, a float that is not finite, a decimal with too many digits, a
+    /// day or a moment that is not of the years 1 to 9999.
     pub fn insert(&self, batches: &[RecordBatch]) -> Result<(), SinkError> {
         let Target { job, stream, key, mode } = &self.target;
         let refused = |why: &str| {
@@ -138,21 +148,32 @@ impl Stored {
         {
             return refused(&format!("a row has no `{column}`, which names it"));
         }
-        let is_open = |state: &StreamState| state.run > 0 && !state.is_finished;
-        let unfinished = format!("a run of job `{job}` has not ended");
-        // Looked at first: whoever opens a stream takes it from the job that writes it.
-        if is_open(&self.state()?) {
-            return refused(&unfinished);
+        if let Some(column) = misfit(batches) {
+            return refused(&format!("a row has a value in `{column}` that is none of its type"));
         }
-        let mut sink = super::of(&self.sink, self.target.clone());
-        let state = sink.open()?;
-        if is_open(&state) {
-            return refused(&unfinished);
+        let check = |state: &StreamState| {
+            if state.run > 0 && !state.is_finished {
+                return refused(&format!("a run of job `{job}` has not ended"));
+            }
+            if state.schema.columns.is_empty() {
+                return refused(&format!("job `{job}` has not written stream `{stream}` yet"));
+            }
+            Ok(())
+        };
+        // Looked at first, so that nothing is made where nothing was written.
+        check(&self.state()?)?;
+        match &self.sink {
+            SinkDescription::Sqlite(path) => self.sqlite(path).insert(batches, &check),
+            SinkDescription::Postgres(url) => {
+                Postgres::new(url.clone(), self.target.clone()).insert(batches, &check)
+            }
+            _ => {
+                let mut files = self.in_files()?;
+                let state = files.open()?;
+                check(&state)?;
+                files.commit(&Commit::new(&state.schema, batches, &[], &state, false))
+            }
         }
-        if state.schema.columns.is_empty() {
-            return refused(&format!("job `{job}` has not written stream `{stream}` yet"));
-        }
-        sink.commit(&Commit::new(&state.schema, batches, &[], &state, false))
     }
 
     /// The name of the table.

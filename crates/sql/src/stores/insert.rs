@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
-    arrow::{array::RecordBatch, datatypes::SchemaRef},
+    arrow::{
+        array::{Array, ArrayRef, RecordBatch},
+        datatypes::SchemaRef,
+    },
     common::runtime::SpawnedTask,
     datasource::sink::DataSink,
     error::Result,
@@ -58,7 +61,7 @@ impl DataSink for StoreSink {
         while let Some(batch) = rows.try_next().await? {
             let columns = batch.columns().to_vec();
             let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-            bytes += batch.get_array_memory_size();
+            bytes += bytes_of(&batch);
             written += batch.num_rows();
             if bytes > MOST_BYTES {
                 let why = format!(
@@ -81,8 +84,37 @@ impl DataSink for StoreSink {
     }
 }
 
+/// How many bytes the rows of a batch have. Buffers that it shares with others, as the parts of a sorted
+/// batch do, count by the part that is its own.
+fn bytes_of(batch: &RecordBatch) -> usize {
+    let of_column = |column: &ArrayRef| {
+        let own = column.to_data().get_slice_memory_size();
+        own.unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(of_column).sum()
+}
+
 impl DisplayAs for StoreSink {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoreSink: {}", self.what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_batch_have_as_many_bytes_as_the_whole() {
+        let texts = StringArray::from_iter_values((0..1000).map(|number| format!("{number:0100}")));
+        let numbers = Int64Array::from_iter((0..1000).map(|n| (n % 7 > 0).then_some(n)));
+        let columns: [(&str, ArrayRef); 2] = [("t", Arc::new(texts)), ("n", Arc::new(numbers))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let (whole, parts) = (bytes_of(&batch), (0..100).map(|part| batch.slice(part * 10, 10)));
+        let parts: usize = parts.map(|part| bytes_of(&part)).sum();
+        assert!((100_000..150_000).contains(&whole), "{whole}");
+        assert!((whole..whole + 2_000).contains(&parts), "{parts} of {whole}");
     }
 }

@@ -11,13 +11,13 @@ use datafusion::{
     logical_expr::{Expr, TableProviderFilterPushDown as PushDown, dml::InsertOp},
     physical_plan::ExecutionPlan,
 };
-use vantage_api_ingest::{
-    rows::{type_named, type_of_rust},
-    schema::ColumnType,
-};
-use vantage_vista::{Capability, Column, Vista};
+use vantage_api_ingest::schema::ColumnType;
+use vantage_vista::{Capability, Vista};
 
-use super::{exec::VistaScanExec, narrowing::narrowed};
+use super::{
+    exec::VistaScanExec,
+    narrowing::{kind_named, narrowed},
+};
 use crate::{
     error::SqlError,
     table::{Columns, SourceColumn},
@@ -28,11 +28,13 @@ use crate::{
 /// the rows of any source of Vantage, with the conditions that it has.
 ///
 /// Its columns have the types that it names as a description does, such as `int`, or as Rust does; those
-/// of which nothing is known are text. Conditions that the Vista takes narrow it; where it may find more
-/// rows than SQL does, such as by texts, they are checked again. With a limit it is asked for that many
-/// rows. It is read by its cursors, if it has them; else all of its rows are in memory while a query
-/// reads it, for which the tables of an API are better read by
-/// [`ApiTableProvider`](crate::ApiTableProvider). `INSERT` sends rows to one that takes them.
+/// of which nothing is known are text. Conditions on flags, integers, floats and texts that the Vista
+/// takes narrow it; those on others, and on columns of which nothing is known, are those of the query
+/// alone, since a Vista may have other values there. Where it may find more rows than SQL does, such as
+/// by texts or by an order, they are checked again. With a limit it is asked for that many rows. It is
+/// read by its cursors, if it has them, 10,000 rows at a time, where an API may be asked twice for the
+/// page between; else all of its rows are in memory while a query reads it. The tables of an API are
+/// better read by [`ApiTableProvider`](crate::ApiTableProvider). `INSERT` sends rows to one that takes them.
 ///
 /// ```
 /// use datafusion::prelude::SessionContext;
@@ -56,7 +58,7 @@ impl VistaTableProvider {
     pub fn of(vista: Vista) -> Self {
         let columns = vista.columns().values().map(|column| SourceColumn {
             name: column.name.clone(),
-            kind: kind_of(column),
+            kind: kind_named(column).unwrap_or(ColumnType::Text),
             path: vec![column.name.clone()],
             is_nullable: true,
             is_parameter: false,
@@ -64,12 +66,6 @@ impl VistaTableProvider {
         let columns = Columns::new(columns.collect());
         Self { vista, columns }
     }
-}
-
-fn kind_of(column: &Column) -> ColumnType {
-    let named = column.original_type.as_deref();
-    let kind = named.and_then(|name| type_named(name).or_else(|| type_of_rust(name)));
-    kind.unwrap_or(ColumnType::Text)
 }
 
 #[async_trait]

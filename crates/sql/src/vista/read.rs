@@ -10,8 +10,9 @@ use vantage_vista::{Capability, Vista};
 
 use crate::error::SqlError;
 
-/// How many rows are asked for at a time, by a Vista with cursors.
-const ROWS_AT_ONCE: usize = 1000;
+/// How many rows are asked for at a time, by a Vista with cursors. One that has pages asks again for the
+/// page in which it has stopped, and begins its read-ahead anew, so that this is many of them.
+const ROWS_AT_ONCE: usize = 10_000;
 
 /// Where a reading stands.
 enum At {

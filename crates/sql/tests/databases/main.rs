@@ -31,6 +31,8 @@ async fn a_copy_in_postgresql_is_a_table_as_one_in_a_file() {
     stores::check_children(&sink).await;
     drop_copy(&url).await;
     stores::check_merged(&sink).await;
+    drop_copy(&url).await;
+    stores::check_beside_a_run(&sink).await;
 }
 
 /// Drops what the job has written.

@@ -1,6 +1,6 @@
 //! Queries that end before their last page.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::time::timeout;
@@ -11,9 +11,6 @@ use crate::{
     world::{ITEMS, World, rows, try_rows},
 };
 
-/// Far more than a machine takes that has something else to do.
-const SOON: Duration = Duration::from_secs(20);
-
 /// A world of 100 pages of 7 rows, the seventh and later of which are not answered, and a session
 /// that reads ahead.
 fn held() -> (World, ApiSession) {
@@ -23,11 +20,10 @@ fn held() -> (World, ApiSession) {
     (world, session)
 }
 
-async fn assert_stops_soon(world: &World) {
-    let began = Instant::now();
+/// The requests that are not answered stop, and not since they were given up: that would take longer
+/// than is waited for here.
+async fn assert_stops(world: &World) {
     world.items.wait_until_open(false).await;
-    let after = began.elapsed();
-    assert!(after < SOON, "the last request stopped after {after:?}");
     // The pool goes on.
     world.items.release("items");
 }
@@ -102,7 +98,7 @@ async fn a_limit_that_is_reached_stops_the_pages_that_were_read_ahead() {
     let (world, session) = held();
     // More pages than are read one by one.
     assert_eq!(rows(&session, "SELECT id FROM items LIMIT 42").await.len(), 42);
-    assert_stops_soon(&world).await;
+    assert_stops(&world).await;
     assert_eq!(rows(&session, "SELECT id FROM items").await.len(), 700);
 }
 
@@ -112,7 +108,7 @@ async fn a_page_that_fails_stops_the_pages_behind_it() {
     world.items.fail("items", 6, usize::MAX);
     let error = try_rows(&session, "SELECT count(*) FROM items").await.unwrap_err().to_string();
     assert!(error.contains("page 6"), "{error}");
-    assert_stops_soon(&world).await;
+    assert_stops(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,7 +118,7 @@ async fn a_side_of_a_union_that_fails_stops_the_other() {
     let both = "SELECT id FROM items UNION ALL SELECT id FROM other.groups";
     let error = try_rows(&session, both).await.unwrap_err().to_string();
     assert!(error.contains("`groups`") && error.contains("page 2"), "{error}");
-    assert_stops_soon(&world).await;
+    assert_stops(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,5 +129,5 @@ async fn a_row_that_does_not_fit_stops_the_pages_behind_it() {
     world.items.put("items", odd);
     let error = try_rows(&session, "SELECT sum(n) FROM items").await.unwrap_err().to_string();
     assert!(error.contains("page 6") && error.contains("`n`"), "{error}");
-    assert_stops_soon(&world).await;
+    assert_stops(&world).await;
 }

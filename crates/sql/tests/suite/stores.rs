@@ -69,6 +69,22 @@ async fn insert(session: &ApiSession, sink: &str) {
     let none = "INSERT INTO copy.copied (id) SELECT id FROM copy.copied WHERE id < 0";
     assert_eq!(rows(session, none).await, ["0"], "{sink}");
     assert!(try_rows(session, "INSERT OVERWRITE copy.copied (id) VALUES (1)").await.is_err());
+    for (column, value) in [
+        ("unused", "'oops'"),
+        ("unused", "'1,\"id\":999'"),
+        ("x", "arrow_cast('NaN', 'Float64')"),
+        ("x", "arrow_cast('-inf', 'Float64')"),
+        ("day", "arrow_cast(arrow_cast(2932897, 'Int32'), 'Date32')"),
+        ("at", "arrow_cast(253402300800000000, 'Timestamp(Microsecond, Some(\"UTC\"))')"),
+    ] {
+        let odd =
+            format!("INSERT INTO copy.copied (id, {column}) VALUES (200, NULL), (201, {value})");
+        let error = try_rows(session, &odd).await.unwrap_err().to_string();
+        let why = format!("a value in `{column}` that is none of its type");
+        assert!(error.contains(&why), "{sink}: {value}: {error}");
+    }
+    let all = "SELECT count(*), count(unused), count(x), count(day), max(id) FROM copy.copied";
+    assert!(rows(session, all).await[0].starts_with("45 | "), "{sink}");
 }
 
 /// The lists in rows, which are tables of their own.
@@ -148,6 +164,30 @@ pub(crate) async fn check_merged(sink: &str) {
     let error = try_rows(&other, "INSERT INTO copy.copied VALUES (1, 'x')").await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("next run of job `copy`"), "{sink}: {error}");
+}
+
+/// A run that has committed nothing yet goes on beside rows that are inserted.
+pub(crate) async fn check_beside_a_run(sink: &str) {
+    let api = Api::start(Pages::Numbered, PAGE);
+    api.put("items", items(20));
+    let stream = "write: merge, schema: discard";
+    let (session, description) = session(&api, "id: int, t: text", stream, sink);
+    assert!(Job::new(&description, "copy").unwrap().run().await.is_complete());
+    api.hold("items");
+    let running = tokio::spawn(async move { Job::new(&description, "copy").unwrap().run().await });
+    api.wait_until_open(true).await;
+    assert_eq!(rows(&session, "INSERT INTO copy.copied VALUES (99, 'x')").await, ["1"], "{sink}");
+    api.release("items");
+    let report = running.await.unwrap();
+    assert!(report.is_complete(), "{sink}: {report}");
+    let found = "SELECT count(*), max(id) FROM copy.copied";
+    assert_eq!(rows(&session, found).await, ["21 | 99"], "{sink}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_inserted_beside_a_run_that_has_committed_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    check_beside_a_run(&sqlite(folder.path())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

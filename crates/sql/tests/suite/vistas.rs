@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use ciborium::Value;
 use tempfile::TempDir;
 use vantage_api_ingest::{Job, description::Description, vistas};
 use vantage_api_sql::{VistaTableProvider, datafusion::prelude::SessionContext};
-use vantage_vista::{Column, Vista};
+use vantage_types::Record;
+use vantage_vista::{Column, Vista, VistaMetadata, mocks::MockShell};
 
 use crate::{
     queries::made,
@@ -78,6 +80,14 @@ gateway:
     }
 }
 
+/// A Vista of the gateway of a description.
+async fn vista_of(yaml: &str, name: &str) -> Vista {
+    let description = Description::from_yaml(yaml).unwrap();
+    let pool = description.api.clone().builder().unwrap().build().unwrap();
+    let mut found = vistas::of_gateway(&description, &description.source(&pool)).await.unwrap();
+    found.swap_remove(name).unwrap()
+}
+
 fn register(context: &SessionContext, name: &str, vista: Vista) {
     context.register_table(name, Arc::new(VistaTableProvider::of(vista))).unwrap();
 }
@@ -116,6 +126,29 @@ async fn a_vista_of_an_api_is_asked_by_the_conditions_that_it_takes() {
 }
 
 #[tokio::test]
+async fn a_vista_of_many_pages_is_hardly_asked_twice_for_one() {
+    let api = Api::start(Pages::Numbered, 70);
+    api.put("items", items(2100));
+    let yaml = format!(
+        "api: {{ base_url: \"{}\" }}
+tables: [{{ name: items, id: id, columns: {{ id: int }}, api: {{ envelope: {{ items: data, total: total }}, paging: {} }} }}]
+gateway: {{ auth: none, tables: {{ items: {{ source: {{ api: items }} }} }} }}
+",
+        api.url(),
+        Pages::Numbered.yaml(70)
+    );
+    let context = SessionContext::new_with_config(config());
+    register(&context, "items", vista_of(&yaml, "items").await);
+    api.asked();
+    let found = context.sql("SELECT id FROM items").await.unwrap().collect().await.unwrap();
+    assert_eq!(shown(&found).len(), 2100);
+    let mut asked = api.asked();
+    asked.sort();
+    let twice: Vec<_> = asked.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(asked.len() >= 30 && twice.is_empty(), "{twice:?}");
+}
+
+#[tokio::test]
 async fn rows_are_inserted_into_a_vista_that_takes_them_and_into_no_other() {
     let vistas = Vistas::new().await;
     let insert = "INSERT INTO api_items (id, t) VALUES (100, 'new')";
@@ -137,10 +170,7 @@ gateway: {{ auth: none, tables: {{ odd: {{ source: {{ api: odd }} }} }} }}
 ",
         api.url()
     );
-    let description = Description::from_yaml(&yaml).unwrap();
-    let pool = description.api.clone().builder().unwrap().build().unwrap();
-    let mut found = vistas::of_gateway(&description, &description.source(&pool)).await.unwrap();
-    let vista = found.swap_remove("odd").unwrap();
+    let vista = vista_of(&yaml, "odd").await;
     let context = SessionContext::new_with_config(config());
     register(
         &context,
@@ -150,6 +180,53 @@ gateway: {{ auth: none, tables: {{ odd: {{ source: {{ api: odd }} }} }} }}
     let read = context.sql("SELECT n FROM odd").await.unwrap().collect().await;
     let error = read.unwrap_err().to_string();
     assert!(error.contains("`odd`") && error.contains("`n`"), "{error}");
+}
+
+/// A Vista in memory, which compares the values that it has.
+#[tokio::test]
+async fn a_vista_that_has_other_values_than_a_query_loses_and_adds_no_rows() {
+    let columns =
+        [("n", "u64"), ("day", "date"), ("at", "timestamp"), ("size", "int"), ("x", "float")];
+    let mut metadata = VistaMetadata::new().with_column(Column::untyped("any"));
+    for (name, kind) in columns {
+        metadata = metadata.with_column(Column::new(name, kind));
+    }
+    let text = |text: &str| Value::Text(text.to_owned());
+    let values = |n: u64, at: &str, size: Value, x: f64, any: Value| -> Record<Value> {
+        let at = Value::Tag(0, Box::new(text(at)));
+        let all = [("n", n.into()), ("day", text("2024-01-01")), ("at", at)];
+        let all = all.into_iter().chain([("size", size), ("x", x.into()), ("any", any)]);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
+    };
+    let shell = MockShell::new()
+        .with_metadata(metadata)
+        .with_record("1", values(7, "2024-01-01T00:00:00.500Z", 3.into(), 0.5, 7.into()))
+        .with_record("2", values(u64::MAX, "2023-06-01", Value::Null, f64::NAN, text("x")));
+    let context = SessionContext::new_with_config(config());
+    register(&context, "cells", Vista::new("cells", shell));
+    for (condition, expected) in [
+        ("n = 7", 1),
+        ("n IN (18446744073709551615, 1)", 1),
+        ("n > 6", 2),
+        ("day = '2024-01-01'", 2),
+        ("at >= '2024-01-01T00:00:00Z'", 1),
+        ("at = '2024-01-01T00:00:00.500Z'", 1),
+        ("at < '2023-06-02'", 1),
+        ("any = '7'", 1),
+        ("any IN ('7', 'x')", 2),
+        ("size = 3", 1),
+        ("size > 2", 1),
+        ("size >= 3 AND x < 1", 1),
+        ("x > 0.1", 1),
+        ("x < 0.1", 0),
+    ] {
+        let sql = format!("SELECT n FROM cells WHERE {condition}");
+        let found = context.sql(&sql).await.unwrap().collect().await.unwrap();
+        assert_eq!(shown(&found).len(), expected, "{condition}");
+    }
+    let plan = context.sql("EXPLAIN SELECT n FROM cells WHERE size = 3").await.unwrap();
+    let plan = shown(&plan.collect().await.unwrap()).concat();
+    assert!(!plan.contains("FilterExec"), "{plan}");
 }
 
 /// A Vista one of whose columns says another type than its values have.

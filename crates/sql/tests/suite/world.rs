@@ -107,9 +107,11 @@ pub(crate) fn items_yaml(pages: Pages, api: &str, sql: &str) -> String {
     )
 }
 
-/// The description of an API with tables.
+/// The description of an API with tables. A request that is not answered is not given up while a test
+/// waits for it: what ends it is that nobody wants it any more.
 pub(crate) fn described(api: &Api, tables: &str) -> Description {
-    let yaml = format!("api: {{ base_url: \"{}\" }}\ntables:\n{tables}", api.url());
+    let url = api.url();
+    let yaml = format!("api: {{ base_url: \"{url}\", attempt_timeout: 1h }}\ntables:\n{tables}");
     Description::from_yaml(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
 }
 

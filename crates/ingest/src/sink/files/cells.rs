@@ -7,7 +7,7 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use chrono::{DateTime, SecondsFormat};
-use serde_json::{Number, value::RawValue};
+use serde_json::Number;
 
 use crate::schema::ColumnType;
 
@@ -150,11 +150,6 @@ pub(super) fn write_on_one_line(json: &str, out: &mut dyn Write) -> fmt::Result 
             Some(_) => " ",
         })
     })
-}
-
-/// Whether a text is JSON.
-pub(super) fn is_json(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 #[cfg(test)]

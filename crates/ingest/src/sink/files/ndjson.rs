@@ -8,12 +8,12 @@ use std::{
 use arrow_array::RecordBatch;
 
 use super::{
-    cells::{Cells, is_json, write_on_one_line, write_quoted},
+    cells::{Cells, write_on_one_line, write_quoted},
     error::WriteError,
 };
 use crate::{
     schema::Schema,
-    sink::{Reject, SinkError},
+    sink::{Reject, SinkError, fits::is_json},
 };
 
 /// After so many bytes the lines so far are passed on.

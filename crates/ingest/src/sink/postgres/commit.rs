@@ -1,5 +1,6 @@
 //! One commit in one transaction.
 
+use arrow_array::RecordBatch;
 use tokio_postgres::{Client, Error, Transaction};
 
 use super::{
@@ -24,8 +25,9 @@ use crate::{
             statements::{
                 delete_unseen, key_list, key_schema, names as columns, on_conflict, same,
             },
-            steps::{Beside, Steps, check_seen, merges},
+            steps::{Before, Beside, Steps, check_seen, merges},
         },
+        stored::CheckState,
     },
 };
 
@@ -44,19 +46,47 @@ pub(super) async fn commit(
     let transaction = client.transaction().await.map_err(failed())?;
     let rows = Rows { transaction: &transaction, names, target };
     let before = rows.owned(owner).await?;
+    write(rows, &before, commit, is_fitted).await?;
+    transaction.commit().await.map_err(failed())
+}
+
+/// Adds rows as a commit does, if `check` allows it, whoever writes the stream.
+pub(super) async fn insert(
+    client: &mut Client,
+    names: &Names,
+    target: &Target,
+    batches: &[RecordBatch],
+    check: CheckState<'_>,
+) -> Result<(), SinkError> {
+    let failed = || failed(format!("rows for stream `{}` in PostgreSQL", target.stream));
+    let transaction = client.transaction().await.map_err(failed())?;
+    let rows = Rows { transaction: &transaction, names, target };
+    let before = rows.there().await?;
+    let state = &before.state;
+    check(state)?;
+    write(rows, &before, &Commit::new(&state.schema, batches, &[], state, false), false).await?;
+    transaction.commit().await.map_err(failed())
+}
+
+async fn write(
+    rows: Rows<'_>,
+    before: &Before,
+    commit: &Commit<'_>,
+    is_fitted: bool,
+) -> Result<(), SinkError> {
+    let Rows { transaction, names, target } = rows;
     let parts = Parts::of(&NAMING, target, commit)?;
-    let steps = Steps::of(target, &before, commit.state, commit.is_last)?;
+    let steps = Steps::of(target, before, commit.state, commit.is_last)?;
     let is_fitted = is_fitted && steps.makes.is_none() && steps.drops.is_none();
-    let writing =
-        Writing { transaction: &transaction, names, target, parts, rows, steps, is_fitted };
+    let writing = Writing { transaction, names, target, parts, rows, steps, is_fitted };
     writing.clear().await?;
     writing.write().await?;
     if steps.is_last {
         writing.end().await?;
     }
-    rows.add_rejects(commit.state.run, commit.rejects).await.map_err(failed())?;
-    rows.set(commit.state, steps.leaves()).await?;
-    transaction.commit().await.map_err(failed())
+    let added = rows.add_rejects(commit.state.run, commit.rejects).await;
+    added.map_err(failed(format!("a commit of stream `{}` to PostgreSQL", target.stream)))?;
+    rows.set(commit.state, steps.leaves()).await
 }
 
 /// A commit that is written.

@@ -17,11 +17,21 @@ use crate::sink::{SinkError, sql::names::quoted};
 pub(super) struct Limits {
     pub(super) connect: Duration,
     pub(super) commit: Duration,
+    /// In the midst of a commit, without a word from the client, before the server undoes it.
+    pub(super) idle: Duration,
+}
+
+impl Limits {
+    /// Those of one of several processes that write a table: a frozen one holds up the others.
+    pub(super) fn shared() -> Self {
+        Self { idle: Duration::from_secs(10), ..Self::default() }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), commit: Duration::from_secs(300) }
+        let commit = Duration::from_secs(300);
+        Self { connect: Duration::from_secs(10), commit, idle: commit }
     }
 }
 
@@ -149,9 +159,10 @@ fn place(config: &Config) -> String {
 /// writes values as text in one way.
 async fn begin_session(client: &Client, limits: Limits) -> Result<Names, SinkError> {
     let failed = || failed("settings of a session of PostgreSQL");
-    let limit = limits.commit.as_millis().clamp(1, i32::MAX as u128);
+    let [limit, idle] =
+        [limits.commit, limits.idle].map(|limit| limit.as_millis().clamp(1, i32::MAX as u128));
     let settings = format!(
-        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}; \
+        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {idle}; \
          SET extra_float_digits = 3; SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; \
          SET client_min_messages = warning"
     );

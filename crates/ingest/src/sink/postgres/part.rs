@@ -67,7 +67,7 @@ impl Sink for PostgresPart {
     fn open(&mut self) -> Result<StreamState, SinkError> {
         self.open = None;
         NAMING.check_target(&self.target)?;
-        let mut connection = Connection::open(&self.url, Limits::default())?;
+        let mut connection = Connection::open(&self.url, Limits::shared())?;
         let shared = self.read(&mut connection)?;
         let own: PartState = match &self.claim.next {
             Some(text) => remembered::from_text(text, "the state of a part")?,
@@ -85,7 +85,7 @@ impl Sink for PostgresPart {
     }
 
     fn state(&mut self) -> Result<StreamState, SinkError> {
-        let mut connection = Connection::open(&self.url, Limits::default())?;
+        let mut connection = Connection::open(&self.url, Limits::shared())?;
         self.read(&mut connection)
     }
 
@@ -193,7 +193,7 @@ pub(crate) fn end_parts(
     states: &[PartState],
     error: Option<String>,
 ) -> Result<StreamState, SinkError> {
-    let mut connection = Connection::open(url, Limits::default())?;
+    let mut connection = Connection::open(url, Limits::shared())?;
     connection.run(async |client, names| {
         let failed = || failed(format!("the end of stream `{}` in PostgreSQL", target.stream));
         let transaction = client.transaction().await.map_err(failed())?;

@@ -126,6 +126,22 @@ impl Rows<'_> {
         }
     }
 
+    /// What there is, whoever writes the stream; nobody changes it until the transaction ends.
+    ///
+    /// # Errors
+    /// If a table of the stream is gone.
+    pub(super) async fn there(self) -> Result<Before, SinkError> {
+        if !self.is_there(STATE).await? {
+            return Ok(Before::default());
+        }
+        let Some((before, _)) = self.read(" FOR UPDATE").await? else {
+            return Ok(Before::default());
+        };
+        self.check_table(&before).await?;
+        self.check_children().await?;
+        Ok(before)
+    }
+
     /// Sets what there is after a commit.
     pub(super) async fn set(
         self,

@@ -1,7 +1,7 @@
 //! One commit in one transaction.
 
 use arrow_array::RecordBatch;
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::{
     NAMING, Open,
@@ -25,6 +25,7 @@ use crate::{
             statements::{delete_unseen, key_schema},
             steps::{Beside, Steps, check_seen, merges},
         },
+        stored::CheckState,
     },
 };
 
@@ -36,16 +37,41 @@ pub(super) fn commit(
     let failed = || failed(format!("a commit of stream `{}` to SQLite", target.stream));
     let transaction = begin(&mut open.connection).map_err(failed())?;
     let known = state::owned(&transaction, target, &open.owner)?;
+    write(&transaction, target, &known, commit)?;
+    transaction.commit().map_err(failed())
+}
+
+/// Adds rows as a commit does, if `check` allows it, whoever writes the stream.
+pub(super) fn insert(
+    connection: &mut Connection,
+    target: &Target,
+    batches: &[RecordBatch],
+    check: CheckState<'_>,
+) -> Result<(), SinkError> {
+    let failed = || failed(format!("rows for stream `{}` in SQLite", target.stream));
+    let transaction = begin(connection).map_err(failed())?;
+    let known = state::there(&transaction, target)?;
+    let state = &known.before.state;
+    check(state)?;
+    write(&transaction, target, &known, &Commit::new(&state.schema, batches, &[], state, false))?;
+    transaction.commit().map_err(failed())
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    known: &Known,
+    commit: &Commit<'_>,
+) -> Result<(), SinkError> {
     let parts = Parts::of(&NAMING, target, commit)?;
     let steps = Steps::of(target, &known.before, commit.state, commit.is_last)?;
-    let children = Children { transaction: &transaction, target };
-    let writing = Writing { transaction: &transaction, target, parts, children, steps };
+    let children = Children { transaction, target };
+    let writing = Writing { transaction, target, parts, children, steps };
     writing.clear()?;
-    let columns = writing.write(&known)?;
-    let run = commit.state.run;
-    state::add_rejects(&transaction, target, run, commit.rejects).map_err(failed())?;
-    state::set(&transaction, target, commit.state, steps.leaves(), &columns)?;
-    transaction.commit().map_err(failed())
+    let columns = writing.write(known)?;
+    let added = state::add_rejects(transaction, target, commit.state.run, commit.rejects);
+    added.map_err(failed(format!("a commit of stream `{}` to SQLite", target.stream)))?;
+    state::set(transaction, target, commit.state, steps.leaves(), &columns)
 }
 
 /// A commit that is written.

@@ -127,6 +127,21 @@ pub(super) fn owned(
     }
 }
 
+/// What there is, whoever writes the stream.
+///
+/// # Errors
+/// If a table of the stream is gone.
+pub(super) fn there(transaction: &Transaction<'_>, target: &Target) -> Result<Known, SinkError> {
+    let failed = failed(format!("the state of stream `{}` in SQLite", target.stream));
+    if !objects::is_there(transaction, STATE).map_err(failed)? {
+        return Ok(Known::default());
+    }
+    let Some((known, _)) = read(transaction, target)? else { return Ok(Known::default()) };
+    check_table(transaction, target, &known)?;
+    Children { transaction, target }.check()?;
+    Ok(known)
+}
+
 /// Sets what there is after a commit.
 pub(super) fn set(
     transaction: &Transaction<'_>,
