@@ -51,7 +51,14 @@ impl de::Visitor<'_> for DurationVisitor {
 
 /// A duration, for `#[serde(with)]`.
 pub(crate) mod duration {
-    use super::{Deserialize, Deserializer, Duration, DurationText};
+    use super::{Deserialize, Deserializer, Duration, DurationText, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*duration))
+    }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
@@ -78,6 +85,24 @@ pub(crate) mod optional_duration {
         let text = Option::<DurationText>::deserialize(deserializer)?;
         Ok(text.map(|text| text.0))
     }
+}
+
+/// Reads a text, which may be written as a number.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a text or a whole number")]
+    enum Text {
+        Number(i64),
+        Text(String),
+    }
+
+    let text = Option::<Text>::deserialize(deserializer)?;
+    Ok(text.map(|text| match text {
+        Text::Number(number) => number.to_string(),
+        Text::Text(text) => text,
+    }))
 }
 
 /// One value, or a list of them.

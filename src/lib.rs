@@ -94,8 +94,8 @@ pub mod limits {
 /// what makes pages of other formats.
 pub mod paging {
     pub use crate::pager::{
-        ExtractError, Extracting, Extractor, Page, PageRequest, PageStrategy, PageView, RawPage,
-        ReadMode, ResumeToken, UrlPart,
+        Export, ExtractError, Extracting, Extractor, MomentFormat, Page, PageRequest, PageStrategy,
+        PageView, RawPage, ReadMode, ResumeToken, UrlPart, WindowBounds, Windows,
     };
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Step {
     At(i64),
     /// Every element of a list.
     Each,
+    /// Every element of a list, or every value of an object.
+    Every,
     /// The first element of a list that is an object with this value at this key.
     Where(String, String),
 }
@@ -117,7 +119,7 @@ impl Path {
 
     /// Whether it may lead to several values.
     pub(crate) fn is_spread(&self) -> bool {
-        self.readings.iter().flatten().any(|step| *step == Step::Each)
+        self.readings.iter().flatten().any(|step| matches!(step, Step::Each | Step::Every))
     }
 
     pub(crate) fn readings(&self) -> impl DoubleEndedIterator<Item = &[Step]> {
@@ -267,8 +269,11 @@ fn way(text: &str) -> Option<(Step, &str)> {
         }
     }
     let (way, after) = text.split_once(']')?;
-    if way.is_empty() || way == "*" {
+    if way.is_empty() {
         return Some((Step::Each, after));
+    }
+    if way == "*" {
+        return Some((Step::Every, after));
     }
     if let Ok(at) = way.parse() {
         return Some((Step::At(at), after));
@@ -308,14 +313,19 @@ fn walk<'a>(
             }
             return Ok(leads);
         }
-        Step::Each if is_list => return walk_each(rest, &elements(json)?, gaps, found),
+        Step::Each | Step::Every if is_list => {
+            return walk_each(rest, &elements(json)?, gaps, found);
+        }
+        Step::Every if json.starts_with('{') => {
+            return walk_each(rest, &fields(json, None)?, gaps, found);
+        }
         Step::Each if json.starts_with('{') && gaps == Gaps::PassedOver => {
             return walk_each(rest, &fields(json, None)?, gaps, found);
         }
-        Step::Each if json == "null" && gaps == Gaps::Refused => {
+        Step::Each | Step::Every if json == "null" && gaps == Gaps::Refused => {
             return Err(Mismatch::from("null stands where a list should"));
         }
-        Step::Each => return Ok(json == "null"),
+        Step::Each | Step::Every => return Ok(json == "null"),
         Step::Where(key, value) if is_list => {
             for element in elements(json)? {
                 let is_object = element.starts_with('{');
@@ -410,6 +420,18 @@ mod tests {
         assert!(Path::parse("").is_root() && !Path::parse("/").is_root());
         assert!(Path::parse("a.b").is_plain() && Path::parse("/a/b").is_plain());
         assert!(!Path::parse("/links/0").is_plain() && !Path::parse("a[0]").is_plain());
+    }
+
+    #[test]
+    fn objects_are_gone_through_only_where_that_is_said() {
+        let json = r#"{"by_id":{"7":{"n":1},"5":{"n":2}},"list":[{"n":3}],"none":{}}"#;
+        assert_eq!(found("by_id[*].n", json), ["1", "2"]);
+        assert_eq!(found("list[*].n", json), ["3"]);
+        assert_eq!(found("$[*].n", r#"{"a":{"n":1}}"#), ["1"]);
+        assert_eq!(Path::parse("none[*]").find(json, Gaps::Refused).unwrap(), Some(Vec::new()));
+        assert!(found("by_id[].n", json).is_empty());
+        assert!(Path::parse("by_id[*]").find(r#"{"by_id":null}"#, Gaps::Refused).is_err());
+        assert!(Path::parse("a[*]").is_spread());
     }
 
     #[test]

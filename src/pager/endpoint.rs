@@ -1,14 +1,17 @@
 //! What a paged read requests, and how: the settings of a stream, the request for one page, and
 //! how far the read may run ahead. Knows neither the order nor the end of the pages.
 
+mod export;
 mod request;
 
 use std::{
+    borrow::Cow,
     future::Future,
     sync::{Arc, OnceLock},
     time::Instant,
 };
 
+use chrono::Utc;
 use http::Uri;
 
 use super::{
@@ -19,7 +22,7 @@ use super::{
     mode::ReadMode,
     overlooked,
     resume_token::ReadIdentity,
-    strategy::{Continuation, KeysetFault, PageAddress, PageMetadata, PageView, Paging, Position},
+    strategy::{Continuation, PageAddress, PageMetadata, PageView, Paging, PagingFault, Position},
 };
 use crate::{
     base_url::BaseUrl,
@@ -45,6 +48,7 @@ pub(super) type OnWarning = Arc<dyn Fn(&str) + Send + Sync>;
 pub(crate) type Headers = Vec<(String, String)>;
 
 /// What to read, and how.
+#[derive(Clone)]
 pub(super) struct Endpoint {
     path: String,
     /// Where the endpoint has permanently moved to, if a page was redirected.
@@ -71,12 +75,15 @@ pub(super) struct FetchedPage {
     /// The result of scanning it, if pages name each other, since that finds the next one, or if
     /// the page is long.
     pub(super) scan: Option<Box<PageScan>>,
+    /// Where it is, if that was found only when it was requested.
+    pub(super) found: Option<Box<PageAddress>>,
 }
 
 /// What was scanned of a page before its turn.
 pub(super) struct PageScan {
     pub(super) list: ItemList,
     pub(super) items: usize,
+    taken: Taken,
     pub(super) info: PageInfo,
     /// Where the next page is, if it names one.
     pub(super) next: Option<PageAddress>,
@@ -88,6 +95,13 @@ pub(super) struct PageScan {
     pub(super) content: u64,
     /// As [`Endpoint::overlooked`] finds it.
     pub(super) overlooked: Option<String>,
+}
+
+impl PageScan {
+    /// The page without its items, if they are one piece.
+    pub(super) fn without_items(&self) -> Cow<'_, str> {
+        self.list.without(self.taken)
+    }
 }
 
 impl Endpoint {
@@ -130,6 +144,12 @@ impl Endpoint {
         let caller = caller.clone();
         let endpoint = Arc::clone(self);
         async move {
+            if let Some(export) = endpoint.paging.as_export()
+                && address == PageAddress::Start
+            {
+                let export = export.clone();
+                return Arc::clone(&endpoint).exported(caller, export, index).await;
+            }
             let request = endpoint.request_of(&caller, &address, size).await?;
             let request = endpoint.with_headers(request)?;
             let mut request = request.priority(endpoint.priority.unwrap_or_default());
@@ -143,28 +163,40 @@ impl Endpoint {
             if response.is_moved() {
                 endpoint.follow_move(&caller.dispatcher.config.base, &asked, &response);
             }
-            let response = match endpoint.envelope.extraction() {
-                None => response,
-                Some(extraction) => {
-                    let priority = endpoint.priority.unwrap_or_default();
-                    let page = extraction.page_of(response, index, priority).await;
-                    page.map_err(|error| effort.attach_to(error))?
-                }
-            };
-            let is_long = response.body().len() >= LONG;
-            let scan = if is_long || endpoint.paging.is_chained() {
-                let scan = endpoint.follow(&caller, index, &address, &response).await;
-                let mut scan = scan.map_err(|error| effort.attach_to(error))?;
-                if is_foreign {
-                    let base = &caller.dispatcher.config.base;
-                    scan.next = scan.next.map(|next| endpoint.as_foreign(base, next));
-                }
-                Some(Box::new(scan))
-            } else {
-                None
-            };
-            Ok(FetchedPage { response, effort, scan })
+            endpoint.page_of(&caller, index, &address, (response, effort), is_foreign).await
         }
+    }
+
+    /// The page that a response is, scanned if it names the next one or is long.
+    async fn page_of(
+        self: &Arc<Self>,
+        caller: &Caller,
+        index: u64,
+        address: &PageAddress,
+        (response, effort): (Response, Effort),
+        is_foreign: bool,
+    ) -> Result<FetchedPage, Error> {
+        let response = match self.envelope.extraction() {
+            None => response,
+            Some(extraction) => {
+                let priority = self.priority.unwrap_or_default();
+                let page = extraction.page_of(response, index, priority).await;
+                page.map_err(|error| effort.attach_to(error))?
+            }
+        };
+        let is_long = response.body().len() >= LONG;
+        let scan = if is_long || self.paging.is_sequential() {
+            let scan = self.follow(caller, index, address, &response).await;
+            let mut scan = scan.map_err(|error| effort.attach_to(error))?;
+            if is_foreign {
+                let base = &caller.dispatcher.config.base;
+                scan.next = scan.next.map(|next| self.as_foreign(base, next));
+            }
+            Some(Box::new(scan))
+        } else {
+            None
+        };
+        Ok(FetchedPage { response, effort, scan, found: None })
     }
 
     /// Sends requests for later pages to where a permanent redirect of this one led (RFC 9110
@@ -180,7 +212,7 @@ impl Endpoint {
         self.moved.set(format!("{}{}{query}", base.origin(), url.path())).ok()
     }
 
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.moved.get().unwrap_or(&self.path)
     }
 
@@ -241,7 +273,7 @@ impl Endpoint {
                 if !page.known.is_empty() {
                     taken = list.leave_out(&page.known);
                 }
-                let fault = |KeysetFault { kind, what }| {
+                let fault = |PagingFault { kind, what }| {
                     Error::new(kind, what).with_response(response.clone())
                 };
                 if is_over { None } else { page.next.map_err(fault)? }
@@ -261,7 +293,11 @@ impl Endpoint {
         let view = PageView { index, rows: items, total: info.total, request, response };
         let is_chained = self.paging.is_chained();
         let next = if is_chained { self.paging.follow(&pointer, &view)? } else { None };
-        let next = next.or(after_the_last);
+        let after_a_result = match self.paging.as_export() {
+            Some(export) => export.after(address, &view)?,
+            None => None,
+        };
+        let next = next.or(after_the_last).or(after_a_result);
         let continuation = match &next {
             None => Continuation::Nowhere,
             Some(next) if next == address => Continuation::Itself,
@@ -271,13 +307,16 @@ impl Endpoint {
             next.is_some() && !is_over && !(items == 0 && continuation == Continuation::Itself);
         let content = list.content(taken);
         let overlooked = if next.is_none() { self.overlooked(index, &list, taken) } else { None };
-        Ok(PageScan { list, items, info, next, continuation, goes_on, content, overlooked })
+        Ok(PageScan { list, items, taken, info, next, continuation, goes_on, content, overlooked })
     }
 
     /// Where the first page names a next one besides its items, which were `taken`, if its settings
     /// have found none on it.
     pub(super) fn overlooked(&self, index: u64, page: &ItemList, taken: Taken) -> Option<String> {
-        let is_computed = self.paging.is_addressable() || self.paging.strategy().is_some();
+        let is_known = self.paging.strategy().is_some()
+            || self.paging.as_export().is_some()
+            || self.paging.is_auto();
+        let is_computed = self.paging.is_addressable() || is_known;
         if index > 0 || is_computed { None } else { overlooked::next_page(&page.without(taken)) }
     }
 
@@ -304,6 +343,10 @@ pub(crate) fn page_url(
     paging.check()?;
     let mut endpoint = Endpoint::new(endpoint.to_owned());
     endpoint.paging = paging.clone();
+    if let Some(windows) = &paging.windows {
+        let window = endpoint.first_window(windows, Utc::now().timestamp_millis())?;
+        endpoint = endpoint.within(windows, &window);
+    }
     let request = endpoint.request(base, address, size)?;
     request.base(base).join(request.target())
 }

@@ -47,6 +47,8 @@ use crate::{header_value::header_text, path::Path, response::Mismatch};
 /// - `errors[0]` is an element of a list, `errors[-1]` the last one, `links[rel=next].href` the
 ///   element that is an object with this value, and `groups[].members[]` means every element:
 ///   items may be in several lists or inside the elements of one, as in `hits.hits[]._source`.
+///   `permissions[*]` means every element of a list or every value of an object, for items that are
+///   in an object by their ids; the keys of that object are not part of the items.
 ///
 /// A path that no page of a read had, not even as `null`, is probably a typo; a stream reports
 /// it at its end as an [`Event::PagingWarning`](crate::events::Event::PagingWarning).

@@ -116,11 +116,11 @@ impl Judge {
             })
     }
 
-    /// The read restarts after `rows` rows.
-    pub(super) fn begin_again(&mut self, plan: Plan, rows: u64) {
+    /// The read restarts, in this way.
+    pub(super) fn begin_again(&mut self, plan: Plan, how: &str) {
         self.warn(format!(
-            "the place of the next page had expired, and the read began again after {rows} rows: \
-             what it reads is not one state of the set"
+            "the place of the next page had expired, and the read {how}: what it reads is not one \
+             state of the set"
         ));
         self.plan = plan;
     }
@@ -140,6 +140,8 @@ impl Judge {
             }
             Verdict::Stuck(more) => (ErrorKind::Incomplete, self.stuck(more, body)),
             Verdict::Empty(pages, more) => (ErrorKind::Incomplete, self.empty(pages, more)),
+            // What is left is in another window.
+            Verdict::Capped if self.plan.paging.windows.is_some() => return None,
             Verdict::Capped => (ErrorKind::Incomplete, self.capped()),
         };
         Some(Error::new(kind, what))

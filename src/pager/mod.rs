@@ -35,5 +35,8 @@ pub(crate) use page::fetch_page;
 pub(crate) use resume_token::ReadIdentity;
 pub use resume_token::ResumeToken;
 pub(crate) use strategy::PageAddress;
-pub use strategy::{PageRequest, PageStrategy, PageView, Paging, UrlPart};
+pub use strategy::{
+    Export, MomentFormat, PageRequest, PageStrategy, PageView, Paging, UrlPart, WindowBounds,
+    Windows,
+};
 pub use stream::{Page, PaginatedStream};

@@ -1,9 +1,11 @@
 //! The reader of one stream, on the consumer's side: takes pages from the pager's feed, builds
 //! their items on demand, lets the plan judge each page in its turn, and tells the pager how far
-//! the set reaches. It reads the set again from its start if the place of the next page has expired
-//! and `Paging::restart_when_expired` allows it.
+//! the set reaches. A set in windows of time is one set after the other to it (`turns`).
 
+mod decide;
+mod parts;
 mod reads;
+mod turns;
 
 use std::{
     mem,
@@ -14,6 +16,9 @@ use std::{
 
 use futures::future::BoxFuture;
 
+use decide::decide;
+use parts::Parts;
+
 use super::{
     endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
@@ -23,7 +28,7 @@ use super::{
     page::{Built, OpenPage},
     page_window::PagePermit,
     prefetcher::{Horizon, QueuedPage},
-    strategy::{Continuation, Observation, PageAddress, Plan, Position, Verdict},
+    strategy::{Continuation, LastRow, Observation, PageAddress, Plan, Position, Verdict},
 };
 use crate::{
     coop::CoopBudget,
@@ -58,6 +63,10 @@ pub(super) struct Reader<T: Send + 'static> {
     skip: u64,
     /// How many rows of the set the consumer needs, until it wants more.
     needed: Option<u64>,
+    /// The windows of the set, if it is read in windows.
+    parts: Option<Box<Parts>>,
+    /// The last row, if the read may go on after it.
+    last: Box<LastRow>,
     /// How many restarts are left.
     restarts: u32,
     /// How many rows were read before a restart and must still be skipped.
@@ -86,15 +95,27 @@ impl<T: Send + 'static> Reader<T> {
         link: PoolLink,
         mut endpoint: Endpoint,
         decoder: Decode<T>,
-        position: Position,
+        mut position: Position,
     ) -> Result<Self, Error> {
         endpoint.paging.check()?;
         endpoint.priority = endpoint.priority.or_else(Priority::of_scope);
         endpoint.bounds = endpoint.bounds.begun(Instant::now());
-        position.check(&endpoint.paging)?;
+        let is_auto = endpoint.paging.is_auto();
+        if !is_auto {
+            position.check(&endpoint.paging)?;
+        }
         let connected = link.connect().await?;
+        let told = match is_auto {
+            true => Box::pin(decide(&connected, &mut endpoint, &mut position)).await?,
+            false => None,
+        };
         endpoint.paging.check_origins(&connected.caller.dispatcher.config)?;
-        let endpoint = Arc::new(endpoint);
+        let mut endpoint = Arc::new(endpoint);
+        let parts = Parts::of(&mut endpoint, &mut position)?;
+        let last = position.last.clone().unwrap_or_default();
+        if let Some(param) = endpoint.paging.gone_on(&last) {
+            endpoint = Arc::new(endpoint.after_row(param));
+        }
         let plan = Plan::new(endpoint.paging.clone(), &position);
         let needed = endpoint.needed;
         let feed = match &position.address {
@@ -104,8 +125,10 @@ impl<T: Send + 'static> Reader<T> {
             }
             None => None,
         };
+        let judge = Judge::new(connected, Arc::clone(&endpoint), plan);
+        told.into_iter().for_each(|told| judge.warn(told));
         Ok(Self {
-            judge: Judge::new(connected, Arc::clone(&endpoint), plan),
+            judge,
             index: position.index,
             page: None,
             building: None,
@@ -113,6 +136,8 @@ impl<T: Send + 'static> Reader<T> {
             at_hand: 0,
             skip: position.taken,
             needed,
+            parts,
+            last,
             restarts: endpoint.paging.restarts(),
             behind: 0,
             reopening: None,
@@ -179,15 +204,6 @@ impl<T: Send + 'static> Reader<T> {
         Poll::Ready(self.take(queued).map_err(|error| Some(self.on_page(error))))
     }
 
-    /// Moves the position to the start of the next page, or to the end.
-    fn go_to_the_next(&mut self) {
-        let following = self.following.take();
-        // Skipped rows were read before.
-        if self.behind == 0 {
-            self.position.go_to(self.index, following, self.judge.plan.rows);
-        }
-    }
-
     /// The next page in order. `None` after the last.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<QueuedPage, Error>>> {
         if let Some(reopening) = &mut self.reopening {
@@ -230,7 +246,11 @@ impl<T: Send + 'static> Reader<T> {
         if self.endpoint.counts_the_page_at_hand() {
             self.held = permit.take();
         }
-        let scan = fetched.scan.take();
+        let address = fetched.found.take().map_or(address, |found| *found);
+        let mut scan = fetched.scan.take();
+        let Some(known) = self.take_part(scan.as_deref_mut(), &fetched.response)? else {
+            return Ok(());
+        };
         let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
@@ -242,8 +262,9 @@ impl<T: Send + 'static> Reader<T> {
             OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
         let content = scan.as_ref().map(|scan| scan.content);
         let previous = self.previous.replace((page.list.clone(), content));
-        let repeats =
-            previous.is_some_and(|previous| same((&previous.0, previous.1), (&page.list, content)));
+        let repeats = previous
+            .filter(|_| known == 0)
+            .is_some_and(|previous| same((&previous.0, previous.1), (&page.list, content)));
         let is_promised = self.judge.plan.is_promised(self.index);
         // A page that may be the last one, or not belong to the set, is judged before its items
         // are returned, which costs a scan. A promised page belongs to the set whatever it says,
@@ -251,6 +272,7 @@ impl<T: Send + 'static> Reader<T> {
         self.is_judged = repeats || !page.has_items() || !is_promised || scan.is_some();
         if self.is_judged {
             self.judge_unread(&mut page, scan, repeats)?;
+            self.expected -= known.min(self.expected);
         }
         self.page = Some(page);
         Ok(())
@@ -264,7 +286,8 @@ impl<T: Send + 'static> Reader<T> {
         self.arrive(address);
         self.judge.miss(self.index, error)?;
         self.feed = None;
-        self.position.go_to(self.index, None, self.judge.plan.rows);
+        self.find_next_part(Verdict::Last)?;
+        self.go_to_the_next();
         Ok(())
     }
 
@@ -301,22 +324,6 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Restarts the read, whose next place has expired with `error`, if that is allowed, and skips
-    /// the rows that were read before.
-    fn begin_again(&mut self, error: Error) -> Result<(), Error> {
-        let Some(left) = self.restarts.checked_sub(1) else { return Err(expired(error)) };
-        let (rows, start) = (self.judge.plan.rows, self.endpoint.start());
-        let plan = Plan::new(self.endpoint.paging.clone(), &start);
-        let horizon = horizon(&plan, self.needed, 0, self.pages_left());
-        let (connected, endpoint) = (Arc::clone(&self.judge.connected), Arc::clone(&self.endpoint));
-        let opening = async move { Feed::open(&connected, &endpoint, &start, horizon).await };
-        self.reopening = Some(Box::pin(opening));
-        (self.restarts, self.behind) = (left, rows);
-        self.judge.begin_again(plan, rows);
-        (self.feed, self.previous, self.following, self.index) = (None, None, None, 0);
-        Ok(())
-    }
-
     /// Judges the current page. `named` is the result of the scan when it arrived, if pages name
     /// each other.
     fn conclude(
@@ -327,7 +334,9 @@ impl<T: Send + 'static> Reader<T> {
         named: Option<Box<PageScan>>,
     ) -> Result<(), Error> {
         self.expected = items;
-        self.told = info.total.or(self.told);
+        if self.parts.is_none() {
+            self.told = info.total.or(self.told);
+        }
         let continuation = match &named {
             Some(scan) => scan.continuation,
             None if self.endpoint.paging.is_paged() => Continuation::Computed,
@@ -340,8 +349,9 @@ impl<T: Send + 'static> Reader<T> {
         let observation = Observation { index, items, info, repeats, continuation, is_flag_named };
         let verdict = self.judge.judge(&observation, body)?;
         self.pages += 1;
-        if verdict == Verdict::Last {
+        if matches!(verdict, Verdict::Last | Verdict::Capped) {
             self.feed = None;
+            self.find_next_part(verdict)?;
         } else if let Err(error) = self.endpoint.bounds.check_pages(self.pages.saturating_add(1)) {
             (self.feed, self.failure) = (None, Some(error));
         } else {
@@ -369,15 +379,6 @@ impl<T: Send + 'static> Reader<T> {
     fn on_page(&self, error: Error) -> Error {
         error.with_page(self.judge.plan.paging.number(self.at_hand))
     }
-}
-
-/// The error of a page whose place has expired.
-fn expired(error: Error) -> Error {
-    let what = "the place of the next page has expired; a read that begins again may see another \
-                state of the set, see Paging::restart_when_expired";
-    let response = error.response().cloned();
-    let expired = Error::new(ErrorKind::CursorExpired, what).with_source(error);
-    response.into_iter().fold(expired, Error::with_response)
 }
 
 /// Whether two pages hold the same items. Long ones are compared by hash.

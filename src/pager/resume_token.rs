@@ -131,7 +131,7 @@ impl ResumeToken {
 
     /// The place that is so many full pages further on in the same read, signed with `key`: where a
     /// part of the set begins that is read by itself, by a stream with this
-    /// [`signing_key`](crate::PaginatedStream::signing_key). `None` if pages name each other, if the
+    /// [`signing_key`](crate::PaginatedStream::signing_key). `None` if pages name each other or are in windows, if the
     /// read has ended here or is in the middle of a page, or if no page has shown yet how many items
     /// a full one has.
     ///
@@ -154,7 +154,8 @@ impl ResumeToken {
     #[must_use]
     pub fn ahead(&self, pages: u64, key: &[u8; 32]) -> Option<Self> {
         let at = &self.position;
-        if at.full == 0 || (at.taken > 0 && at.taken < at.full) {
+        let is_within = at.taken > 0 && at.taken < at.full;
+        if at.full == 0 || is_within || at.window.is_some() {
             return None;
         }
         // A page that was taken whole is behind it.

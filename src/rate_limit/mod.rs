@@ -49,6 +49,7 @@ pub(crate) use pace::Pace;
 pub(crate) use pacer::{PacedAttempt, Pacer};
 pub(crate) use quota::Quota;
 pub(crate) use reading::quota;
+pub(crate) use retry_after::retry_after;
 pub(crate) use rotation::Rotation;
 pub use shared::SharedBudget;
 pub(crate) use times::time;

@@ -106,7 +106,7 @@ impl Read {
         if limit == 0 {
             return Ok((Vec::new(), Some(token_of(&(token, row), &own, &signer))));
         }
-        if !self.settings.paging.is_chained() {
+        if !self.settings.paging.is_sequential() {
             queries.clear();
         }
         let only = queries.pop().map(|(_, query)| query).filter(|_| queries.is_empty());

@@ -169,9 +169,12 @@ impl Read {
     /// are read: their totals cannot be added.
     pub(super) async fn count(self) -> Result<u64> {
         let (read, target) = self.whole_set().with_only_target().await?;
-        if let Some(target) = target.filter(|_| read.settings.paging.is_paged()) {
+        let has_total = read.settings.paging.is_paged() && !read.settings.paging.is_in_windows();
+        if let Some(target) = target.filter(|_| has_total) {
             let page = read.first_page(&target, Typed::<IgnoredAny>::new()).await?;
-            if let Some(total) = page.info.total {
+            let total = page.info.total;
+            if let Some(total) = total.filter(|_| read.settings.paging.is_told_below_the_cap(total))
+            {
                 return Ok(total);
             }
         }

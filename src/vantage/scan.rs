@@ -106,7 +106,7 @@ impl Scan {
         let Some(window) = self.window.filter(|_| self.filter.is_empty()) else {
             return Begin::Start;
         };
-        if !self.paging.is_addressable() {
+        if self.paging.is_sequential() || !self.paging.is_addressable() {
             let start = Some(window.start()).filter(|start| *start > 0);
             let place = start.and_then(|start| self.paging.page_with_row(start));
             return place.map_or(Begin::Start, |(address, first)| Begin::Place(address, first));

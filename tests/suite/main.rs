@@ -7,10 +7,12 @@
 mod support;
 
 mod api;
+mod auto;
 mod blocked;
 mod breaker;
 mod calls;
 mod cancellation;
+mod caps;
 mod config;
 mod connections;
 mod credentials;
@@ -18,6 +20,8 @@ mod dampener;
 mod demo;
 mod enforcer;
 mod events;
+mod expiry;
+mod exports;
 mod extractors;
 mod faults_of_networks;
 mod faults_of_sets;
@@ -63,4 +67,5 @@ mod vantage_tools;
 mod vantage_values;
 mod vantage_vista;
 mod vantage_writes;
+mod windows;
 mod wire_faults;

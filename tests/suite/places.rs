@@ -650,3 +650,31 @@ async fn read_alone(mut stream: PaginatedStream) -> (Vec<Value>, Option<Error>) 
         _ => (Vec::new(), None),
     }
 }
+
+/// Items in an object by their ids come in its order; without the sign for it they are an error.
+#[tokio::test]
+async fn items_in_an_object_by_their_ids_are_read_where_the_path_says_so() {
+    let server = mock::answering(|request: &Request| {
+        let start = number(request, "start").unwrap();
+        let rows = some(&rows(25), start, 10);
+        let by_id: serde_json::Map<String, Value> = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (format!("k{:02}", row["id"]), row.clone()))
+            .collect();
+        ok(json!({ "meta": { "count": 25 }, "permissions": by_id }))
+    })
+    .await;
+    let way = |items: &str| Way {
+        name: "object",
+        paging: Paging::offset("start"),
+        envelope: Envelope::items_at(items).total_at("meta.count"),
+        serve: by_id,
+    };
+    let (items, error) = read(way("permissions[*]").read(&server)).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(items, rows(25));
+    let (items, error) = read(way("permissions").read(&server)).await;
+    assert_eq!((items.len(), error.unwrap().kind()), (0, ErrorKind::Decode));
+}

@@ -1,7 +1,10 @@
 //! The requests of an endpoint: for a page at an address, to a URL that a page names, and of a user's
 //! strategy. Sends nothing.
 
+use std::sync::OnceLock;
+
 use http::header::RANGE;
+use url::form_urlencoded;
 
 use super::Endpoint;
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind},
     pager::{
         next_url,
-        strategy::{PageAddress, PageRequest},
+        strategy::{PageAddress, PageRequest, Window, Windows},
     },
     request::{JSON, Request},
 };
@@ -26,6 +29,13 @@ impl Endpoint {
             PageAddress::Url(url) => return self.request_to(base, url),
             PageAddress::Untrusted(url) => return Err(untrusted(url)),
             PageAddress::Custom(page) => return self.custom_request(base, page),
+            PageAddress::Results { urls, cursor } => {
+                let url = urls.first().map_or("", String::as_str);
+                let request = self.request_to(base, url)?;
+                let export = self.paging.as_export();
+                let place = export.and_then(|export| export.place(cursor.as_deref()));
+                return place.map_or(Ok(request.clone()), |place| request.query(&[place]));
+            }
             PageAddress::Start => {
                 if let Some(page) = self.paging.first_request()? {
                     return self.custom_request(base, &page);
@@ -46,6 +56,42 @@ impl Endpoint {
             Some(range) => request.header(RANGE.as_str(), &range),
             None => Ok(request),
         }
+    }
+
+    /// The first window of a read at `now`, which a bound in the query of the endpoint moves.
+    pub(in crate::pager) fn first_window(
+        &self,
+        windows: &Windows,
+        now: i64,
+    ) -> Result<Window, Error> {
+        let [from, to] = windows.names();
+        let (_, own) = take_params(self.path(), &[from, to]);
+        let bound = |name: &str| {
+            let own = own.iter().find(|(own, _)| own == name);
+            own.map(|(_, value)| value.as_str())
+        };
+        windows.first((bound(from), bound(to)), now)
+    }
+
+    /// The endpoint in a window.
+    pub(in crate::pager) fn within(&self, windows: &Windows, window: &Window) -> Self {
+        self.narrowed(&windows.names(), &windows.params(window))
+    }
+
+    /// The endpoint after a row, for a read that went on there.
+    pub(in crate::pager) fn after_row(&self, param: (&str, String)) -> Self {
+        let paging = self.paging.clone().totals_are_estimates(true);
+        Self { paging, ..self.narrowed(&[param.0], &[param]) }
+    }
+
+    /// The endpoint with these parameters instead of those of these names.
+    fn narrowed(&self, names: &[&str], params: &[(&str, String)]) -> Self {
+        let (mut path, _) = take_params(self.path(), names);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(params);
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.push_str(&query.finish());
+        Self { path, moved: OnceLock::new(), ..self.clone() }
     }
 
     /// Where the link `next` may lead from a page that was fetched without credentials: to other
@@ -81,7 +127,7 @@ impl Endpoint {
 
     /// The request to a URL that a page names. A request to an origin that was allowed by name
     /// has no credentials.
-    fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
+    pub(super) fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
         let part = next_url::followed(url, self.paging.url_part, &self.path);
         let part = part.or_else(|| next_url::secured(url, base));
         let url = part.as_deref().unwrap_or(url);

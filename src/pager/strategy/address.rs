@@ -32,6 +32,11 @@ pub(crate) enum PageAddress {
     /// A URL of the pool's API that was named by a page fetched without credentials. It is not
     /// requested.
     Untrusted(String),
+    /// The results of an export that are left, the first of which goes on at the cursor.
+    Results {
+        urls: Vec<String>,
+        cursor: Option<String>,
+    },
     /// The request of a custom strategy.
     Custom(PageRequest),
 }
@@ -72,6 +77,7 @@ impl fmt::Debug for PageAddress {
             Self::After { .. } => f.write_str("After(…)"),
             Self::Url(_) => f.write_str("Url(…)"),
             Self::Untrusted(_) => f.write_str("Untrusted(…)"),
+            Self::Results { .. } => f.write_str("Results(…)"),
             Self::Custom(_) => f.write_str("Custom(…)"),
         }
     }

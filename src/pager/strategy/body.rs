@@ -159,7 +159,7 @@ fn element<'v>(list: &'v mut Value, step: &Step) -> Option<&'v mut Value> {
             list.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
         }
         Step::At(index) => usize::try_from(*index).ok()?,
-        Step::Each | Step::Where(..) => return None,
+        Step::Each | Step::Every | Step::Where(..) => return None,
     };
     list.get_mut(index)
 }

@@ -49,18 +49,37 @@ impl Paging {
             return Err(Error::config("paging: the path to the next page is empty"));
         }
         self.check_names(size.is_some())?;
-        if self.post.is_some() && (self.is_led_by_urls() || is_range) {
+        let is_posted = !(self.is_led_by_urls() || is_range) || self.as_export().is_some();
+        if self.post.is_some() && !is_posted {
             return Err(Error::config(
                 "post: pages that have a URL, a range or a strategy are not requested by a body",
             ));
         }
         self.check_places()?;
-        if !self.origins.0.is_empty() && !self.is_led_by_urls() {
+        if !self.origins.0.is_empty() && !self.is_led_by_urls() && !self.is_auto() {
             return Err(Error::config("allow_origin: has a meaning only where pages hold URLs"));
         }
-        let holds_urls = matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {});
+        let holds_urls = matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {} | Mode::Auto {});
         if self.url_part != UrlPart::Whole && !holds_urls {
             return Err(Error::config("next_url_part: has a meaning only where pages hold URLs"));
+        }
+        if let Some(export) = self.as_export() {
+            export.check()?;
+            if size.is_some() {
+                return Err(Error::config("page_size: an export has none"));
+            }
+        }
+        if self.is_auto() && (self.windows.is_some() || self.post.is_some()) {
+            return Err(Error::config("auto: decides nothing beside `windows` or `post`"));
+        }
+        if let Some(windows) = &self.windows {
+            windows.check(&self.parameters())?;
+            if self.ends.restarts > 0 {
+                return Err(Error::config(
+                    "restart_when_expired: has no meaning beside `windows`, of which one is read \
+                     at a time",
+                ));
+            }
         }
         self.check_ends()?;
         self.allowed().map(drop)
@@ -113,6 +132,12 @@ impl Paging {
                 "restart_when_expired: has a meaning only where pages name each other",
             ));
         }
+        if ends.expired_next.is_some() && (ends.restarts == 0 || !is_cursor) {
+            return Err(Error::config(
+                "expired_next: has a meaning for cursors with `restart_when_expired` only",
+            ));
+        }
+        self.check_restart()?;
         if ends.row_cap == Some(0) {
             return Err(Error::config("row_cap: must be at least 1"));
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::path::Path;
+
 /// How many pages in a row may be empty by default.
 const DEFAULT_EMPTY_PAGES: u32 = 1000;
 
@@ -26,6 +28,19 @@ pub(super) struct Ends {
     pub(super) expired: Vec<(u16, String)>,
     #[serde(rename = "restart_when_expired")]
     pub(super) restarts: u32,
+    /// The path of the place to go on at, in the body of such a response.
+    #[serde(rename = "expired_next")]
+    pub(super) expired_next: Option<Path>,
+    #[serde(rename = "restart_after")]
+    pub(super) after: Option<RestartAfter>,
+}
+
+/// Where a read goes on: at the rows after a value of a field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestartAfter {
+    pub(super) param: String,
+    pub(super) field: Path,
 }
 
 impl Default for Ends {
@@ -41,6 +56,8 @@ impl Default for Ends {
             link: None,
             expired: Vec::new(),
             restarts: 0,
+            expired_next: None,
+            after: None,
         }
     }
 }

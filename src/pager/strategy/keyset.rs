@@ -1,8 +1,9 @@
 //! [pure] Pages that begin after the last row of the one before, by the value of a field.
 
-use ring::digest::{SHA256, digest};
-
-use super::{Mode, PageAddress, Paging};
+use super::{
+    Mode, PageAddress, Paging,
+    known_rows::{hash, text_of},
+};
 use crate::{
     error::ErrorKind,
     path::{Gaps, Path},
@@ -25,12 +26,12 @@ pub(in crate::pager) struct KeysetPage {
     /// The rows that the page before had, by their index.
     pub(in crate::pager) known: Vec<usize>,
     /// Where the next page is; `None` if this page has no new row.
-    pub(in crate::pager) next: Result<Option<PageAddress>, KeysetFault>,
+    pub(in crate::pager) next: Result<Option<PageAddress>, PagingFault>,
 }
 
-/// Why the next page cannot be requested without missing rows.
+/// Why a read cannot go on without missing rows or repeating them.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::pager) struct KeysetFault {
+pub(in crate::pager) struct PagingFault {
     pub(in crate::pager) kind: ErrorKind,
     pub(in crate::pager) what: String,
 }
@@ -60,7 +61,7 @@ impl Keyset<'_> {
         &self,
         values: &[String],
         address: &PageAddress,
-    ) -> Result<Option<PageAddress>, KeysetFault> {
+    ) -> Result<Option<PageAddress>, PagingFault> {
         let field = self.field;
         let twice = values.windows(2).any(|pair| pair.first() == pair.last());
         if twice {
@@ -72,7 +73,7 @@ impl Keyset<'_> {
         if let (PageAddress::Cursor(value), Some(first)) = (address, values.first())
             && value == first
         {
-            return Err(KeysetFault {
+            return Err(PagingFault {
                 kind: ErrorKind::PageLoop,
                 what: format!(
                     "the page begins with the row after which it was to begin, by its `{field}`: \
@@ -120,7 +121,7 @@ impl Keyset<'_> {
                  Paging::inclusive needs rows that are sent alike each time",
                 self.field
             );
-            let next = Err(KeysetFault { kind: ErrorKind::PageLoop, what });
+            let next = Err(PagingFault { kind: ErrorKind::PageLoop, what });
             return KeysetPage { known, next };
         }
         // Those of an earlier page are still in the way if the value has not changed.
@@ -134,15 +135,11 @@ impl Keyset<'_> {
     }
 
     /// The value of a row as it is sent.
-    fn value(&self, number: usize, row: &str) -> Result<String, KeysetFault> {
+    fn value(&self, number: usize, row: &str) -> Result<String, PagingFault> {
         let found = self.field.find(row, Gaps::PassedOver).ok().flatten();
         let json = found.and_then(|found| found.first().copied()).unwrap_or("null");
-        let is_number = json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        let text = match json.starts_with('"') {
-            true => serde_json::from_str::<String>(json).ok().filter(|text| !text.is_empty()),
-            false => is_number.then(|| json.to_owned()),
-        };
-        let text = text.ok_or_else(|| KeysetFault {
+        let text = text_of(json);
+        let text = text.ok_or_else(|| PagingFault {
             kind: ErrorKind::Decode,
             what: format!("row {number} has neither a text nor a number at `{}`", self.field),
         })?;
@@ -150,14 +147,8 @@ impl Keyset<'_> {
     }
 }
 
-fn incomplete(what: String) -> KeysetFault {
-    KeysetFault { kind: ErrorKind::Incomplete, what }
-}
-
-/// A hash of a row, the same in every process.
-fn hash(row: &str) -> u64 {
-    let digest = digest(&SHA256, row.as_bytes());
-    digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+fn incomplete(what: String) -> PagingFault {
+    PagingFault { kind: ErrorKind::Incomplete, what }
 }
 
 #[cfg(test)]
@@ -168,7 +159,7 @@ mod tests {
 
     /// Reads rows in order of their first number, at most `size` at a time, from a server that takes
     /// the last value it is given.
-    fn read(paging: &Paging, rows: &[(u8, u8)], size: usize) -> Result<Vec<String>, KeysetFault> {
+    fn read(paging: &Paging, rows: &[(u8, u8)], size: usize) -> Result<Vec<String>, PagingFault> {
         let is_inclusive = paging.as_keyset().unwrap().is_inclusive;
         let (mut address, mut all) = (PageAddress::Start, Vec::new());
         for _ in 0..1000 {

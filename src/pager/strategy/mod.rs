@@ -1,7 +1,8 @@
 //! [pure] How an API splits a set into pages: the settings of every way to page (`paging`,
-//! `setters`, `end_settings`), and the parameters they turn into, in the query or in a `body`.
+//! `setters`, `end_settings`), what is true of each (`properties`), and the parameters they turn into, in the query or in a `body`.
 //! `address` says where a page is, `plan` decides which page comes next, `end_of_set` has the table of what ends a set, and
 //! `next_page` reads what a page says about the page after it, and `keyset` what its last row says.
+//! `detect` decides by a first page how others follow. `windows` cut a set in time (`window`), each of which is a set to all others.
 //!
 //! # How to add a new paging strategy
 //!
@@ -21,26 +22,41 @@ mod address;
 mod body;
 mod check;
 mod custom;
+mod detect;
 mod end_of_set;
 mod end_settings;
+mod export;
 mod keyset;
+mod known_rows;
+mod last_row;
 mod link;
+mod moment;
 mod next_page;
 mod paging;
 mod parameters;
 mod plan;
 mod position;
+mod properties;
 mod seen;
 mod setters;
+mod window;
+mod windows;
 
 pub(crate) use address::PageAddress;
 pub use address::UrlPart;
 pub use custom::{PageRequest, PageStrategy, PageView};
+pub(super) use detect::FirstPage;
 pub(super) use end_of_set::{Continuation, Statement, Verdict};
-pub(super) use keyset::KeysetFault;
+pub use export::Export;
+pub(super) use export::JobState;
+pub(super) use keyset::PagingFault;
+pub(super) use last_row::LastRow;
+pub use moment::MomentFormat;
 pub(super) use next_page::{PageMetadata, is_zero, read_pointer};
 use paging::Mode;
 pub use paging::Paging;
 pub(super) use plan::{Observation, Plan, Stride};
 pub(super) use position::Position;
 pub(super) use seen::Seen;
+pub(super) use window::Window;
+pub use windows::{WindowBounds, Windows};

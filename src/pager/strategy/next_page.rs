@@ -16,7 +16,7 @@ use crate::{
         envelope::Envelope,
         facts::{PageInfo, Remarks, Unreadable},
     },
-    path::Path,
+    path::{Gaps, Path},
     response::Mismatch,
 };
 
@@ -79,6 +79,8 @@ impl Paging {
             | Mode::HeaderCursor { .. }
             | Mode::Keyset { .. }
             | Mode::Link {}
+            | Mode::Export(_)
+            | Mode::Auto {}
             | Mode::Custom(_)
             | Mode::None {} => None,
         }
@@ -131,8 +133,19 @@ impl Paging {
             | Mode::Offset { .. }
             | Mode::Range { .. }
             | Mode::Keyset { .. }
+            | Mode::Export(_)
+            | Mode::Auto {}
             | Mode::None {} => Ok(None),
         }
+    }
+
+    /// The place that the body of an answer names which says that a cursor has expired.
+    pub(in crate::pager) fn next_in_place_of_expired(&self, body: &[u8]) -> Option<PageAddress> {
+        let path = self.ends.expired_next.as_ref()?;
+        let found = path.find(std::str::from_utf8(body).ok()?, Gaps::PassedOver).ok()??;
+        let cursor = read_pointer(found.first()?).ok()??;
+        let cursor = if self.post.is_some() { cursor } else { in_url(&cursor).ok()? };
+        self.cursor_to(Some(cursor))
     }
 
     fn cursor_to(&self, cursor: Option<String>) -> Option<PageAddress> {
@@ -232,7 +245,7 @@ impl PageView<'_> {
     }
 
     /// The cursor in a header field, if there is one.
-    fn cursor_in(&self, header: &str) -> Result<Option<String>, Error> {
+    pub(super) fn cursor_in(&self, header: &str) -> Result<Option<String>, Error> {
         let values = self.headers().get_all(header).into_iter();
         let mut values = values.map(|value| header_text(value).trim().to_owned());
         let Some(first) = values.next() else { return Ok(None) };

@@ -1,13 +1,12 @@
-//! [pure] [`Paging`], how an API pages: the ways to page, and what is true of each.
+//! [pure] [`Paging`], how an API pages: the ways to page. What is true of each is in `properties`.
 
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PageAddress, PageStrategy, UrlPart, address::Origins, body::PageBody, custom::Custom,
+    Export, PageStrategy, UrlPart, Windows, address::Origins, body::PageBody, custom::Custom,
     end_settings::Ends,
 };
-use crate::{base_url::BaseUrl, error::Error, path::Path};
+use crate::path::Path;
 
 /// How an API pages.
 ///
@@ -79,7 +78,8 @@ use crate::{base_url::BaseUrl, error::Error, path::Path};
 /// # As data
 ///
 /// In YAML and other formats `by` selects the mode. Next to it are the fields that the mode needs,
-/// `size_param` and `size`, `allow_origins`, and the other settings by the names of their methods:
+/// `size_param` and `size`, `allow_origins`, [`windows`](crate::paging::Windows), and the other
+/// settings by the names of their methods, where `restart_after` is a `param` and a `field`:
 ///
 /// | mode | fields |
 /// |---|---|
@@ -90,7 +90,8 @@ use crate::{base_url::BaseUrl, error::Error, path::Path};
 /// | `header_cursor` | `param` and `header`, the name of the header with the cursor |
 /// | `keyset` | `param` and `field`, the path in the last row, and `inclusive: true` if the API needs it |
 /// | `next_url` | `next`, the path of the URL |
-/// | `link`, `none` | |
+/// | `export` | those of an [`Export`](crate::paging::Export) |
+/// | `link`, `auto`, `none` | |
 ///
 /// ```yaml
 /// { by: cursor, param: after, next: paging.next, size_param: limit, size: 100 }
@@ -127,6 +128,9 @@ pub struct Paging {
     /// Whether that is sent as a form.
     #[serde(default)]
     pub(super) as_form: bool,
+    /// The windows of time in which the set is read, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::pager) windows: Option<Windows>,
     #[serde(flatten)]
     pub(super) ends: Ends,
     /// Deserialized last: it refuses every key that is left.
@@ -176,6 +180,8 @@ pub(super) enum Mode {
         next: Path,
     },
     Link {},
+    Export(Box<Export>),
+    Auto {},
     #[serde(skip)]
     Custom(Custom),
     None {},
@@ -284,6 +290,39 @@ impl Paging {
         Self::of(Mode::Link {})
     }
 
+    /// An export in a job of its own: the request of the endpoint submits it, a GET or with
+    /// [`post`](Self::post) a POST, it is polled until it is done, and its results are read one after
+    /// the other. A read that is dropped polls no more, and one that is resumed after the first row
+    /// goes on with the results that are there.
+    ///
+    /// A result outside the pool's base URL fails the read with
+    /// [`ErrorKind::ForeignOrigin`](crate::ErrorKind::ForeignOrigin) unless it is
+    /// [allowed](Self::allow_origin). A job that has failed is an
+    /// [`ErrorKind::ApiError`](crate::ErrorKind::ApiError) with its status; what the API says beside
+    /// that is in [`Error::response`](crate::Error::response) alone. A POST is submitted once: it is
+    /// retried only if the API cannot have seen it.
+    #[must_use]
+    pub fn export(export: Export) -> Self {
+        Self::of(Mode::Export(Box::new(export)))
+    }
+
+    /// Decides by its first page how an API pages, for a look at one that is not known yet. The first
+    /// page is requested once more, by what was decided. An
+    /// [`Event::PagingWarning`](crate::events::Event::PagingWarning) tells what that is, in the
+    /// words of the data form, and whether it is sure or likely; it holds for the whole read, and for
+    /// one that is resumed.
+    ///
+    /// Recognised are a `Link` header, the URL of a next page, numbered pages with their total or a
+    /// flag, an offset that the page repeats, a cursor by its name, and a page that says that it is
+    /// the last one. On doubt the read ends with
+    /// [`ErrorKind::PaginationMissing`](crate::ErrorKind::PaginationMissing), which says what to
+    /// write instead; a page about which nothing is known is never taken for the only one. A
+    /// parameter without effect is told as for any other paging.
+    #[must_use]
+    pub fn auto() -> Self {
+        Self::of(Mode::Auto {})
+    }
+
     /// Any other way: `strategy` decides what to request after each page.
     #[must_use]
     pub fn custom(strategy: impl PageStrategy) -> Self {
@@ -294,106 +333,5 @@ impl Paging {
     #[must_use]
     pub fn none() -> Self {
         Self::of(Mode::None {})
-    }
-
-    /// Whether the place of every page can be computed, which allows requests in any order.
-    pub(crate) fn is_addressable(&self) -> bool {
-        matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. } | Mode::Range { .. })
-    }
-
-    /// Whether pages are requested by the offset of their first row.
-    pub(crate) fn is_by_offset(&self) -> bool {
-        matches!(self.mode, Mode::Offset { .. } | Mode::Range { .. })
-    }
-
-    /// Whether pages are requested by a `Range` header.
-    pub(in crate::pager) fn is_by_range(&self) -> bool {
-        matches!(self.mode, Mode::Range { .. })
-    }
-
-    /// Whether the set may take more than one page.
-    pub(crate) fn is_paged(&self) -> bool {
-        self.mode != (Mode::None {})
-    }
-
-    /// Whether each page names the next one.
-    pub(crate) fn is_chained(&self) -> bool {
-        self.is_paged() && !self.is_addressable()
-    }
-
-    pub(super) fn is_led_by_urls(&self) -> bool {
-        matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_))
-    }
-
-    /// The page size that is requested.
-    pub(crate) fn size(&self) -> Option<u64> {
-        self.size
-    }
-
-    pub(crate) fn is_not_found_the_end(&self) -> bool {
-        self.ends.not_found_ends
-    }
-
-    pub(in crate::pager) fn restarts(&self) -> u32 {
-        self.ends.restarts
-    }
-
-    /// Whether a response says that the place of a page has expired.
-    pub(in crate::pager) fn expires_with(&self, status: StatusCode, body: &[u8]) -> bool {
-        let says = |text: &str| String::from_utf8_lossy(body).contains(text);
-        status == StatusCode::GONE
-            || self.ends.expired.iter().any(|(of, text)| *of == status.as_u16() && says(text))
-    }
-
-    /// Whether pages are linked by the `Link` header.
-    pub(super) fn is_link(&self) -> bool {
-        self.mode == (Mode::Link {})
-    }
-
-    /// What names the next page, for error messages.
-    pub(in crate::pager) fn pointer_name(&self) -> String {
-        match &self.mode {
-            Mode::Cursor { next, .. } | Mode::NextUrl { next } => format!("`{next}`"),
-            Mode::HeaderCursor { header, .. } => format!("the header `{header}`"),
-            Mode::Keyset { field, .. } => format!("the `{field}` of the last row"),
-            Mode::Link {} => "the `Link` header".into(),
-            Mode::Custom(_) => "the strategy".into(),
-            Mode::Number { .. } | Mode::Offset { .. } | Mode::Range { .. } | Mode::None {} => {
-                "the paging".into()
-            }
-        }
-    }
-
-    /// The same, requesting at most `items` items per page.
-    pub(crate) fn at_most(mut self, items: u64) -> Self {
-        self.size = self.size.map(|size| size.min(items.max(1)));
-        self
-    }
-
-    /// The base URLs that are allowed by name, as they were given.
-    pub(crate) fn origins(&self) -> &[String] {
-        &self.origins.0
-    }
-
-    /// The base URLs that are allowed by name.
-    pub(in crate::pager) fn allowed(&self) -> Result<Vec<BaseUrl>, Error> {
-        let parsed = self.origins.0.iter().map(|origin| BaseUrl::parse(origin));
-        parsed
-            .collect::<Result<_, _>>()
-            .map_err(|source| Error::config("allow_origin: is not a base URL").with_source(source))
-    }
-
-    /// The user's strategy, if there is one.
-    pub(in crate::pager) fn strategy(&self) -> Option<&Custom> {
-        match &self.mode {
-            Mode::Custom(custom) => Some(custom),
-            _ => None,
-        }
-    }
-
-    /// Where a custom strategy places the page with this row, and the first row of that page.
-    pub(crate) fn page_with_row(&self, row: u64) -> Option<(PageAddress, u64)> {
-        let Mode::Custom(custom) = &self.mode else { return None };
-        custom.page_with_row(row).map(|(page, first)| (PageAddress::Custom(page), first))
     }
 }

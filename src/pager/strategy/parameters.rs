@@ -23,6 +23,8 @@ impl Paging {
             Mode::Range { .. }
             | Mode::NextUrl { .. }
             | Mode::Link {}
+            | Mode::Export(_)
+            | Mode::Auto {}
             | Mode::Custom(_)
             | Mode::None {} => None,
         }
@@ -53,6 +55,8 @@ impl Paging {
             | Mode::Keyset { .. }
             | Mode::NextUrl { .. }
             | Mode::Link {}
+            | Mode::Export(_)
+            | Mode::Auto {}
             | Mode::Custom(_)
             | Mode::None {} => PageAddress::Start,
         }
@@ -74,10 +78,11 @@ impl Paging {
             Mode::NextUrl { .. } | Mode::Link {} => {
                 matches!(address, PageAddress::Url(_) | PageAddress::Untrusted(_))
             }
+            Mode::Export(_) => matches!(address, PageAddress::Results { .. }),
             Mode::Custom(_) => {
                 matches!(address, PageAddress::Custom(_) | PageAddress::Untrusted(_))
             }
-            Mode::None {} => false,
+            Mode::Auto {} | Mode::None {} => false,
         }
     }
 
@@ -106,10 +111,12 @@ impl Paging {
             PageAddress::Start
             | PageAddress::Url(_)
             | PageAddress::Untrusted(_)
+            | PageAddress::Results { .. }
             | PageAddress::Custom(_) => None,
         };
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
-        let own = self.asked_size(size).map(|(name, size)| (name, size.to_string().into()));
+        let own = self.asked_size(address, size);
+        let own = own.map(|(name, size)| (name, size.to_string().into()));
         place.into_iter().chain(own).collect()
     }
 
@@ -147,7 +154,7 @@ impl Paging {
                 _ => None,
             };
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
-        let own = self.asked_size(size).map(|(name, size)| (name, size.into()));
+        let own = self.asked_size(address, size).map(|(name, size)| (name, size.into()));
         let values: Vec<_> = place.into_iter().chain(own).collect();
         // What the API says is no placeholder, whatever it looks like.
         let cleared = values.iter().map(|(place, _)| (*place, Value::Null));
@@ -189,14 +196,24 @@ impl Paging {
         let (Mode::Range { unit }, PageAddress::Offset(row)) = (&self.mode, address) else {
             return None;
         };
-        let last = row.saturating_add(size.or(self.size)?).saturating_sub(1);
+        let size = self.below_the_cap(address, size.or(self.size)?);
+        let last = row.saturating_add(size).saturating_sub(1);
         Some(format!("{unit}={row}-{last}"))
     }
 
     /// The parameter of the size, and the size that it asks for.
-    fn asked_size(&self, size: Option<u64>) -> Option<(&str, u64)> {
+    fn asked_size(&self, address: &PageAddress, size: Option<u64>) -> Option<(&str, u64)> {
         let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
-        own.map(|(name, own)| (name, size.unwrap_or(own)))
+        own.map(|(name, own)| (name, self.below_the_cap(address, size.unwrap_or(own))))
+    }
+
+    /// How many of `size` rows from `address` on are below the API's row cap. A request that
+    /// reaches beyond it is refused as a whole.
+    fn below_the_cap(&self, address: &PageAddress, size: u64) -> u64 {
+        match (self.ends.row_cap, address) {
+            (Some(cap), PageAddress::Offset(row)) => size.min(cap.saturating_sub(*row)).max(1),
+            _ => size,
+        }
     }
 }
 

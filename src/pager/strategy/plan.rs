@@ -196,7 +196,7 @@ impl Plan {
         }
         let evidence = self.evidence(observation, is_first, stride);
         self.more = evidence.says_more();
-        if self.is_capped(&evidence) {
+        if self.is_capped(&evidence, info.total) {
             return Verdict::Capped;
         }
         self.empty_in_a_row = if count == 0 { self.empty_in_a_row + 1 } else { 0 };
@@ -287,10 +287,13 @@ impl Plan {
         }
     }
 
-    /// Whether the API returns no more rows than were read, and nothing says that these are all.
-    fn is_capped(&self, evidence: &Evidence) -> bool {
+    /// Whether the API returns no more rows than were read, and nothing says that these are all. A
+    /// total that equals the cap may end there as well.
+    fn is_capped(&self, evidence: &Evidence, total: Option<u64>) -> bool {
         let is_all = evidence.rows.is_some_and(Ordering::is_ge) && evidence.says_more().is_none();
-        self.paging.ends.row_cap.is_some_and(|cap| self.rows >= cap) && !is_all
+        self.paging.ends.row_cap.is_some_and(|cap| {
+            self.rows >= cap && !(is_all && self.paging.is_told_below_the_cap(total))
+        })
     }
 
     /// Where the pages after this one begin.
@@ -489,8 +492,12 @@ mod tests {
         silent.sees(0, 10, &PageInfo::default(), false);
         assert_eq!(silent.sees(1, 10, &PageInfo::default(), false), Verdict::Capped);
         let mut whole = capped();
-        whole.sees(0, 10, &total(20), false);
-        assert_eq!(whole.sees(1, 10, &total(20), false), Verdict::Last);
+        whole.sees(0, 10, &total(19), false);
+        assert_eq!(whole.sees(1, 9, &total(19), false), Verdict::Last);
+        // An API that returns no more than 20 may count no further either.
+        let mut doubtful = capped();
+        doubtful.sees(0, 10, &total(20), false);
+        assert_eq!(doubtful.sees(1, 10, &total(20), false), Verdict::Capped);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PageAddress, Paging};
+use super::{LastRow, PageAddress, Paging, Window};
 use crate::error::Error;
 
 /// No set has more pages than this.
@@ -21,12 +21,30 @@ pub(in crate::pager) struct Position {
     /// How many rows of the set are before the page.
     #[serde(default)]
     pub(in crate::pager) rows: u64,
+    /// The window that the page is in, as it was before the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::pager) window: Option<Box<Window>>,
+    /// The last row before the page, if the read may go on after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::pager) last: Option<Box<LastRow>>,
+    /// The paging that was decided by the first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::pager) decided: Option<Box<Paging>>,
 }
 
 impl Position {
     /// The start of a page which begins with this row of the set.
     pub(in crate::pager) fn at(address: PageAddress, rows: u64) -> Self {
-        Self { index: 0, address: Some(address), taken: 0, full: 0, rows }
+        Self {
+            index: 0,
+            address: Some(address),
+            taken: 0,
+            full: 0,
+            rows,
+            window: None,
+            last: None,
+            decided: None,
+        }
     }
 
     /// Moves to the start of another page, or to the end.
@@ -39,7 +57,8 @@ impl Position {
     /// cannot be at.
     pub(in crate::pager) fn check(&self, paging: &Paging) -> Result<(), Error> {
         let leads_there = |address| self.index <= MAX_INDEX && paging.leads_to(address);
-        if self.address.as_ref().is_none_or(leads_there) {
+        let is_in_windows = self.window.is_none() || paging.windows.is_some();
+        if is_in_windows && self.address.as_ref().is_none_or(leads_there) {
             return Ok(());
         }
         Err(Error::config("resume_from: the token is of a read with another paging"))

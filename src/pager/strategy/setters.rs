@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use super::{Mode, Paging, UrlPart, body::PageBody};
+use super::{Mode, Paging, UrlPart, Windows, body::PageBody, end_settings::RestartAfter};
+use crate::path::Path;
 
 impl Paging {
     /// The number of the first page: 1 by default, 0 for APIs that count from zero. It applies to
@@ -19,6 +20,8 @@ impl Paging {
             | Mode::Keyset { .. }
             | Mode::NextUrl { .. }
             | Mode::Link {}
+            | Mode::Export(_)
+            | Mode::Auto {}
             | Mode::Custom(_)
             | Mode::None {} => {
                 self.stray = Some("first_page: has a meaning for numbered pages only");
@@ -40,6 +43,8 @@ impl Paging {
             Mode::Range { .. }
             | Mode::NextUrl { .. }
             | Mode::Link {}
+            | Mode::Export(_)
+            | Mode::Auto {}
             | Mode::Custom(_)
             | Mode::None {} => {
                 self.stray = Some("page_param: pages are not asked for by a parameter");
@@ -209,13 +214,31 @@ impl Paging {
         self
     }
 
-    /// The API returns at most the first `rows` rows of a set, at least 1, as search APIs do. No
-    /// page that begins after them is requested, and a read that reaches them is an
-    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete) unless a total says that there are
-    /// no more.
+    /// The API returns at most the first `rows` rows of a set, at least 1, as search APIs do:
+    /// `offset` and `limit` within 10,000, or 1,000 results of a search. Where places are computed,
+    /// no page that begins after them is requested, and of a page by offset that would reach beyond
+    /// them just the rows before. A read that reaches them is an
+    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete), unless a total says that there are
+    /// no more. A total of exactly `rows` does not, since such APIs also count no further. With
+    /// [`windows`](Self::windows) the set is cut in time instead.
     #[must_use]
     pub fn row_cap(mut self, rows: u64) -> Self {
         self.ends.row_cap = Some(rows);
+        self
+    }
+
+    /// Reads the set in windows of time, one after the other, each as a set of its own with the rest
+    /// of these settings. A window that has more rows than [`row_cap`](Self::row_cap) is cut: in
+    /// halves, before any of its rows is returned, if its first page tells the total, and otherwise
+    /// at the moment of the last row that the API returns, if rows come in the order of
+    /// [`Windows::field`]. If neither is possible, or the smallest window has too many rows, the
+    /// read ends with an [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete) that names the
+    /// window; nothing is left out in silence.
+    ///
+    /// Rows come in the order of the windows. The total of the set is not known.
+    #[must_use]
+    pub fn windows(mut self, windows: Windows) -> Self {
+        self.windows = Some(windows);
         self
     }
 
@@ -237,6 +260,28 @@ impl Paging {
     #[must_use]
     pub fn restart_when_expired(mut self, times: u32) -> Self {
         self.ends.restarts = times;
+        self
+    }
+
+    /// A restart by [`restart_when_expired`](Self::restart_when_expired) goes on after the last row
+    /// that was read, instead of at the start: the endpoint is requested again, with the value that
+    /// this row has at `field` (keys joined by dots), a text or a number, in the parameter `param`.
+    /// For an API that orders by the field. Rows of that value that come again are left out by their
+    /// content. What was inserted, changed or deleted meanwhile is read or missed by the value of its
+    /// field alone, and totals are taken for [estimates](Self::totals_are_estimates) from then on.
+    #[must_use]
+    pub fn restart_after(mut self, param: impl Into<String>, field: &str) -> Self {
+        self.ends.after = Some(RestartAfter { param: param.into(), field: Path::parse(field) });
+        self
+    }
+
+    /// A restart by [`restart_when_expired`](Self::restart_when_expired) goes on at the cursor that
+    /// the response has at `path_in_body` (keys joined by dots), instead of at the start: some APIs
+    /// answer an expired cursor with another one that leads to the same place in the present state
+    /// of the set. Without one there the restart is that of the other settings.
+    #[must_use]
+    pub fn expired_next(mut self, path_in_body: &str) -> Self {
+        self.ends.expired_next = Some(Path::parse(path_in_body));
         self
     }
 

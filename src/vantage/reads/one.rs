@@ -130,7 +130,8 @@ impl Read {
     /// The first row, from one request for one row if that is enough.
     pub(in crate::vantage) async fn some(self) -> Result<Option<KeyedRow>> {
         let (mut read, target) = self.with_only_target().await?;
-        if let Some(target) = target.filter(|_| read.window.is_none()) {
+        let is_whole = read.window.is_none() && !read.settings.paging.is_in_windows();
+        if let Some(target) = target.filter(|_| is_whole) {
             let page = read.first_page(&target, read.decoder.clone()).await?;
             // If pages name each other, an empty page may have a next one.
             let is_led = read.settings.paging.is_chained();

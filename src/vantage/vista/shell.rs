@@ -132,7 +132,7 @@ fn capabilities_of(
     }
     let settings = narrowing::settings(table);
     // Pages that name each other are best read one after the other.
-    if settings.paging.is_chained() {
+    if settings.paging.is_sequential() {
         capabilities = capabilities.with(Capability::Cursor);
     }
     if settings.filters.search("").is_some() {

@@ -1,0 +1,137 @@
+//! Runs the job of an export: submits it, polls it until it is done, and finds its results. It is
+//! dropped with the read, and requests nothing after that.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use futures::future::BoxFuture;
+use tokio::time::sleep;
+use url::Url;
+
+use super::{Endpoint, FetchedPage};
+use crate::{
+    dispatch::{Caller, Effort},
+    error::{Error, ErrorKind},
+    pager::strategy::{Export, JobState, PageAddress},
+    rate_limit::retry_after,
+    request::Request,
+    response::Response,
+};
+
+/// The results of an export: where they are, and the first one if it has come already.
+type Exported = (PageAddress, Option<(Response, Effort)>);
+
+impl Endpoint {
+    /// Runs the job to its end, and fetches its first result.
+    pub(super) fn exported(
+        self: Arc<Self>,
+        caller: Caller,
+        export: Export,
+        index: u64,
+    ) -> BoxFuture<'static, Result<FetchedPage, Error>> {
+        Box::pin(async move {
+            let (address, come) = self.export(&caller, &export).await?;
+            let mut page = match come {
+                Some(come) => self.page_of(&caller, index, &address, come, false).await?,
+                None => self.fetch(&caller, index, address.clone(), None).await?,
+            };
+            page.found = Some(Box::new(address));
+            Ok(page)
+        })
+    }
+
+    /// Runs the job to its end.
+    ///
+    /// # Errors
+    /// What the requests fail with; [`ErrorKind::ApiError`] if the job has failed,
+    /// [`ErrorKind::DeadlineExceeded`] if it takes too long, [`ErrorKind::Decode`] if an answer does
+    /// not say where the job is or how it stands.
+    async fn export(&self, caller: &Caller, export: &Export) -> Result<Exported, Error> {
+        let begun = Instant::now();
+        let base = &caller.dispatcher.config.base;
+        let mut request = self.request(base, &PageAddress::Start, None)?;
+        // Whether a submission whose answer was lost has made a job is not known.
+        let only_reads = self.paging.taken_into_body().is_none();
+        request = request.idempotent(only_reads);
+        let (submitted, _) = self.exchange(caller, request).await?;
+        let text = String::from_utf8_lossy(submitted.body());
+        let job = export.job_of(submitted.headers(), &text).ok_or_else(|| {
+            let what = format!("export: the answer names no job at `{}`", export.job_place());
+            Error::new(ErrorKind::Decode, what).with_response(submitted.clone())
+        })?;
+        let poll = export.poll_of(&job);
+        let poll = if poll == job { absolute(&submitted, &poll) } else { poll };
+        let mut wait = waited(&submitted, export.interval);
+        loop {
+            let left = export.within.saturating_sub(begun.elapsed());
+            let left = self.bounds.left(Instant::now).map_or(left, |most| left.min(most));
+            if wait > left {
+                let within = humantime::format_duration(export.within);
+                let what = format!("export: the job is not done (Export::within is {within})");
+                return Err(Error::new(ErrorKind::DeadlineExceeded, what));
+            }
+            sleep(wait).await;
+            let (answer, effort) = self.exchange(caller, self.request_to(base, &poll)?).await?;
+            let text = String::from_utf8_lossy(answer.body());
+            let state = export.state(&job, answer.counts_as(), &text);
+            match state {
+                Some(JobState::Pending) => wait = waited(&answer, export.interval),
+                Some(JobState::Failed(status)) => {
+                    let what = format!("export: the job has ended as `{status}`");
+                    return Err(Error::new(ErrorKind::ApiError, what).with_response(answer));
+                }
+                Some(JobState::Done(results)) if export.has_results() => {
+                    let results = results.into_iter().map(|url| match export.are_results_urls() {
+                        true => absolute(&answer, &url),
+                        false => url,
+                    });
+                    let urls: Vec<_> = results.collect();
+                    let none = urls.is_empty().then(|| (empty(&answer), effort));
+                    return Ok((PageAddress::Results { urls, cursor: None }, none));
+                }
+                Some(JobState::Done(_)) => {
+                    let at = PageAddress::Results { urls: vec![poll], cursor: None };
+                    return Ok((at, Some((answer, effort))));
+                }
+                None => {
+                    let what = "export: the answer to a poll says neither how the job stands nor \
+                                where its results are";
+                    return Err(Error::new(ErrorKind::Decode, what).with_response(answer));
+                }
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        caller: &Caller,
+        request: Request,
+    ) -> Result<(Response, Effort), Error> {
+        let request = self.with_headers(request)?;
+        let mut request = request.priority(self.priority.unwrap_or_default());
+        if let Some(left) = self.bounds.left(Instant::now) {
+            request = request.timeout(left.min(caller.dispatcher.config.settings.call_timeout));
+        }
+        caller.measured(request).await
+    }
+}
+
+/// How long to wait before the next poll.
+fn waited(answer: &Response, interval: Duration) -> Duration {
+    let asked = retry_after(answer.headers(), true, SystemTime::now(), &mut Vec::new());
+    asked.map_or(interval, |asked| asked.max(interval))
+}
+
+/// The absolute form of a URL in a response (RFC 3986 section 5).
+fn absolute(response: &Response, reference: &str) -> String {
+    let own = response.url().map(ToString::to_string).unwrap_or_default();
+    let joined = Url::parse(&own).and_then(|own| own.join(reference));
+    joined.map_or_else(|_| reference.to_owned(), Into::into)
+}
+
+/// The result of a job that has none: no rows.
+fn empty(answer: &Response) -> Response {
+    Response::from_parts(http::StatusCode::NO_CONTENT, answer.headers().clone(), Default::default())
+}

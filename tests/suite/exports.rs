@@ -1,0 +1,386 @@
+//! Exports: a job is submitted, polled until it is done, and its results are read as a set.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+use vantage_api_pool::{
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi,
+    paging::{Export, ResumeToken},
+    vantage::ApiTable,
+};
+use vantage_dataset::prelude::*;
+use vantage_table::table::Table;
+use vantage_types::EmptyEntity;
+use wiremock::{MockServer, Request, ResponseTemplate};
+
+use crate::support::{
+    mock::{self, numbered, param},
+    soon,
+};
+
+fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn lines(rows: &[Value]) -> ResponseTemplate {
+    let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    ResponseTemplate::new(200).set_body_raw(text, "application/x-ndjson")
+}
+
+/// A job at `/exports` that is done at the third poll, whose results are `answer`.
+async fn job(
+    pending: usize,
+    answer: impl Fn(&Request) -> ResponseTemplate + Send + Sync + 'static,
+) -> (MockServer, Arc<AtomicUsize>) {
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
+    let server = mock::answering(move |request: &Request| match request.url.path() {
+        "/exports" => ok(json!({ "id": "j 1" })),
+        "/exports/j%201" => {
+            let state =
+                if counted.fetch_add(1, Ordering::SeqCst) < pending { "running" } else { "Done" };
+            let files = json!([{ "url": "/files/0" }, { "url": "files/1" }, { "url": "/files/2" }]);
+            ok(json!({ "state": state, "files": files }))
+        }
+        _ => answer(request),
+    })
+    .await;
+    (server, polls)
+}
+
+fn export() -> Export {
+    let export = Export::at("id").status_at("exports/{job}", "state").done("done");
+    export.interval(Duration::from_millis(1))
+}
+
+fn stream(server: &MockServer, paging: Paging, envelope: Envelope) -> PaginatedStream {
+    let pool = AwwPool::builder(server.uri()).signing_key([7; 32]).build().unwrap();
+    PaginatedStream::get(pool, "/exports?of=rows").paging(paging).envelope(envelope)
+}
+
+async fn read(mut rows: PaginatedStream) -> (Vec<Value>, Option<Error>) {
+    let mut read = Vec::new();
+    while let Some(row) = soon("a row", rows.next()).await {
+        match row {
+            Ok(row) => read.push(row),
+            Err(error) => return (read, Some(error)),
+        }
+    }
+    (read, None)
+}
+
+/// The file with this number: ten rows, the second one without any.
+fn file(request: &Request) -> ResponseTemplate {
+    match request.url.path() {
+        "/files/0" => lines(&numbered(0..10)),
+        "/exports/files/1" => lines(&[]),
+        "/files/2" => lines(&numbered(10..17)),
+        path => panic!("{path}"),
+    }
+}
+
+fn several() -> Paging {
+    Paging::export(export().results_at("files[].url"))
+}
+
+#[tokio::test]
+async fn the_results_of_a_job_are_read_in_order_once_it_is_done() {
+    for prefetch in [1, 4] {
+        let (server, polls) = job(3, file).await;
+        let rows = stream(&server, several(), Envelope::ndjson()).prefetch(prefetch);
+        let (rows, error) = read(rows).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(rows, numbered(0..17));
+        assert_eq!(polls.load(Ordering::SeqCst), 4);
+        let submitted = mock::received(&server).await.remove(0);
+        assert_eq!((submitted.method.as_str(), submitted.url.query()), ("GET", Some("of=rows")));
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_submitted_by_a_post_with_the_parameters_in_its_body() {
+    let (server, _) = job(0, file).await;
+    let body = json!({ "operation": "query", "of": "{of}" });
+    let (rows, error) = read(stream(&server, several().post(&body), Envelope::ndjson())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rows.len(), 17);
+    let all = mock::received(&server).await;
+    assert_eq!(all[0].body_json::<Value>().unwrap(), json!({ "operation": "query", "of": "rows" }));
+    let methods: Vec<_> = all.iter().map(|request| request.method.as_str()).collect();
+    assert_eq!(methods, ["POST", "GET", "GET", "GET", "GET"]);
+}
+
+/// A submission whose answer is lost may have made a job: it is not made twice.
+#[tokio::test]
+async fn a_post_that_may_have_made_a_job_is_not_repeated() {
+    let submitted = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&submitted);
+    let server = mock::answering(move |_: &Request| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        mock::refusal(503)
+    })
+    .await;
+    let pool = AwwPool::builder(server.uri()).backoff_base(Duration::from_millis(1)).build();
+    let rows = PaginatedStream::get(pool.unwrap(), "/exports");
+    let (_, error) = read(rows.paging(several().post(&json!({})))).await;
+    assert_eq!(error.unwrap().status().unwrap(), 503);
+    assert_eq!(submitted.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_result_of_several_pages_is_followed_by_its_header() {
+    let pages = |request: &Request| {
+        assert_eq!(request.url.path(), "/exports/j%201/results");
+        let start: u64 = param(request, "locator").map_or(0, |text| text.parse().unwrap());
+        let next = if start < 20 { (start + 10).to_string() } else { "null".into() };
+        ok(numbered(start..start + 10).into()).insert_header("Sforce-Locator", next)
+    };
+    let paging = || {
+        let export = export().results_from("exports/{job}/results");
+        Paging::export(export.result_pages("locator", "Sforce-Locator"))
+    };
+    let (server, _) = job(1, pages).await;
+    let (rows, error) = read(stream(&server, paging(), Envelope::bare_array())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rows, numbered(0..30));
+}
+
+/// By the standard of FHIR: 202 and `Retry-After` until the URL in a header answers with a 200.
+#[tokio::test]
+async fn a_job_at_the_url_of_a_header_is_done_when_its_status_is_no_202() {
+    let polls = AtomicUsize::new(0);
+    let server = mock::answering(move |request: &Request| match request.url.path() {
+        "/exports" => ResponseTemplate::new(202).insert_header("content-location", "jobs/7"),
+        "/jobs/7" if polls.fetch_add(1, Ordering::SeqCst) < 2 => {
+            ResponseTemplate::new(202).insert_header("retry-after", "0")
+        }
+        "/jobs/7" => ok(json!({ "data": numbered(0..5) })),
+        path => panic!("{path}"),
+    })
+    .await;
+    let export = Export::in_header("Content-Location").interval(Duration::from_millis(1));
+    let (rows, error) = read(stream(&server, Paging::export(export), Envelope::default())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rows, numbered(0..5));
+}
+
+/// elastic/integrations#21067, Ironship/WordHunter#98: a job that has failed, or answers that do not
+/// say how it stands, are polled for ever.
+#[tokio::test]
+async fn a_job_that_fails_ends_the_read_without_what_the_api_says_beside_it() {
+    for (answer, kind, says) in [
+        (json!({ "state": "Failed", "message": "secret 7" }), ErrorKind::ApiError, "`Failed`"),
+        (json!({ "state": "expired" }), ErrorKind::ApiError, "`expired`"),
+        (json!({ "status": "secret 7" }), ErrorKind::Decode, "how the job stands"),
+        (json!({ "state": "done" }), ErrorKind::Decode, "results"),
+    ] {
+        let body = answer.clone();
+        let server = mock::answering(move |request: &Request| match request.url.path() {
+            "/exports" => ok(json!({ "id": 7 })),
+            _ => ok(body.clone()),
+        })
+        .await;
+        let (rows, error) = read(stream(&server, several(), Envelope::ndjson())).await;
+        let error = error.unwrap();
+        assert_eq!((rows.len(), error.kind()), (0, kind), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        assert_eq!(error.response().unwrap().body(), answer.to_string().as_bytes());
+        assert_eq!(mock::count(&server).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_job_is_an_error_that_names_its_place() {
+    let server = mock::answering(|_: &Request| ok(json!({ "job": null }))).await;
+    let (_, error) = read(stream(&server, several(), Envelope::ndjson())).await;
+    let error = error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    assert!(error.to_string().contains("`id`"), "{error}");
+    assert_eq!(mock::count(&server).await, 1);
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_is_given_up_by_name() {
+    let (server, polls) = job(usize::MAX, file).await;
+    let export = export().results_at("files[].url").within(Duration::from_millis(300));
+    let (_, error) = read(stream(&server, Paging::export(export), Envelope::ndjson())).await;
+    let error = error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert!(error.to_string().contains("Export::within"), "{error}");
+    assert!(polls.load(Ordering::SeqCst) > 0);
+    // A wait that the API asks for, and that ends too late, is not begun.
+    let server = mock::answering(|_: &Request| {
+        ok(json!({ "id": 7, "state": "running" })).insert_header("retry-after", "86400")
+    })
+    .await;
+    let (_, error) = read(stream(&server, several(), Envelope::ndjson())).await;
+    assert_eq!(error.unwrap().kind(), ErrorKind::DeadlineExceeded);
+    assert_eq!(mock::count(&server).await, 1);
+}
+
+#[tokio::test]
+async fn a_read_that_is_dropped_polls_no_more() {
+    let (server, polls) = job(usize::MAX, file).await;
+    let pool = AwwPool::builder(server.uri()).build().unwrap();
+    let rows = PaginatedStream::get(&pool, "/exports").paging(several());
+    let mut rows = rows.envelope(Envelope::ndjson());
+    let polled = async {
+        while polls.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("three polls", async {
+        tokio::select! {
+            row = rows.next() => panic!("{row:?}"),
+            () = polled => {}
+        }
+    })
+    .await;
+    drop(rows);
+    let ended = soon("the end", pool.shutdown(Duration::from_secs(60))).await;
+    let seen = polls.load(Ordering::SeqCst);
+    assert!(seen < 1000, "{ended:?}");
+    mock::received(&server).await;
+    assert_eq!(polls.load(Ordering::SeqCst), seen);
+}
+
+#[tokio::test]
+async fn a_read_resumes_after_any_row_without_another_job() {
+    let (server, _) = job(1, file).await;
+    let mut begun = stream(&server, several(), Envelope::ndjson());
+    soon("a row", begun.next()).await.unwrap().unwrap();
+    for taken in 1..=17 {
+        let before = mock::received(&server).await;
+        let jobs = |all: &[Request]| all.iter().filter(|one| one.url.path() == "/exports").count();
+        let token = begun.resume_token();
+        assert!(!format!("{token:?}").contains("files"));
+        let token: ResumeToken = token.to_text().parse().unwrap();
+        let again = stream(&server, several(), Envelope::ndjson()).resume_from(token);
+        let (rest, error) = read(again).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(rest, numbered(taken..17), "after {taken}");
+        assert_eq!(jobs(&mock::received(&server).await), jobs(&before));
+        let next = soon("a row", begun.next()).await;
+        assert_eq!(next.is_some(), taken < 17);
+    }
+}
+
+#[tokio::test]
+async fn a_result_elsewhere_is_refused_unless_it_is_allowed_and_goes_without_credentials() {
+    let files = mock::answering(|request: &Request| {
+        assert!(!request.headers.contains_key("authorization"));
+        lines(&numbered(0..3))
+    })
+    .await;
+    let url = format!("{}/signed?key=secret", files.uri());
+    let told = url.clone();
+    let server = mock::answering(move |request: &Request| match request.url.path() {
+        "/exports" => ok(json!({ "id": 7 })),
+        _ => ok(json!({ "state": "done", "files": [{ "url": told }] })),
+    })
+    .await;
+    let (_, error) = read(stream(&server, several(), Envelope::ndjson())).await;
+    let error = error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::ForeignOrigin);
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    let allowed = several().allow_origin(files.uri());
+    let (rows, error) = read(stream(&server, allowed, Envelope::ndjson())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rows, numbered(0..3));
+}
+
+#[tokio::test]
+async fn a_job_without_results_is_a_set_without_rows_where_that_is_allowed() {
+    let server = mock::answering(|request: &Request| match request.url.path() {
+        "/exports" => ok(json!({ "id": 7 })),
+        _ => ok(json!({ "state": "done", "url": null })),
+    })
+    .await;
+    let paging = || Paging::export(export().results_at("url"));
+    let (_, error) = read(stream(&server, paging(), Envelope::ndjson())).await;
+    let (rows, none) =
+        read(stream(&server, paging(), Envelope::bare_array().no_content_is_empty(true))).await;
+    assert!(none.is_none(), "{none:?} {error:?}");
+    assert_eq!(rows, numbered(0..0));
+}
+
+/// Jobs, files and rows at random; each case is named by its seed.
+#[tokio::test]
+async fn any_export_is_read_once_and_in_order() {
+    for seed in 0..25 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let sizes: Vec<u64> = (0..random.usize(1..6)).map(|_| random.u64(0..30)).collect();
+        let (polls, pending) = (AtomicUsize::new(0), random.usize(0..4));
+        let all = numbered(0..sizes.iter().sum());
+        let (files, parts) = (all.clone(), sizes.clone());
+        let server = mock::answering(move |request: &Request| match request.url.path() {
+            "/exports" => ok(json!({ "id": 7 })),
+            "/exports/7" if polls.fetch_add(1, Ordering::SeqCst) < pending => {
+                ok(json!({ "state": "queued" }))
+            }
+            "/exports/7" => {
+                let url = |n| json!({ "url": format!("/files/{n}") });
+                ok(json!({ "state": "done", "files": (0..parts.len()).map(url).collect::<Value>() }))
+            }
+            path => {
+                let number: usize = path.rsplit('/').next().unwrap().parse().unwrap();
+                let start = parts[..number].iter().sum::<u64>() as usize;
+                lines(&files[start..start + parts[number] as usize])
+            }
+        })
+        .await;
+        let rows = stream(&server, several(), Envelope::ndjson()).prefetch(random.usize(1..5));
+        let (rows, error) = read(rows).await;
+        assert!(error.is_none(), "seed {seed}: {error:?}");
+        assert_eq!(rows, all, "seed {seed}: {sizes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_is_an_export_by_its_yaml_alone() {
+    let (server, _) = job(1, file).await;
+    let settings: ApiTable = serde_yaml_ng::from_str(
+        "{ endpoint: exports, envelope: { ndjson: true }, paging: { by: export, job: id, poll: \
+         'exports/{job}', status: state, done: [done], results: 'files[].url', interval: 1ms, \
+         within: 5m, post: { of: all } } }",
+    )
+    .unwrap();
+    let written = serde_json::to_string(&settings).unwrap();
+    let settings: ApiTable = serde_json::from_str(&written).unwrap();
+    let pool = AwwPool::builder(server.uri()).build().unwrap();
+    let api = PoolApi::new(pool).table("rows", settings);
+    let table = Table::<PoolApi, EmptyEntity>::new("rows", api).with_id_column("id");
+    assert_eq!(soon("the rows", table.list_values()).await.unwrap().len(), 17);
+}
+
+#[test]
+fn exports_that_contradict_themselves_are_refused_by_name() {
+    for (yaml, name) in [
+        ("{ by: export }", "job_header"),
+        ("{ by: export, job: id, job_header: Location }", "job_header"),
+        ("{ by: export, job: id, status: state }", "`done`"),
+        ("{ by: export, job: id, done: ok }", "`status`"),
+        ("{ by: export, job: id, poll: jobs }", "{job}"),
+        ("{ by: export, job: id, results: a, results_from: 'x/{job}' }", "`results`"),
+        ("{ by: export, job: id, param: locator }", "`header`"),
+        ("{ by: export, job_header: 'no header' }", "header"),
+        ("{ by: export, job: id, within: 0 }", "`within`"),
+        ("{ by: export, job: id, size_param: n, size: 5 }", "page_size"),
+    ] {
+        let settings: ApiTable = serde_yaml_ng::from_str(&format!("paging: {yaml}")).unwrap();
+        let error = settings.check_paging().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(name), "{yaml}: {error}");
+    }
+    let unknown = "paging: { by: export, job: id, state: x }";
+    let error = serde_yaml_ng::from_str::<ApiTable>(unknown).unwrap_err();
+    assert!(error.to_string().contains("`state`"), "{error}");
+}
