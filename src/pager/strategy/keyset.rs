@@ -138,6 +138,13 @@ impl Keyset<'_> {
     fn value(&self, number: usize, row: &str) -> Result<String, PagingFault> {
         let found = self.field.find(row, Gaps::PassedOver).ok().flatten();
         let json = found.and_then(|found| found.first().copied()).unwrap_or("null");
+        // The values of several fields, such as those that hits of a search are sorted by.
+        if self.is_json
+            && json.starts_with('[')
+            && json.bytes().any(|byte| !b"[] \n\r\t".contains(&byte))
+        {
+            return Ok(json.to_owned());
+        }
         let text = text_of(json);
         let text = text.ok_or_else(|| PagingFault {
             kind: ErrorKind::Decode,

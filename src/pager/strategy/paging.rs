@@ -258,7 +258,8 @@ impl Paging {
     }
 
     /// The next page begins after the last row of a page: the value that this row has at `field`
-    /// (keys joined by dots), text or a number, is sent in the parameter `param`. The set ends with
+    /// (keys joined by dots), text or a number, is sent in the parameter `param`. With
+    /// [`post`](Self::post) it may be a list as well, such as the sort values of a search. The set ends with
     /// [a flag](crate::Envelope::has_next_at), with a total, or with a page without rows;
     /// [`short_page_ends`](Self::short_page_ends) saves the request for that page.
     ///
