@@ -5,13 +5,12 @@ const LINE = /\| name=([^|]*) \| population=(\d+)$/;
 
 export const extractor = {
     describe() {
-        return { contentTypes: ["text/*"], encoding: "utf8", namesNext: false };
+        return { contentTypes: ["text/*"], encoding: "text", namesNext: false };
     },
 
     extract(page) {
-        const text = new TextDecoder().decode(page.body);
         const items = [];
-        for (const line of text.split("\n")) {
+        for (const line of page.body.val.split("\n")) {
             const found = LINE.exec(line);
             if (found) {
                 items.push(JSON.stringify({ name: found[1], population: Number(found[2]) }));

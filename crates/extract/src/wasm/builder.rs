@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::{
     compiled::Compiled,
-    guest::{Allowance, Description, Encoding, Fault, Guest, Page},
+    guest::{Allowance, Description, Encoding, Fault, Guest, Page, PageBody},
 };
 use crate::{
     error::ExtractError,
@@ -197,12 +197,12 @@ impl Extract for Component {
     }
 
     fn extract(&self, body: &Body<'_>, items: &mut Items) -> Result<(), ExtractError> {
-        let bytes = match self.encoding {
-            Encoding::AsSent => body.bytes(),
-            Encoding::Utf8 => body.text()?.as_bytes(),
+        let handed_over = match self.encoding {
+            Encoding::AsSent => PageBody::Bytes(body.bytes()),
+            Encoding::Text => PageBody::Text(body.text()?),
         };
         let (content_type, url, index) = (body.content_type(), body.url(), body.index());
-        let page = Page { body: bytes, content_type, url, index };
+        let page = Page { body: handed_over, content_type, url, index };
         let allowance = Allowance { memory: self.memory, given_back: items.limits().memory };
         let guest = Guest::new(&self.compiled, allowance, items.budget());
         let extracted =

@@ -29,6 +29,28 @@ pub(super) struct Compiled {
     pub(super) instances: InstancePre<State>,
 }
 
+/// The latest, the very latest first.
+struct Latest(Mutex<Vec<Arc<Compiled>>>);
+
+impl Latest {
+    const fn none() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn of(&self, bytes: &[u8]) -> Result<Arc<Compiled>, String> {
+        let digest = hexadecimal(digest(&SHA256, bytes).as_ref());
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = latest.iter().position(|other| other.digest == digest);
+        let compiled = match known {
+            Some(at) => latest.remove(at),
+            None => Arc::new(Compiled::new(bytes, digest)?),
+        };
+        latest.insert(0, Arc::clone(&compiled));
+        latest.truncate(KEPT);
+        Ok(compiled)
+    }
+}
+
 impl Compiled {
     /// One of the latest, or a new one. One is compiled at a time, since that may take hundreds of
     /// megabytes.
@@ -36,17 +58,8 @@ impl Compiled {
     /// # Errors
     /// Why it is no component that imports nothing.
     pub(super) fn of(bytes: &[u8]) -> Result<Arc<Self>, String> {
-        static LATEST: Mutex<Vec<Arc<Compiled>>> = Mutex::new(Vec::new());
-        let digest = hexadecimal(digest(&SHA256, bytes).as_ref());
-        let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = latest.iter().position(|other| other.digest == digest);
-        let compiled = match known {
-            Some(at) => latest.remove(at),
-            None => Arc::new(Self::new(bytes, digest)?),
-        };
-        latest.insert(0, Arc::clone(&compiled));
-        latest.truncate(KEPT);
-        Ok(compiled)
+        static LATEST: Latest = Latest::none();
+        LATEST.of(bytes)
     }
 
     fn new(bytes: &[u8], digest: String) -> Result<Self, String> {
@@ -102,13 +115,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn numbered(number: usize) -> Arc<Compiled> {
-        let text = format!(r#"(component (core module (func (export "{number}"))))"#);
-        Compiled::of(&wat::parse_str(text).unwrap()).unwrap()
-    }
-
     #[test]
     fn the_latest_are_kept_and_no_more() {
+        let latest = Latest::none();
+        let numbered = |number: usize| {
+            let text = format!(r#"(component (core module (func (export "{number}"))))"#);
+            latest.of(&wat::parse_str(text).unwrap()).unwrap()
+        };
         let first = numbered(0);
         for number in 1..KEPT {
             numbered(number);

@@ -28,8 +28,8 @@ const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
 pub(super) enum Encoding {
     #[component(name = "as-sent")]
     AsSent,
-    #[component(name = "utf8")]
-    Utf8,
+    #[component(name = "text")]
+    Text,
 }
 
 #[derive(Debug, ComponentType, Lift)]
@@ -43,9 +43,18 @@ pub(super) struct Description {
 }
 
 #[derive(ComponentType, Lower)]
+#[component(variant)]
+pub(super) enum PageBody<'p> {
+    #[component(name = "bytes")]
+    Bytes(&'p [u8]),
+    #[component(name = "text")]
+    Text(&'p str),
+}
+
+#[derive(ComponentType, Lower)]
 #[component(record)]
 pub(super) struct Page<'p> {
-    pub(super) body: &'p [u8],
+    pub(super) body: PageBody<'p>,
     #[component(name = "content-type")]
     pub(super) content_type: Option<&'p str>,
     pub(super) url: Option<&'p str>,

@@ -35,7 +35,7 @@ const COMPONENT: &str = r#"
     %more%
     (func (export "describe") (result i32) %describe%)
     (func (export "extract")
-      (param $body i32) (param $size i32)
+      (param $is_text i32) (param $body i32) (param $size i32)
       (param $has_type i32) (param $type i32) (param $type_size i32)
       (param $has_url i32) (param $url i32) (param $url_size i32)
       (param $index i64) (result i32)
@@ -43,13 +43,14 @@ const COMPONENT: &str = r#"
   (core instance $code (instantiate $code))
   (alias core export $code "memory" (core memory $memory))
   (alias core export $code "realloc" (core func $realloc))
-  (type $encoding (enum "as-sent" "utf8"))
+  (type $encoding (enum "as-sent" "text"))
   (type $description (record
     (field "content-types" (list string))
     (field "encoding" $encoding)
     (field "names-next" bool)))
+  (type $body (variant (case "bytes" (list u8)) (case "text" string)))
   (type $page (record
-    (field "body" (list u8))
+    (field "body" $body)
     (field "content-type" (option string))
     (field "url" (option string))
     (field "index" u64)))
@@ -64,6 +65,7 @@ const COMPONENT: &str = r#"
   (instance $extractor
     (export "encoding" (type $encoding))
     (export "description" (type $description))
+    (export "body" (type $body))
     (export "page" (type $page))
     (export "extracted" (type $extracted))
     (export "describe" (func $describe))

@@ -26,7 +26,7 @@ fn the_interface_is_the_one_in_the_tree() {
     let guest = component.vantage_extract_extractor();
     assert!(!guest.call_describe(&mut store).unwrap().names_next);
     let page = bindings::exports::vantage::extract::extractor::Page {
-        body: b"a\nb".to_vec(),
+        body: bindings::exports::vantage::extract::extractor::Body::Bytes(b"a\nb".to_vec()),
         content_type: None,
         url: Some("http://h/".to_owned()),
         index: 7,
@@ -85,7 +85,7 @@ fn an_interface_that_differs_is_refused() {
     for (part, other, words) in [
         (r#"(field "index" u64)"#, r#"(field "index" s64)"#, "`extract`"),
         (r#"(field "names-next" bool)"#, r#"(field "next" bool)"#, "`describe`"),
-        (r#""as-sent" "utf8""#, r#""as-sent" "utf16""#, "`describe`"),
+        (r#""as-sent" "text""#, r#""as-sent" "utf16""#, "`describe`"),
         (r#"(export "extract" (func $extract))"#, "", "does not export `extract`"),
     ] {
         assert!(own.contains(part), "{part}");

@@ -1,6 +1,8 @@
 //! Items of lines such as `| name=Ghana | population=31`: an extractor that is written in Rust.
 
-use exports::vantage::extract::extractor::{Description, Encoding, Extracted, Guest, Page};
+use exports::vantage::extract::extractor::{
+    Body, Description, Encoding, Extracted, Guest, Page,
+};
 
 wit_bindgen::generate!({ path: "../../wit", world: "extraction" });
 
@@ -10,13 +12,13 @@ impl Guest for Words {
     fn describe() -> Description {
         Description {
             content_types: vec!["text/*".to_owned()],
-            encoding: Encoding::Utf8,
+            encoding: Encoding::Text,
             names_next: false,
         }
     }
 
     fn extract(page: Page) -> Result<Extracted, String> {
-        let text = str::from_utf8(&page.body).map_err(|_| "no-text")?;
+        let Body::Text(text) = page.body else { return Err("no-text".to_owned()) };
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         let items = lines.map(item).collect::<Option<_>>().ok_or("other-line")?;
         Ok(Extracted { items, next: None, total: None })
