@@ -22,7 +22,7 @@ pub enum ExtractError {
     #[error("the body exceeds the limit `{limit}` ({allowed})")]
     Limit {
         /// The name of the limit: `time`, `memory`, `items`, `item_bytes`, `depth` or
-        /// `attributes`.
+        /// `attributes`, and `wasm_memory` for the memory of a WebAssembly component.
         limit: &'static str,
         /// What it allows, with the unit.
         allowed: String,
@@ -72,6 +72,17 @@ pub enum ExtractError {
         /// The format, such as `XML`.
         format: &'static str,
         /// What is wrong, and where.
+        reason: String,
+    },
+    /// An extractor that is a WebAssembly component trapped, reported an error, or gave back what
+    /// its interface does not allow.
+    #[error("the extractor `{extractor}` failed on page {page}: {reason}")]
+    Guest {
+        /// The name of its file.
+        extractor: String,
+        /// The number of the page in its set, from 1.
+        page: u64,
+        /// The kind of the trap, or what is wrong.
         reason: String,
     },
     /// The extractor panicked.

@@ -144,6 +144,12 @@ impl Items {
         &self.budget.limits
     }
 
+    /// What is left of the limits, for work that holds them by itself.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+
     /// How many items were added.
     #[must_use]
     pub fn count(&self) -> u64 {

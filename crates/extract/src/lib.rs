@@ -8,6 +8,7 @@
 //! | [`Csv`] | records |
 //! | [`Regex`] | matches of a pattern |
 //! | [`Lines`], [`Text`] | lines, or the whole text |
+//! | `Wasm` (feature `wasm`) | what a WebAssembly component finds |
 //!
 //! Each kind has a builder, which makes an [`Extraction`] or says what is wrong with a setting,
 //! before anything is requested. [`Extracted::extract`] puts it in front of a stream, a table or
@@ -60,8 +61,12 @@ pub mod resource;
 mod settings;
 mod text;
 mod threads;
+#[cfg(feature = "wasm")]
+mod wasm;
 mod xml;
 
+#[cfg(feature = "wasm")]
+pub use crate::wasm::Wasm;
 pub use crate::{
     css::Css,
     csv::Csv,

@@ -109,7 +109,7 @@ impl Limits {
 const STEPS: u32 = 64;
 
 /// What is left of the limits of one page.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Budget {
     pub(crate) limits: Limits,
     until: Option<Instant>,

@@ -151,3 +151,55 @@ async fn a_job_that_breaks_off_goes_on_in_the_middle_and_a_site_without_matches_
     let report = run(&changed, &[("BASE", &*base), ("DB", other.to_str().unwrap())]).await;
     assert!(!report.is_complete(), "{report}");
 }
+
+#[cfg(feature = "wasm")]
+#[allow(dead_code)]
+#[path = "../../extract/tests/wasm/guests.rs"]
+mod guests;
+
+/// A component, and a description that names it, in a folder of their own.
+#[cfg(feature = "wasm")]
+mod wasm {
+    use std::fs;
+
+    use super::*;
+
+    const LINES: &str = r#"
+api:
+  base_url: "${BASE}"
+  auth: { oauth2: { token_url: "${ORIGIN}/token", client_id: demo, client_secret: demo } }
+tables:
+  - name: lines
+    id: line
+    api: { endpoint: countries.txt, paging: { by: link }, extract: { wasm: WASM } }
+jobs:
+  pages: { sink: { sqlite: "${DB}" }, streams: [{ table: lines }] }
+"#;
+
+    #[tokio::test]
+    async fn a_component_beside_its_description_makes_rows_of_pages() {
+        let api = DemoApi::start(DemoOptions::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("guests")).unwrap();
+        fs::write(folder.path().join("guests/lines.wasm"), guests::lines()).unwrap();
+        let file = folder.path().join("lines.yaml");
+        let reader = Reader::new().variable("BASE", api.base_url());
+        let reader = reader.variable("ORIGIN", api.origin());
+        let map = "{ file: guests/lines.wasm, memory: 1048576 }";
+        for (wasm, db) in [("guests/lines.wasm", "text.db"), (map, "map.db")] {
+            let db = folder.path().join(db);
+            let reader = reader.clone().variable("DB", db.display().to_string());
+            fs::write(&file, LINES.replace("WASM", wasm)).unwrap();
+            let description = reader.read_file(&file).unwrap_or_else(|error| panic!("{error}"));
+            let job = Job::new(&description, "pages").unwrap();
+            let report = tokio::time::timeout(Duration::from_secs(180), job.run()).await.unwrap();
+            assert!(report.is_complete(), "{report}");
+            let rows: Vec<String> = all(&db, "select line from lines order by rowid");
+            assert_eq!(rows.len(), api.countries().len());
+        }
+        let reader = reader.variable("DB", "none.db");
+        fs::write(&file, LINES.replace("WASM", "guests/none.wasm")).unwrap();
+        let error = reader.read_file(&file).unwrap_err().to_string();
+        assert!(error.contains("none.wasm") && error.contains("tables[0].api"), "{error}");
+    }
+}

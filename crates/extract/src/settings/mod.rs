@@ -1,6 +1,7 @@
 //! [pure] Extractors as data, for YAML and the like.
 
 mod field;
+mod wasm;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::{
     xml::Xml,
 };
 use field::{FieldData, fields};
+use wasm::WasmData;
 
 /// An extractor as data: one kind, by its name, and what surrounds it.
 ///
@@ -28,6 +30,7 @@ use field::{FieldData, fields};
 /// | `regex` | `pattern`, `fields`, `next`, `total`, as in [`Regex`] |
 /// | `lines` | `matching`, `fields`, as in [`Lines`] |
 /// | `text` | `fields`, as in [`Text`] |
+/// | `wasm` | the file of a WebAssembly component, or a map of `file` and `memory` (bytes), as in `Wasm`; with the feature `wasm` |
 /// | `limits` | `time` (seconds, or a text such as `2s`), `memory`, `items`, `item_bytes`, `depth`, `attributes`, as in [`Limits`] |
 /// | `empty` | the pages that may have no item: `none` (the default), `after_first` or `any` |
 /// | `charset`, `lossy_text`, `content_types` | as the methods of [`Extraction`] |
@@ -61,7 +64,7 @@ use field::{FieldData, fields};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a map of an extractor: css, xml, csv, regex, lines or text"
+    expecting = "a map of an extractor: css, xml, csv, regex, lines, text or wasm"
 )]
 pub struct Settings {
     css: Option<Elements>,
@@ -70,6 +73,7 @@ pub struct Settings {
     regex: Option<RegexData>,
     lines: Option<LinesData>,
     text: Option<TextData>,
+    wasm: Option<WasmData>,
     #[serde(default)]
     limits: LimitsData,
     #[serde(default)]
@@ -200,7 +204,7 @@ impl Settings {
     /// # Errors
     /// [`ExtractError::Setting`] that names what is wrong, also if there is not exactly one kind.
     pub fn build(self) -> Result<Extraction, ExtractError> {
-        let Self { css, xml, csv, regex, lines, text, limits, empty, charset, .. } = self;
+        let Self { css, xml, csv, regex, lines, text, wasm, limits, empty, charset, .. } = self;
         let kinds = [
             css.map(Elements::css).transpose()?,
             xml.map(Elements::xml).transpose()?,
@@ -208,10 +212,11 @@ impl Settings {
             regex.map(RegexData::build).transpose()?,
             lines.map(LinesData::build).transpose()?,
             text.map(TextData::build).transpose()?,
+            wasm.map(WasmData::build).transpose()?,
         ];
         let mut kinds = kinds.into_iter().flatten();
         let (Some(extraction), None) = (kinds.next(), kinds.next()) else {
-            let reason = "it has one of css, xml, csv, regex, lines and text";
+            let reason = "it has one of css, xml, csv, regex, lines, text and wasm";
             return Err(ExtractError::setting("extract", reason));
         };
         let mut extraction = extraction.limits(limits.limits())?.lossy_text(self.lossy_text);
@@ -367,6 +372,10 @@ mod tests {
             (r#"{"lines": {}, "limits": {"time": 0}}"#, "time"),
             (r#"{"lines": {}, "limits": {"time": "soon"}}"#, "time"),
             (r#"{"lines": {}, "empty": "never"}"#, "never"),
+            (r#"{"wasm": 7}"#, "the file of a component"),
+            (r#"{"wasm": {"memory": 7}}"#, "file"),
+            (r#"{"wasm": {"file": "a.wasm", "time": 7}}"#, "time"),
+            (r#"{"wasm": "no/such.wasm"}"#, "such.wasm"),
         ] {
             let error = built(json).unwrap_err();
             assert!(error.contains(named), "{json}: {error}");

@@ -1,10 +1,9 @@
 //! [pure] `extract` among the settings of a table: what makes items of pages that are not JSON.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
-use serde::Deserialize;
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{
         DeserializeSeed, Error, IntoDeserializer, MapAccess, Visitor,
         value::{MapAccessDeserializer, StringDeserializer},
@@ -12,6 +11,24 @@ use serde::{
 };
 use vantage_api_extract::{Extracted, Extraction, Settings};
 use vantage_api_pool::vantage::ApiTable;
+
+use super::file::Node;
+
+/// Lets the files of WebAssembly components be relative to the folder of the description.
+pub(super) fn look_in(folder: &Path, root: &mut Node) {
+    let tables = root.get_mut("tables").map(Node::items_mut).unwrap_or_default();
+    for table in tables {
+        let extract = table.get_mut("api").and_then(|api| api.get_mut("extract"));
+        let wasm = extract.and_then(|extract| extract.get_mut("wasm"));
+        let file = wasm.and_then(|wasm| match wasm.text_mut().is_some() {
+            true => wasm.text_mut(),
+            false => wasm.get_mut("file").and_then(Node::text_mut),
+        });
+        if let Some(file) = file {
+            *file = folder.join(&*file).to_string_lossy().into_owned();
+        }
+    }
+}
 
 /// An [`ApiTable`] as data, which may have an extractor besides.
 pub(super) fn api<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ApiTable, D::Error> {
@@ -123,6 +140,7 @@ mod tests {
             ("      extract: { lines: {} }\n      envelope: { items: a }\n", "`envelope`"),
             ("      extract: { lines: {}, limit: 7 }\n", "limit"),
             ("      extract: {}\n", "one of css"),
+            ("      extract: { wasm: no/such.wasm }\n", "such.wasm"),
             ("      extract: { lines: {} }\n      pagin: 7\n", "pagin"),
         ] {
             let error = read(api).unwrap_err();

@@ -5,7 +5,8 @@ use std::{fmt, path::Path};
 use super::{
     Data, Description, check,
     error::DescriptionError,
-    file::{self, Failure, Surroundings},
+    extract,
+    file::{self, Failure, Node, Surroundings},
     query,
 };
 
@@ -76,7 +77,8 @@ impl Reader {
 
     /// Reads a text whose files are in `folder`.
     fn read(&self, text: &str, folder: &Path) -> Result<Description, Failure> {
-        let (data, root) = file::read::<Data>(text, &self.surroundings)?;
+        let prepare = |root: &mut Node| extract::look_in(folder, root);
+        let (data, root) = file::read::<Data>(text, &self.surroundings, prepare)?;
         let mut description = Description::from(data);
         check::complete(&mut description, &root);
         check::check(&description, &root)?;

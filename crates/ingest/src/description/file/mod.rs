@@ -19,16 +19,18 @@ pub(crate) use node::Node;
 pub(crate) use redact::unexpanded;
 pub(crate) use variables::Surroundings;
 
-/// What a file says, and its tree.
+/// What a file says, and its tree, which `prepare` may change before it is read.
 ///
 /// # Errors
 /// If it is no YAML or not that of a `T`, or if a variable has no value.
 pub(crate) fn read<T: DeserializeOwned>(
     text: &str,
     surroundings: &Surroundings,
+    prepare: impl FnOnce(&mut Node),
 ) -> Result<(T, Node), Failure> {
     let mut root = node::parse(text)?;
     variables::replace(&mut root, surroundings, text)?;
+    prepare(&mut root);
     let read = typed::read(&root)?;
     Ok((read, root))
 }

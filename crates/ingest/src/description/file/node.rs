@@ -141,6 +141,28 @@ impl Node {
         entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// The value of a key, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let Value::Map(entries) = &mut self.value else { return None };
+        entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+    }
+
+    /// The items of a list, to be changed.
+    pub(crate) fn items_mut(&mut self) -> &mut [Self] {
+        match &mut self.value {
+            Value::List(items) => items,
+            _ => &mut [],
+        }
+    }
+
+    /// A text, to be changed.
+    pub(crate) fn text_mut(&mut self) -> Option<&mut String> {
+        match &mut self.value {
+            Value::Scalar(Scalar { text, kind: Kind::Text, .. }) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Takes a key out.
     pub(super) fn take(&mut self, key: &str) -> Option<Entry> {
         let Value::Map(entries) = &mut self.value else { return None };
