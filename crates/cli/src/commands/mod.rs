@@ -4,6 +4,7 @@ pub(crate) mod check;
 #[cfg(feature = "cluster")]
 pub(crate) mod cluster;
 pub(crate) mod demo;
+pub(crate) mod init;
 pub(crate) mod preview;
 pub(crate) mod read;
 pub(crate) mod reset;
