@@ -20,6 +20,8 @@ pub struct Draft {
     pub(crate) headers: Vec<(String, String)>,
     /// Comments beside the settings of the API.
     pub(crate) about_api: Vec<String>,
+    /// The `response_rules` of the API.
+    pub(crate) rules: Vec<String>,
     pub(crate) vars: Vec<(String, String)>,
     pub(crate) tables: Vec<Table>,
     pub(crate) job: String,
@@ -95,6 +97,7 @@ impl Draft {
             auth: Vec::new(),
             headers: Vec::new(),
             about_api: Vec::new(),
+            rules: Vec::new(),
             vars: Vec::new(),
             tables: Vec::new(),
             job: "copy".to_owned(),
@@ -117,6 +120,20 @@ impl Draft {
     #[must_use]
     pub fn is_one_page(&self) -> bool {
         self.tables.first().is_some_and(|table| table.way == Way::None)
+    }
+
+    /// The variables of the environment that the draft needs.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        let of = |(sign_in, _): &(SignIn, String)| match sign_in {
+            SignIn::Bearer(name)
+            | SignIn::Header { variable: name, .. }
+            | SignIn::Query { variable: name, .. }
+            | SignIn::Cookie { variable: name, .. } => vec![name.clone()],
+            SignIn::Basic(user, password) => vec![user.clone(), password.clone()],
+            SignIn::OAuth2 { .. } => vec!["CLIENT_ID".to_owned(), "CLIENT_SECRET".to_owned()],
+        };
+        self.auth.first().map(of).unwrap_or_default()
     }
 
     /// What was left out of the draft, and why.
@@ -174,6 +191,10 @@ impl Draft {
             self.headers
                 .iter()
                 .for_each(|(name, value)| out.pair(2, &text(name), &text(value), ""));
+        }
+        if !self.rules.is_empty() {
+            out.line(1, "response_rules:", "");
+            self.rules.iter().for_each(|rule| out.line(2, rule, ""));
         }
         self.about_api.iter().for_each(|about| out.note(1, about));
     }

@@ -110,20 +110,12 @@ fn open(unknown: Unknown) -> Failure {
 /// The draft as it will be read. Variables without a value get one where nothing is sent.
 fn described(draft: &Draft, is_sent: bool) -> Result<Description, Failure> {
     let yaml = draft.to_yaml();
-    let reader = match is_sent {
-        true => Reader::new(),
-        false => {
-            variables(&yaml).fold(Reader::new(), |reader, name| reader.variable(name, "unset"))
-        }
-    };
+    let unset = if is_sent { Vec::new() } else { draft.variables() };
+    let reader = unset.iter().fold(Reader::new(), |reader, name| reader.variable(name, "unset"));
     reader.read_yaml(&yaml).map_err(|error| {
         output::note(&yaml);
         Failure::from(error).advising("the draft above is no description: see --items and --paging")
     })
-}
-
-fn variables(yaml: &str) -> impl Iterator<Item = &str> {
-    yaml.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
 }
 
 /// A pool that makes each request once, and takes any answer.
@@ -136,7 +128,11 @@ fn prober(origin: &str, settings: &Settings) -> Result<AwwPool, Failure> {
 
 async fn answer(pool: &AwwPool, ask: &Ask) -> Result<Answer, Failure> {
     let target = ask.url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let mut request = Request::get(format!("{}{target}", ask.url.path()));
+    let target = format!("{}{target}", ask.url.path());
+    let mut request = match &ask.post {
+        None => Request::get(target),
+        Some(body) => Request::post(target).json(body).map_err(Failure::usage)?,
+    };
     for (name, value) in &ask.headers {
         request = request.header(name, value).map_err(Failure::usage)?;
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde_json::Value;
 use url::Url;
 
 /// A request that a [`Discovery`](super::Discovery) wants to be made.
@@ -12,13 +13,20 @@ pub struct Ask {
     pub url: Url,
     /// Headers besides those of the client.
     pub headers: Vec<(String, String)>,
+    /// The JSON body of a POST; a GET if there is none.
+    pub post: Option<Value>,
     /// What it is for, in a few words.
     pub purpose: String,
 }
 
 impl Ask {
     pub(crate) fn new(url: Url, purpose: impl Into<String>) -> Self {
-        Self { url, headers: Vec::new(), purpose: purpose.into() }
+        Self { url, headers: Vec::new(), post: None, purpose: purpose.into() }
+    }
+
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.post = Some(body);
+        self
     }
 
     pub(crate) fn header(mut self, name: &str, value: String) -> Self {

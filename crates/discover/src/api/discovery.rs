@@ -9,6 +9,7 @@ use super::{
     answer::{Answer, Ask},
     candidates::{Candidate, First},
     evidence::Named,
+    graphql::{Connection, introspection, is_endpoint},
     next::with,
     page::Page,
     proof::{Proof, compare, is_usual_size},
@@ -38,9 +39,9 @@ pub enum Step {
 /// Finds out how an API pages: see the [crate](crate).
 #[derive(Clone, Debug)]
 pub struct Discovery {
-    url: Url,
-    table: String,
-    settings: Settings,
+    pub(super) url: Url,
+    pub(super) table: String,
+    pub(super) settings: Settings,
     asked: u32,
     stage: Stage,
     /// The requests that were made in vain, for the error.
@@ -48,7 +49,7 @@ pub struct Discovery {
 }
 
 #[derive(Clone, Debug)]
-enum Stage {
+pub(super) enum Stage {
     First(Ask),
     /// Looks for a parameter that makes the only page a small one, so that there is a second.
     Reveal {
@@ -81,6 +82,17 @@ enum Stage {
     /// Asks for a page past the end.
     Beyond {
         known: Box<Known>,
+        ask: Ask,
+    },
+    /// Asks for the schema of GraphQL.
+    Schema {
+        ask: Ask,
+    },
+    /// Reads a connection of GraphQL.
+    Graph {
+        connection: Box<Connection>,
+        first: Option<Seen>,
+        size: u64,
         ask: Ask,
     },
     /// Asks for one row.
@@ -132,6 +144,8 @@ impl Discovery {
             | Stage::Size { ask, .. }
             | Stage::Large { ask, .. }
             | Stage::Beyond { ask, .. }
+            | Stage::Schema { ask }
+            | Stage::Graph { ask, .. }
             | Stage::Item { ask, .. } => Step::Ask(ask.clone()),
             Stage::Prove { candidate, .. } => Step::Ask(candidate.second.clone()),
             Stage::Over(done) => Step::Done(done.clone()),
@@ -160,9 +174,7 @@ impl Discovery {
             self.asked += 1;
         }
         self.stage = match stage {
-            Stage::First(ask) => {
-                self.first(answer, &ask).unwrap_or_else(|unknown| Stage::Over(Err(unknown)))
-            }
+            Stage::First(ask) => over_or(self.first(answer, &ask)),
             Stage::Reveal { first, ask, name, others, small } => {
                 self.revealed(first, answer, &ask, name, others, small)
             }
@@ -175,21 +187,33 @@ impl Discovery {
             Stage::Large { known, ask, name } => self.enlarged(*known, answer, &ask, &name),
             Stage::Beyond { known, ask } => self.beyond(*known, answer, &ask),
             Stage::Item { known, ask, row } => self.item(*known, answer, &ask, &row),
+            Stage::Schema { ask } => over_or(self.schema(answer, &ask)),
+            Stage::Graph { connection, first, size, ask } => {
+                over_or(self.graph(answer, *connection, first, size, &ask))
+            }
             over @ Stage::Over(_) => over,
         };
     }
 
     /// Whether one more request may be made.
-    fn may_ask(&self) -> bool {
+    pub(super) fn may_ask(&self) -> bool {
         self.asked < self.settings.max_requests
     }
 
-    fn seen(&self, answer: Answer, ask: &Ask, place: &Place) -> Option<Seen> {
+    pub(super) fn seen(&self, answer: Answer, ask: &Ask, place: &Place) -> Option<Seen> {
         Page::parse(answer, &ask.url).ok().map(|page| Seen::of(page, place.clone()))
     }
 
     fn first(&mut self, answer: Answer, ask: &Ask) -> Result<Stage, Unknown> {
-        let page = Page::parse(answer, &ask.url)?;
+        let moved = answer.url.clone().filter(|url| url.origin() == self.url.origin());
+        let page = match Page::parse(answer, &ask.url) {
+            Err(_) if is_endpoint(&ask.url) && self.may_ask() => {
+                self.url.set_path(moved.as_ref().unwrap_or(&ask.url).path());
+                let ask = Ask::new(self.url.clone(), "the schema").body(introspection());
+                return Ok(Stage::Schema { ask });
+            }
+            page => page?,
+        };
         if page.url.origin() == self.url.origin() {
             // It may have moved.
             self.url.set_path(page.url.path());
@@ -404,7 +428,7 @@ impl Discovery {
         self.over(&known)
     }
 
-    fn known(&self, first: Seen, way: Way, why: &str, second: Option<Seen>) -> Known {
+    pub(super) fn known(&self, first: Seen, way: Way, why: &str, second: Option<Seen>) -> Known {
         Known {
             url: self.url.clone(),
             table: self.table.clone(),
@@ -415,6 +439,8 @@ impl Discovery {
             ends: Vec::new(),
             notes: Vec::new(),
             item: None,
+            rules: Vec::new(),
+            facts: None,
         }
     }
 
@@ -572,9 +598,13 @@ impl Discovery {
         self.over(&known)
     }
 
-    fn over(&self, known: &Known) -> Stage {
+    pub(super) fn over(&self, known: &Known) -> Stage {
         Stage::Over(Ok(known.draft(&self.settings)))
     }
+}
+
+fn over_or(stage: Result<Stage, Unknown>) -> Stage {
+    stage.unwrap_or_else(|unknown| Stage::Over(Err(unknown)))
 }
 
 fn small_page(url: &Url, name: &str, size: u64) -> Ask {

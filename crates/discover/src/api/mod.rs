@@ -5,6 +5,8 @@ mod answer;
 mod candidates;
 mod discovery;
 mod evidence;
+mod graphql;
+mod graphs;
 mod limits;
 mod link;
 mod next;
@@ -14,6 +16,8 @@ mod rows;
 mod settings;
 mod size;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod unknown;
 
 pub use answer::{Answer, Ask};

@@ -97,12 +97,7 @@ pub(super) fn given(body: &Value, path: &str) -> Result<Place, Unknown> {
     };
     let pointer = list.strip_prefix('/').map(|keys| keys.split('/').collect::<Vec<_>>());
     let keys = pointer.unwrap_or_else(|| list.split('.').filter(|key| !key.is_empty()).collect());
-    let place = Place {
-        list: JsonPath::of(keys),
-        wrapper,
-        why: "it was given",
-        given: Some(path.to_owned()),
-    };
+    let place = Place { list: JsonPath::of(keys), wrapper, why: "", given: Some(path.to_owned()) };
     match place.list.in_value(body) {
         Some(Value::Array(_)) => Ok(place),
         _ => Err(Unknown::new(

@@ -60,6 +60,10 @@ pub(super) struct Known {
     pub(super) ends: Vec<(String, String)>,
     pub(super) notes: Vec<String>,
     pub(super) item: Option<String>,
+    /// Rules of the API for responses.
+    pub(super) rules: Vec<String>,
+    /// What pages say, where that is known without looking.
+    pub(super) facts: Option<Vec<(String, String, String)>>,
 }
 
 impl Known {
@@ -91,11 +95,12 @@ impl Known {
             .into_iter()
             .map(|limit| format!("the API tells of a limit: {limit}"))
             .collect();
+        draft.rules.clone_from(&self.rules);
         draft.job.clone_from(&self.table);
         let mut table = Table::new(self.table.clone(), endpoint, self.chosen.way.clone());
         table.way_why.clone_from(&self.chosen.why);
         table.items = (self.first.place.written(), self.first.place.why().to_owned());
-        table.facts = self.facts();
+        table.facts = self.facts.clone().unwrap_or_else(|| self.facts());
         table.size.clone_from(&self.size);
         table.ends.clone_from(&self.ends);
         if self.chosen.is_elsewhere {
