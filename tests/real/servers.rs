@@ -31,6 +31,8 @@ pub enum Program {
     Datasette,
     Eve,
     JsonServer,
+    Express,
+    GraphQl,
     /// In front of the server at this port.
     Nginx(u16),
 }
@@ -67,12 +69,16 @@ impl Server {
         static DATASETTE: OnceLock<Server> = OnceLock::new();
         static EVE: OnceLock<Server> = OnceLock::new();
         static JSON_SERVER: OnceLock<Server> = OnceLock::new();
+        static EXPRESS: OnceLock<Server> = OnceLock::new();
+        static GRAPH_QL: OnceLock<Server> = OnceLock::new();
         let cell = match program {
             Program::Django => &DJANGO,
             Program::FastApi => &FAST_API,
             Program::Datasette => &DATASETTE,
             Program::Eve => &EVE,
             Program::JsonServer => &JSON_SERVER,
+            Program::Express => &EXPRESS,
+            Program::GraphQl => &GRAPH_QL,
             Program::Nginx(_) => panic!("each test has an nginx of its own"),
         };
         cell.get_or_init(|| Self::start(program))
@@ -100,6 +106,9 @@ impl Server {
         let log = File::create(self.log()).unwrap();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(self.command());
+        if self.program == Program::Express {
+            command.env("NODE_PATH", installed("node/node_modules"));
+        }
         command.current_dir(&self.folder).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(spawn(command).expect("`setpriv` starts programs"));
@@ -157,6 +166,11 @@ impl Server {
             Program::FastApi => python("fastapi_app.py"),
             Program::Datasette => python("datasette_app.py"),
             Program::Eve => python("eve_app.py"),
+            Program::GraphQl => python("graphql_app.py"),
+            Program::Express => {
+                let script = path(here().join("servers/express_app.js"));
+                vec!["node".into(), script, path(SCRATCH.join("rows.json")), self.port.to_string()]
+            }
             Program::JsonServer => {
                 let script = installed("node/node_modules/json-server/lib/cli/bin.js");
                 let port = self.port.to_string();
@@ -194,14 +208,21 @@ fn free_port() -> u16 {
     free.expect("a port of 15,000 is free")
 }
 
+/// The root of the workspace, also for members that have these servers as a module.
+fn root() -> PathBuf {
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut roots = folders.filter(|folder| folder.join("tests/real/servers").exists());
+    roots.next().expect("this file is in the workspace").to_path_buf()
+}
+
 /// This folder.
 fn here() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real")
+    root().join("tests/real")
 }
 
 /// A file that `tests/real/run` installed.
 fn installed(path: &str) -> String {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/real");
+    let default = root().join("target/real");
     let folder = std::env::var_os("REAL_SERVERS").map_or(default, PathBuf::from);
     let file = folder.join(path);
     assert!(file.exists(), "{} is missing: run `tests/real/run setup` first", file.display());

@@ -159,17 +159,8 @@ pub(crate) const PAGE_PARAM: &[&str] =
     &["page", "pagenumber", "pagenum", "pageno", "p", "pageindex", "currentpage"];
 
 /// The parameter of an offset.
-pub(crate) const OFFSET_PARAM: &[&str] = &[
-    "offset",
-    "skip",
-    "start",
-    "startat",
-    "from",
-    "startindex",
-    "startrow",
-    "pageoffset",
-    "first",
-];
+pub(crate) const OFFSET_PARAM: &[&str] =
+    &["offset", "skip", "start", "startat", "from", "startindex", "startrow", "pageoffset"];
 
 /// The parameter of a cursor, the most frequent first.
 pub(crate) const CURSOR_PARAM: &[&str] = &[

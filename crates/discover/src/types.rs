@@ -94,8 +94,8 @@ pub(crate) fn id_of(columns: &IndexMap<String, Column>, table: &str) -> Option<S
     let of_table = format!("{}id", names::singular(&names::plain(table)));
     let exact = |wanted: &&str| unique().find(|name| name.as_str() == *wanted);
     let alike = |wanted: &&str| unique().find(|name| names::plain(name) == names::plain(wanted));
-    let found = names::ID.iter().find_map(|wanted| exact(wanted));
-    let found = found.or_else(|| names::ID.iter().find_map(|wanted| alike(wanted)));
+    let found = names::ID.iter().find_map(exact);
+    let found = found.or_else(|| names::ID.iter().find_map(alike));
     found.or_else(|| unique().find(|name| names::plain(name) == of_table)).cloned()
 }
 

@@ -89,7 +89,6 @@ async fn discovered(url: &str, settings: Settings) -> Result<Draft, Failure> {
                 discovery.spent(u32::try_from(attempts).unwrap_or(u32::MAX));
             }
             Step::Done(done) => break done.map_err(open)?,
-            _ => return Err(Failure::run("there is a step that this program does not know")),
         }
     };
     let description = described(&draft, true)?;

@@ -10,7 +10,7 @@ use super::{
     candidates::{Candidate, First},
     evidence::Named,
     graphql::{Connection, introspection, is_endpoint},
-    next::with,
+    next::{is_page, parameters, with},
     page::Page,
     proof::{Proof, compare, is_usual_size},
     rows::{self, Place},
@@ -28,7 +28,6 @@ const LARGE: u64 = 100;
 
 /// What is to be done next.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Step {
     /// Make this request, and give its answer to [`Discovery::answered`].
     Ask(Ask),
@@ -110,7 +109,7 @@ impl Discovery {
     /// # Errors
     /// If it is no URL of HTTP, or may have a credential in it.
     pub fn new(url: &str, settings: Settings) -> Result<Self, Unknown> {
-        let parsed = Url::parse(url).ok().filter(|url| url.has_host());
+        let parsed = Url::parse(url).ok().filter(Url::has_host);
         let parsed = parsed.filter(|url| ["http", "https"].contains(&url.scheme()));
         let mut url = parsed.ok_or_else(|| {
             Unknown::new("this is no URL", "give one that begins with https:// or http://")
@@ -127,6 +126,12 @@ impl Discovery {
                 format!(
                     "leave it out, and give the name of a variable of the environment: --key-in-query {name}=VARIABLE"
                 ),
+            ));
+        }
+        if let Some(name) = later_page(&url) {
+            return Err(Unknown::new(
+                format!("the URL is that of a later page: it has `{name}`"),
+                "give the URL of the first page",
             ));
         }
         url.set_fragment(None);
@@ -179,7 +184,7 @@ impl Discovery {
                 self.revealed(first, answer, &ask, name, others, small)
             }
             Stage::Prove { first, candidate, others, revealed } => {
-                self.proved(first, answer, *candidate, others, revealed)
+                self.proved(first, answer, &candidate, others, revealed)
             }
             Stage::Size { known, ask, name, others, small } => {
                 self.sized(*known, answer, &ask, name, others, small)
@@ -346,7 +351,7 @@ impl Discovery {
         &mut self,
         first: Seen,
         answer: Answer,
-        candidate: Candidate,
+        candidate: &Candidate,
         mut others: VecDeque<Candidate>,
         revealed: Option<String>,
     ) -> Stage {
@@ -358,7 +363,7 @@ impl Discovery {
         });
         let is_named = matches!(candidate.way, Way::Link { .. } | Way::NextUrl { .. });
         let why = match proof {
-            Some(Proof::Next) if is_of_range(&candidate, second.as_ref(), first.rows) => {
+            Some(Proof::Next) if is_of_range(candidate, second.as_ref(), first.rows) => {
                 format!("verified: {}, and it leads to new rows", candidate.why)
             }
             Some(Proof::Empty) if is_named => {
@@ -390,7 +395,7 @@ impl Discovery {
             });
         let mut known = self.known(first, candidate.way.clone(), &why, second);
         known.chosen.is_elsewhere = is_elsewhere;
-        self.look_for_size(known, &candidate, revealed)
+        self.look_for_size(known, candidate, revealed)
     }
 
     /// No candidate holds.
@@ -601,6 +606,18 @@ impl Discovery {
     pub(super) fn over(&self, known: &Known) -> Stage {
         Stage::Over(Ok(known.draft(&self.settings)))
     }
+}
+
+/// The parameter by which a URL is that of a page after the first one.
+fn later_page(url: &Url) -> Option<String> {
+    let is_later = |(name, value): &(String, String)| match value.parse::<u64>() {
+        Ok(page) if is_page(name) => page > 1,
+        Ok(offset) => {
+            offset > 0 && names::is_one(name, &["offset", "skip", "start", "startat", "pageoffset"])
+        }
+        Err(_) => false,
+    };
+    parameters(url).into_iter().find(is_later).map(|(name, _)| name)
 }
 
 fn over_or(stage: Result<Stage, Unknown>) -> Stage {

@@ -81,9 +81,8 @@ pub(super) fn find(body: &Value, table: &str) -> Result<Place, Unknown> {
         (by_name, "its name is a usual one"),
         (any, "it is the only list of objects"),
     ] {
-        match one_of(&some)? {
-            Some(found) => return Ok(place(found, why)),
-            None => {}
+        if let Some(found) = one_of(&some)? {
+            return Ok(place(found, why));
         }
     }
     Err(none(body))

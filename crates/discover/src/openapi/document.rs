@@ -9,28 +9,30 @@ use super::error::SpecificationError;
 /// How many references may follow each other.
 const LONGEST_CHAIN: usize = 32;
 
-/// How many schemas and references are looked at in all. A specification of 10 MB has some 100,000.
-const MOST_STEPS: usize = 2_000_000;
+/// How many schemas and references are looked at in all, and for one path. That is enough for the
+/// 700 paths of GitHub.
+const MOST_STEPS: usize = 500_000;
+const MOST_STEPS_OF_PATH: usize = 10_000;
 
 /// A specification.
 #[derive(Debug)]
 pub(super) struct Document {
     root: Value,
     steps: Cell<usize>,
+    /// How many steps there may be before the next path.
+    limit: Cell<usize>,
 }
 
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self, SpecificationError> {
         let text = text.trim_start_matches('\u{feff}');
-        let root: Value = match text.trim_start().starts_with('{') {
-            true => serde_json::from_str(text).or_else(|error| {
-                // YAML may begin like that as well.
-                serde_saphyr::from_str(text)
-                    .map_err(|_| SpecificationError::Syntax(error.to_string()))
-            })?,
-            false => serde_saphyr::from_str(text)
-                .map_err(|error| SpecificationError::Syntax(first_line(&error.to_string())))?,
+        let root: Result<Value, String> = match text.trim_start().starts_with('{') {
+            // YAML may begin like that as well.
+            true => serde_json::from_str(text)
+                .or_else(|error| of_yaml(text).map_err(|_| error.to_string())),
+            false => of_yaml(text),
         };
+        let root = root.map_err(SpecificationError::Syntax)?;
         let version = |key: &str| match root.get(key) {
             Some(Value::String(version)) => Some(version.clone()),
             Some(Value::Number(version)) => Some(version.to_string()),
@@ -44,7 +46,7 @@ impl Document {
         if !root.get("paths").is_some_and(Value::is_object) {
             return Err(SpecificationError::NoPaths);
         }
-        Ok(Self { root, steps: Cell::new(0) })
+        Ok(Self { root, steps: Cell::new(0), limit: Cell::new(MOST_STEPS_OF_PATH) })
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
@@ -79,13 +81,30 @@ impl Document {
     pub(super) fn may_step(&self) -> bool {
         let steps = self.steps.get() + 1;
         self.steps.set(steps);
-        steps <= MOST_STEPS
+        steps <= self.limit.get().min(MOST_STEPS)
     }
 
-    /// Whether something was left out because the specification is too large, or made to be.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.steps.get() > MOST_STEPS
+    /// Begins with another path.
+    pub(super) fn begin(&self) {
+        let steps = self.steps.get().min(self.limit.get());
+        self.steps.set(steps);
+        self.limit.set(steps + MOST_STEPS_OF_PATH);
     }
+
+    /// Whether something of this path was left out because the specification is too large, or made
+    /// to be.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.steps.get() > self.limit.get().min(MOST_STEPS)
+    }
+}
+
+/// The largest specifications have some millions of nodes, more than YAML that is read elsewhere.
+fn of_yaml(text: &str) -> Result<Value, String> {
+    let mut budget = serde_saphyr::Budget::default();
+    (budget.max_nodes, budget.max_events, budget.max_depth) = (5_000_000, 10_000_000, 128);
+    let options = serde_saphyr::options! { with_snippet: false, budget: Some(budget) };
+    let read = serde_saphyr::from_str_with_options(text, options);
+    read.map_err(|error| first_line(&error.to_string()))
 }
 
 /// `#/paths/~1a~1%7Bid%7D` has its braces escaped.

@@ -40,8 +40,12 @@ fn way(operation: &Operation<'_>, id: Option<&str>) -> Option<(Way, String)> {
     let cursor_like = |parameter: &&Parameter| names::is_one(&parameter.name, names::CURSOR_PARAM);
     let cursor = parameters.iter().find(cursor_like);
     let page = named(parameters, names::PAGE_PARAM);
-    let offset =
-        named(parameters, names::OFFSET_PARAM).filter(|offset| offset.kind != Kind::Timestamp);
+    let offset = named(parameters, names::OFFSET_PARAM).filter(|offset| {
+        // `startIndex` counts from one, as SCIM does.
+        let counts_from_one =
+            offset.minimum == Some(1) || names::is_one(&offset.name, &["startindex"]);
+        offset.kind != Kind::Timestamp && !counts_from_one
+    });
     let is_url = pointer.is_some_and(|(path, _, is_url)| {
         let name = names::plain(&path.to_string());
         *is_url

@@ -26,6 +26,7 @@ pub(super) fn add(document: &Document, draft: &mut Draft) -> Vec<String> {
     let Some(paths) = document.object(&["paths"]) else { return Vec::new() };
     let (mut used, mut taken, mut left) = (Vec::new(), BTreeSet::new(), Left::default());
     for (path, item) in paths {
+        document.begin();
         let Some(item) = document.resolve(item) else { continue };
         let Some(get) = item.get("get") else {
             left.writes += usize::from(item.get("post").is_some());
@@ -36,12 +37,13 @@ pub(super) fn add(document: &Document, draft: &mut Draft) -> Vec<String> {
             // One row, or the root.
             continue;
         };
-        if draft.tables.len() == MOST_TABLES || document.is_exhausted() {
+        if draft.tables.len() == MOST_TABLES {
             left.too_many += 1;
             continue;
         }
         let thing = last.strip_suffix(".json").unwrap_or(last);
         match Operation::read(document, item, get, thing) {
+            _ if document.is_exhausted() => left.too_large.push(path.clone()),
             Ok(operation) => {
                 used.extend(security::needed(document, get));
                 let name = free_name(&parts, &taken);
@@ -65,6 +67,7 @@ struct Left {
     writes: usize,
     single: usize,
     too_many: usize,
+    too_large: Vec<String>,
     without_schema: Vec<String>,
 }
 
@@ -81,6 +84,10 @@ impl Left {
         if !self.without_schema.is_empty() {
             let paths = self.without_schema.join(", ");
             draft.left_out.push(format!("paths whose answers have no schema: {paths}"));
+        }
+        if !self.too_large.is_empty() {
+            let paths = self.too_large.join(", ");
+            draft.left_out.push(format!("paths whose schemas are too large: {paths}"));
         }
         if self.too_many > 0 {
             draft.left_out.push(format!("{} more paths: there are too many", self.too_many));
@@ -205,46 +212,49 @@ fn filters(operation: &Operation<'_>, table: &mut Table) {
     }
 }
 
+/// A table that may have children.
+struct Parent {
+    endpoint: String,
+    name: String,
+    id: Option<String>,
+    columns: Vec<String>,
+    is_copied: bool,
+}
+
+impl Parent {
+    fn of(table: &Table) -> Self {
+        Self {
+            endpoint: table.endpoint.trim_end_matches('/').to_owned(),
+            name: table.name.clone(),
+            id: table.id.as_ref().map(|(id, _)| id.clone()),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            is_copied: table.is_copied,
+        }
+    }
+
+    /// The column for a placeholder in the paths of children.
+    fn column(&self, placeholder: &str) -> Option<&String> {
+        self.columns.iter().find(|column| *column == placeholder).or(self.id.as_ref())
+    }
+}
+
 /// The parents of tables with one placeholder: the table at the path before it.
 fn find_parents(draft: &mut Draft) {
-    let known: Vec<(String, String, Option<String>, Vec<String>, bool)> = draft
-        .tables
-        .iter()
-        .map(|table| {
-            let columns = table.columns.iter().map(|column| column.name.clone()).collect();
-            let id = table.id.as_ref().map(|(id, _)| id.clone());
-            (
-                table.endpoint.trim_end_matches('/').to_owned(),
-                table.name.clone(),
-                id,
-                columns,
-                table.is_copied,
-            )
-        })
-        .collect();
-    for table in &mut draft.tables {
-        let Some((before, rest)) = table.endpoint.split_once("/{") else {
-            if table.endpoint.contains('{') {
-                table.is_copied = false;
-                table.notes.push("not in the job: its path has a placeholder".to_owned());
-            }
-            continue;
-        };
+    let known: Vec<Parent> = draft.tables.iter().map(Parent::of).collect();
+    for table in draft.tables.iter_mut().filter(|table| table.endpoint.contains('{')) {
+        let (before, rest) = table.endpoint.split_once("/{").unwrap_or_default();
         let placeholder = rest.split_once('}').map(|(name, _)| name.to_owned()).unwrap_or_default();
-        let is_one = !rest.contains('{');
-        let parent = known.iter().find(|(endpoint, ..)| endpoint == before).filter(|_| is_one);
-        let column = parent.and_then(|(_, _, id, columns, _)| {
-            columns.iter().find(|column| **column == placeholder).or(id.as_ref())
-        });
-        match (parent, column) {
-            (Some((_, name, _, _, true)), Some(column)) => {
-                table.parents = Some((name.clone(), vec![(placeholder, column.clone())]));
+        let is_one = !rest.contains('{') && !placeholder.is_empty();
+        let parent = known.iter().find(|parent| parent.endpoint == before);
+        let parent = parent.filter(|parent| is_one && parent.is_copied);
+        match parent.and_then(|parent| Some((parent, parent.column(&placeholder)?))) {
+            Some((parent, column)) => {
+                table.parents = Some((parent.name.clone(), vec![(placeholder, column.clone())]));
             }
-            _ => {
+            None => {
                 table.is_copied = false;
-                table
-                    .notes
-                    .push("not in the job: its parents are not known, see `for_each`".to_owned());
+                let what = "not in the job: its parents are not known, see `for_each`";
+                table.notes.push(what.to_owned());
             }
         }
     }

@@ -82,6 +82,18 @@ fn a_next_url_to_an_empty_page_is_a_guess() {
 }
 
 #[test]
+fn a_later_page_is_no_beginning() {
+    for query in ["page=2", "page[number]=7", "offset=50", "$skip=10", "startAt=1"] {
+        let url = format!("https://h/rows?{query}");
+        let said = Discovery::new(&url, Settings::default()).unwrap_err().to_string();
+        assert!(said.contains("later page"), "{said}");
+    }
+    for query in ["page=1", "page=0", "offset=0", "from=2024", "start=2024-01-01", "page=abc"] {
+        assert!(Discovery::new(&format!("https://h/rows?{query}"), Settings::default()).is_ok());
+    }
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     for (status, headers, words) in [
         (401, vec![("www-authenticate", "Bearer realm=\"x\"")], "--bearer VARIABLE"),
