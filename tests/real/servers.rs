@@ -23,7 +23,8 @@ use crate::rows;
 /// How long a server may take to start, on a machine that is busy with other things.
 const START: Duration = Duration::from_secs(120);
 
-/// A program that serves the rows.
+/// A program that serves the rows. Each of the programs that have this as a module starts some.
+#[allow(dead_code)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     Django,

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// With a URL of rows it makes at most ten requests, reads two pages by its own draft, and prints
     /// the description on the standard output and what it has seen on the standard error. What it
     /// cannot find out it asks for, with exit code 2. With --openapi nothing is sent.
-    Init(Init),
+    Init(Box<Init>),
     /// Checks a description, and says in which line it is wrong. Sends nothing.
     Check(File),
     /// Shows the requests that reads and jobs begin with. Sends nothing.

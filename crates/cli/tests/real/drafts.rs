@@ -53,8 +53,8 @@ impl Draft {
     /// How many requests were made.
     fn requests(&self) -> usize {
         // Redirects count as well.
-        let numbers = self.told.lines().filter_map(|line| line.strip_prefix("request "));
-        let asked = numbers.last().unwrap().split(':').next().unwrap();
+        let mut numbers = self.told.lines().filter_map(|line| line.strip_prefix("request "));
+        let asked = numbers.next_back().unwrap().split(':').next().unwrap();
         let by_draft = self.told.split("read by the draft with ").nth(1).unwrap();
         asked.parse::<usize>().unwrap()
             + by_draft.split(' ').next().unwrap().parse::<usize>().unwrap()

@@ -222,6 +222,13 @@ impl First<'_> {
     }
 }
 
+/// Whether a key is called like a cursor, and not like a URL.
+pub(super) fn is_cursor(key: &str) -> bool {
+    let plain = names::plain(key);
+    ["cursor", "token", "marker", "after", "continu"].iter().any(|word| plain.contains(word))
+        && !plain.contains("url")
+}
+
 /// The parameter that a cursor under this key most likely belongs to.
 pub(super) fn cursor_param(key: &str) -> String {
     cursor_params(key).into_iter().next().unwrap_or_else(|| "cursor".to_owned())

@@ -7,24 +7,18 @@ use url::Url;
 
 use super::{
     answer::{Answer, Ask},
-    candidates::{Candidate, First},
-    evidence::Named,
+    candidates::{Candidate, cursor_param, is_cursor},
+    evidence::{Named, Pointer},
     graphql::{Connection, introspection, is_endpoint},
-    next::{is_page, parameters, with},
-    page::Page,
-    proof::{Proof, compare, is_usual_size},
+    next::later_page,
+    page::{Page, as_objects},
     rows::{self, Place},
     settings::Settings,
-    size,
+    size::{self, SIZE_TRIES, small_page},
     stages::{Chosen, Known, Seen, secret_parameter, table_name},
     unknown::Unknown,
 };
-use crate::{draft::Draft, names, types, way::Way};
-
-/// How many names are tried for the parameter of the size.
-const SIZE_TRIES: usize = 3;
-/// The size that a draft asks for, where the API grants it.
-const LARGE: u64 = 100;
+use crate::{draft::Draft, way::Way};
 
 /// What is to be done next.
 #[derive(Clone, Debug)]
@@ -41,10 +35,10 @@ pub struct Discovery {
     pub(super) url: Url,
     pub(super) table: String,
     pub(super) settings: Settings,
-    asked: u32,
+    pub(super) asked: u32,
     stage: Stage,
     /// The requests that were made in vain, for the error.
-    tried: Vec<String>,
+    pub(super) tried: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -290,14 +284,13 @@ impl Discovery {
 
     /// The way that the only page is made for, which no request has shown.
     fn by_shape(&mut self, first: Seen) -> Stage {
-        let nothing = |pointer: &&super::evidence::Pointer| pointer.is == Named::Nothing;
+        let nothing = |pointer: &&Pointer| pointer.is == Named::Nothing;
         let pointer = first.evidence.pointers.iter().find(nothing);
         let echo = first.evidence.page.iter().find(|(_, page)| *page <= 1);
         let way = match (pointer, echo) {
-            (Some(pointer), _) if is_cursor(&pointer.key) => Way::Cursor {
-                param: super::candidates::cursor_param(&pointer.key),
-                next: pointer.at.clone(),
-            },
+            (Some(pointer), _) if is_cursor(&pointer.key) => {
+                Way::Cursor { param: cursor_param(&pointer.key), next: pointer.at.clone() }
+            }
             (Some(pointer), _) => Way::NextUrl { next: pointer.at.clone() },
             (None, Some((spot, page))) => Way::Page { param: spot.key().to_owned(), first: *page },
             (None, None) => Way::None,
@@ -305,131 +298,6 @@ impl Discovery {
         let why =
             "a guess: all rows came on one page, which says so, and a second one was not seen";
         let known = self.known(first, way, why, None);
-        self.over(&known)
-    }
-
-    fn prove(&mut self, first: Seen, revealed: Option<String>) -> Stage {
-        let rows = first.page.rows(&first.place);
-        let id = types::id_of(&types::columns(&rows), &self.table);
-        let last = rows.last().copied();
-        let last_id = id.as_deref().and_then(|id| Some((id, last?.get(id)?)));
-        let url = first.page.url.clone();
-        let asked = if url.origin() == self.url.origin() { &url } else { &self.url };
-        let start = First { url: asked, evidence: &first.evidence, rows: first.rows, last_id };
-        let mut candidates: VecDeque<Candidate> = start.candidates().into();
-        let is_told = first.evidence.says_more(first.rows);
-        if !is_told && !is_usual_size(first.rows) {
-            candidates.truncate(2);
-        }
-        self.try_next(first, candidates, revealed)
-    }
-
-    fn try_next(
-        &mut self,
-        first: Seen,
-        mut others: VecDeque<Candidate>,
-        revealed: Option<String>,
-    ) -> Stage {
-        match others.pop_front() {
-            Some(mut candidate) if self.may_ask() => {
-                candidate.second.url = self.here(&candidate.second.url);
-                Stage::Prove { first, candidate: Box::new(candidate), others, revealed }
-            }
-            _ => self.unproven(first),
-        }
-    }
-
-    /// The same place at the host that was asked.
-    fn here(&self, url: &Url) -> Url {
-        let mut here = self.url.clone();
-        here.set_path(url.path());
-        here.set_query(url.query());
-        here
-    }
-
-    fn proved(
-        &mut self,
-        first: Seen,
-        answer: Answer,
-        candidate: &Candidate,
-        mut others: VecDeque<Candidate>,
-        revealed: Option<String>,
-    ) -> Stage {
-        let status = answer.status;
-        let second = self.seen(answer, &candidate.second, &first.place);
-        let proof = second.as_ref().map(|second| {
-            let (one, other) = (first.page.rows(&first.place), second.page.rows(&second.place));
-            compare(&one, &other, &self.table)
-        });
-        let is_named = matches!(candidate.way, Way::Link { .. } | Way::NextUrl { .. });
-        let why = match proof {
-            Some(Proof::Next) if is_of_range(candidate, second.as_ref(), first.rows) => {
-                format!("verified: {}, and it leads to new rows", candidate.why)
-            }
-            Some(Proof::Empty) if is_named => {
-                format!("a guess: {}, and the next page has no rows", candidate.why)
-            }
-            _ => {
-                self.tried.push(format!("{} ({})", candidate.second.purpose, said(proof, status)));
-                // What cannot be computed may still be followed, by the same URL.
-                if let (Some(proof), Some(next)) = (proof, others.front())
-                    && proof != Proof::Next
-                    && next.second == candidate.second
-                    && proof != Proof::Empty
-                {
-                    others.pop_front();
-                }
-                return self.try_next(first, others, revealed);
-            }
-        };
-        let named = first.evidence.link_next.as_ref().map(|link| &link.url);
-        let urls = first.evidence.pointers.iter().filter_map(|pointer| match &pointer.is {
-            Named::Url(url) => Some(url),
-            _ => None,
-        });
-        let is_elsewhere = is_named
-            && named.into_iter().chain(urls).any(|url| {
-                url.host() != self.url.host()
-                    || url.port_or_known_default() != self.url.port_or_known_default()
-                        && url.scheme() == self.url.scheme()
-            });
-        let mut known = self.known(first, candidate.way.clone(), &why, second);
-        known.chosen.is_elsewhere = is_elsewhere;
-        self.look_for_size(known, candidate, revealed)
-    }
-
-    /// No candidate holds.
-    fn unproven(&mut self, first: Seen) -> Stage {
-        let tried = match self.tried.is_empty() {
-            true => "nothing names it".to_owned(),
-            false => format!("tried were {}", self.tried.join(", ")),
-        };
-        let advice = "say how the API pages: --paging '{ by: page, param: NAME }', or by: offset, \
-                      cursor, next_url, link, keyset, or by: none if this is the whole set";
-        if first.evidence.says_more(first.rows) {
-            let by = says_more_by(&first);
-            return Stage::Over(Err(Unknown::new(
-                format!(
-                    "more rows follow the {} of the first page, as {by} says, but the way to them was not found: {tried}",
-                    first.rows
-                ),
-                advice,
-            )));
-        }
-        if is_usual_size(first.rows) {
-            return Stage::Over(Err(Unknown::new(
-                format!(
-                    "{} rows came, as many as a page may have, and nothing says whether there are more: {tried}",
-                    first.rows
-                ),
-                advice,
-            )));
-        }
-        let why = format!(
-            "a guess: {} rows came, nothing says that there are more, and {tried}",
-            first.rows
-        );
-        let known = self.known(first, Way::None, &why, None);
         self.over(&known)
     }
 
@@ -449,231 +317,11 @@ impl Discovery {
         }
     }
 
-    fn look_for_size(&mut self, known: Known, by: &Candidate, revealed: Option<String>) -> Stage {
-        if let Some(name) = revealed {
-            return self.enlarge(known, name);
-        }
-        let first = &known.first;
-        let (hint, place) = (by.size.as_deref(), by.place.as_deref());
-        let (way, rows) = (&known.chosen.way, first.rows);
-        let names = size::names(hint, place, &first.evidence, rows, way, &self.url);
-        let mut names: VecDeque<String> = names.into_iter().take(SIZE_TRIES).collect();
-        match names.pop_front() {
-            Some(name) if first.rows > 2 && self.may_ask() => {
-                let ask = small_page(&self.url, &name, 2);
-                Stage::Size { known: Box::new(known), ask, name, others: names, small: 2 }
-            }
-            _ => self.look_beyond(known),
-        }
-    }
-
-    fn sized(
-        &mut self,
-        known: Known,
-        answer: Answer,
-        ask: &Ask,
-        name: String,
-        mut others: VecDeque<String>,
-        small: u64,
-    ) -> Stage {
-        let page = self.seen(answer, ask, &known.first.place);
-        if page.is_some_and(|page| page.rows == small) {
-            return self.enlarge(known, name);
-        }
-        match others.pop_front() {
-            // One is left for a large page.
-            Some(name) if self.asked + 1 < self.settings.max_requests => {
-                let ask = small_page(&self.url, &name, small);
-                Stage::Size { known: Box::new(known), ask, name, others, small }
-            }
-            _ => self.look_beyond(known),
-        }
-    }
-
-    fn enlarge(&mut self, known: Known, name: String) -> Stage {
-        if known.first.rows >= LARGE || !self.may_ask() {
-            let size = LARGE.max(known.first.rows);
-            return self.with_size(known, &name, size, "verified with a small size");
-        }
-        let ask = Ask::new(
-            with(&self.url, &name, &LARGE.to_string()),
-            format!("{LARGE} rows by `{name}`"),
-        );
-        Stage::Large { known: Box::new(known), ask, name }
-    }
-
-    fn enlarged(&mut self, mut known: Known, answer: Answer, ask: &Ask, name: &str) -> Stage {
-        let Some(page) = self.seen(answer, ask, &known.first.place).filter(|page| page.rows > 0)
-        else {
-            let rows = known.first.rows;
-            return self.with_size(known, name, rows, "verified; the API refuses 100");
-        };
-        let rows = page.rows;
-        let is_all = !page.evidence.says_more(rows)
-            || page.evidence.total(rows).is_some_and(|(_, total)| *total == rows);
-        known.more = page.page.rows(&page.place).into_iter().cloned().collect();
-        match rows {
-            LARGE => self.with_size(known, name, LARGE, "verified: 100 rows came"),
-            _ if is_all && rows < LARGE => {
-                self.with_size(known, name, LARGE, "verified with a small size")
-            }
-            _ => self.with_size(known, name, rows, "verified: the API grants no more"),
-        }
-    }
-
-    fn with_size(&mut self, mut known: Known, name: &str, size: u64, why: &str) -> Stage {
-        known.size = Some((name.to_owned(), size, why.to_owned()));
-        self.look_beyond(known)
-    }
-
-    /// Where nothing tells how far a set goes that is read ahead, a page past its end is looked at.
-    fn look_beyond(&mut self, known: Known) -> Stage {
-        let evidence = &known.first.evidence;
-        let is_told = evidence.total(known.first.rows).is_some()
-            || !evidence.pages.is_empty()
-            || !evidence.pointers.is_empty()
-            || evidence.link_next.is_some();
-        let place = match &known.chosen.way {
-            Way::Page { param, first } => Some((param, first + 1_000_000)),
-            Way::Offset { param } => Some((param, 100_000_000)),
-            _ => None,
-        };
-        match place {
-            Some((param, place)) if !is_told && self.may_ask() => {
-                let ask =
-                    Ask::new(with(&self.url, param, &place.to_string()), "a page past the end");
-                Stage::Beyond { known: Box::new(known), ask }
-            }
-            _ => self.look_for_item(known),
-        }
-    }
-
-    fn beyond(&mut self, mut known: Known, answer: Answer, ask: &Ask) -> Stage {
-        let status = answer.status;
-        let page = self.seen(answer, ask, &known.first.place);
-        match page {
-            Some(page) if page.rows == 0 => {}
-            Some(_) => known.notes.push(
-                "past the end the API answers with rows: see whether a read ends where it should"
-                    .to_owned(),
-            ),
-            None if status == 404 => {
-                let why = "verified: a page past the end is a 404".to_owned();
-                known.ends.push(("not_found_ends: true".to_owned(), why));
-            }
-            None => known.notes.push(format!("a page past the end is answered with {status}")),
-        }
-        self.look_for_item(known)
-    }
-
-    /// Whether one row can be had by its id.
-    fn look_for_item(&mut self, known: Known) -> Stage {
-        let row = known.first.page.rows(&known.first.place).first().map(|row| (*row).clone());
-        let id = known.id().and_then(|id| row.as_ref()?.get(&id).cloned());
-        let (Some(id), Some(row), true) = (id, row, self.may_ask()) else {
-            return self.over(&known);
-        };
-        let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-        let mut url = self.url.clone();
-        url.set_query(None);
-        let ends_with_slash = url.path().ends_with('/');
-        let is_plain =
-            id.len() <= 100 && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-        if !is_plain || url.path().ends_with(".json") {
-            return self.over(&known);
-        }
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push(&id);
-            if ends_with_slash {
-                path.push("");
-            }
-        }
-        Stage::Item { known: Box::new(known), ask: Ask::new(url, "one row by its id"), row }
-    }
-
-    fn item(&mut self, mut known: Known, answer: Answer, ask: &Ask, row: &Value) -> Stage {
-        let page = Page::parse(answer, &ask.url).ok();
-        let id = known.id();
-        let is_it = |item: &Value| {
-            id.as_ref().is_some_and(|id| item.is_object() && item.get(id) == row.get(id))
-        };
-        if page.is_some_and(|page| is_it(&page.body)) {
-            known.item = Some("verified with the first row".to_owned());
-        }
-        self.over(&known)
-    }
-
     pub(super) fn over(&self, known: &Known) -> Stage {
         Stage::Over(Ok(known.draft(&self.settings)))
     }
 }
 
-/// The parameter by which a URL is that of a page after the first one.
-fn later_page(url: &Url) -> Option<String> {
-    let is_later = |(name, value): &(String, String)| match value.parse::<u64>() {
-        Ok(page) if is_page(name) => page > 1,
-        Ok(offset) => {
-            offset > 0 && names::is_one(name, &["offset", "skip", "start", "startat", "pageoffset"])
-        }
-        Err(_) => false,
-    };
-    parameters(url).into_iter().find(is_later).map(|(name, _)| name)
-}
-
 fn over_or(stage: Result<Stage, Unknown>) -> Stage {
     stage.unwrap_or_else(|unknown| Stage::Over(Err(unknown)))
-}
-
-fn small_page(url: &Url, name: &str, size: u64) -> Ask {
-    Ask::new(with(url, name, &size.to_string()), format!("{size} rows by `{name}`"))
-}
-
-/// Whether a range is the one that was asked for.
-fn is_of_range(candidate: &Candidate, second: Option<&Seen>, rows: u64) -> bool {
-    let Way::Range { .. } = candidate.way else { return true };
-    let range = second.and_then(|second| second.evidence.range.as_ref());
-    range.is_some_and(|(_, first, _)| *first == rows)
-}
-
-fn is_cursor(key: &str) -> bool {
-    let plain = names::plain(key);
-    ["cursor", "token", "marker", "after", "continu"].iter().any(|word| plain.contains(word))
-        && !plain.contains("url")
-}
-
-/// What a try has shown.
-fn said(proof: Option<Proof>, status: u16) -> String {
-    match proof {
-        Some(Proof::Same) => "the same rows again".to_owned(),
-        Some(Proof::Overlap) => "some of the rows again".to_owned(),
-        Some(Proof::Empty) => "no rows".to_owned(),
-        Some(Proof::Next) => "rows of another range".to_owned(),
-        None if (200..300).contains(&status) => "no page".to_owned(),
-        None => format!("status {status}"),
-    }
-}
-
-/// What says that more rows follow.
-fn says_more_by(first: &Seen) -> String {
-    let evidence = &first.evidence;
-    let flag = evidence.more.iter().find(|(_, more)| *more).map(|(path, _)| path.to_string());
-    let last = || evidence.last.iter().find(|(_, last)| !*last).map(|(path, _)| path.to_string());
-    let pointer = || {
-        let mut pointers = evidence.pointers.iter();
-        pointers.find(|pointer| pointer.is != Named::Nothing).map(|pointer| pointer.at.clone())
-    };
-    let count = || {
-        let mut counts = evidence.totals.iter().chain(&evidence.pages);
-        counts.find(|(_, count)| *count > 1).map(|(spot, _)| spot.key().to_owned())
-    };
-    let found = flag.or_else(last).or_else(pointer).or_else(count);
-    found.map_or_else(|| "the header `Link`".to_owned(), |name| format!("`{name}`"))
-}
-
-/// The same page with rows that are objects, where Datasette has sent lists.
-fn as_objects(page: &Page) -> Option<Url> {
-    let is_lists = page.body.get("rows")?.as_array()?.first()?.is_array();
-    let is_it = is_lists && page.body.get("columns").is_some_and(Value::is_array);
-    let has_shape = page.url.query_pairs().any(|(name, _)| name == "_shape");
-    (is_it && !has_shape).then(|| with(&page.url, "_shape", "objects"))
 }

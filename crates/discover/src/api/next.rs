@@ -60,6 +60,18 @@ pub(super) fn is_page(name: &str) -> bool {
     names::is_one(name, names::PAGE_PARAM)
 }
 
+/// The parameter by which a URL is that of a page after the first one.
+pub(super) fn later_page(url: &Url) -> Option<String> {
+    let is_later = |(name, value): &(String, String)| match value.parse::<u64>() {
+        Ok(page) if is_page(name) => page > 1,
+        Ok(offset) => {
+            offset > 0 && names::is_one(name, &["offset", "skip", "start", "startat", "pageoffset"])
+        }
+        Err(_) => false,
+    };
+    parameters(url).into_iter().find(is_later).map(|(name, _)| name)
+}
+
 pub(super) fn parameters(url: &Url) -> Vec<(String, String)> {
     url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }

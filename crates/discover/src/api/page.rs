@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{answer::Answer, rows::Place, unknown::Unknown};
+use super::{answer::Answer, next::with, rows::Place, unknown::Unknown};
 
 /// A page, and where it came from.
 #[derive(Clone, Debug)]
@@ -38,6 +38,14 @@ impl Page {
     pub(super) fn rows(&self, place: &Place) -> Vec<&Value> {
         place.rows(&self.body)
     }
+}
+
+/// The same page with rows that are objects, where Datasette has sent lists.
+pub(super) fn as_objects(page: &Page) -> Option<Url> {
+    let is_lists = page.body.get("rows")?.as_array()?.first()?.is_array();
+    let is_it = is_lists && page.body.get("columns").is_some_and(Value::is_array);
+    let has_shape = page.url.query_pairs().any(|(name, _)| name == "_shape");
+    (is_it && !has_shape).then(|| with(&page.url, "_shape", "objects"))
 }
 
 fn not_json(kind: &str, text: &str) -> Unknown {

@@ -208,8 +208,8 @@ mod tests {
 
     use super::*;
 
-    fn found(body: Value, table: &str) -> String {
-        find(&body, table).map_or_else(|unknown| unknown.what, |place| place.written())
+    fn found(body: &Value, table: &str) -> String {
+        find(body, table).map_or_else(|unknown| unknown.what, |place| place.written())
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
             (json!({"results": row, "facets": [["a", 1]], "columns": ["a"]}), "x", "results"),
             (json!({"data": []}), "x", "data"),
         ] {
-            assert_eq!(found(body, table), path);
+            assert_eq!(found(&body, table), path);
         }
     }
 
@@ -263,7 +263,7 @@ mod tests {
             (json!({}), "no list"),
             (json!(7), "no list"),
         ] {
-            let what = found(body, "search");
+            let what = found(&body, "search");
             assert!(what.contains(words), "{what}");
         }
     }

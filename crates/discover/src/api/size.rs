@@ -1,7 +1,14 @@
 //! [pure] Which parameter sets the size of pages.
 
-use super::{evidence::Evidence, next};
+use super::{
+    answer::Ask,
+    evidence::Evidence,
+    next::{self, with},
+};
 use crate::{names, way::Way};
+
+/// How many names are tried.
+pub(super) const SIZE_TRIES: usize = 3;
 
 /// The names to try, the likeliest first: parameters that came along with the URL of a next page,
 /// keys of the page that repeat the number of its rows, and what is usual beside the parameter of
@@ -57,4 +64,9 @@ fn usual(way: &Way, place: Option<&str>) -> &'static [&'static str] {
             _ => &["limit", "size", "page_size", "per_page"],
         },
     }
+}
+
+/// Asks for a first page of this size.
+pub(super) fn small_page(url: &url::Url, name: &str, size: u64) -> Ask {
+    Ask::new(with(url, name, &size.to_string()), format!("{size} rows by `{name}`"))
 }

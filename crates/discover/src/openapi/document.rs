@@ -101,7 +101,7 @@ impl Document {
 /// The largest specifications have some millions of nodes, more than YAML that is read elsewhere.
 fn of_yaml(text: &str) -> Result<Value, String> {
     let mut budget = serde_saphyr::Budget::default();
-    (budget.max_nodes, budget.max_events, budget.max_depth) = (5_000_000, 10_000_000, 128);
+    (budget.max_nodes, budget.max_events) = (5_000_000, 10_000_000);
     let options = serde_saphyr::options! { with_snippet: false, budget: Some(budget) };
     let read = serde_saphyr::from_str_with_options(text, options);
     read.map_err(|error| first_line(&error.to_string()))

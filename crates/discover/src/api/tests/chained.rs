@@ -117,7 +117,7 @@ fn graph_has_a_url_under_a_key_with_a_dot() {
         let (from, size) = (at(request, "$skiptoken"), request.size("$top", 100, 999));
         let mut body = json!({ "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users", "value": rows(from, size) });
         if let Some(token) = cursor(from + size) {
-            body["@odata.nextLink"] = request.url_with("$skiptoken", token).into();
+            body["@odata.nextLink"] = request.url_with("$skiptoken", &token).into();
         }
         answer(&body)
     });
@@ -130,7 +130,7 @@ fn zendesk_salesforce_and_twilio_have_urls_at_several_places() {
     let zendesk = draft("https://x.zendesk.com/api/v2/tickets.json?page[size]=25", |request| {
         let (from, size) = (at(request, "page[after]"), request.size("page[size]", 25, 100));
         let next = cursor(from + size);
-        let url = next.as_ref().map(|cursor| request.url_with("page[after]", cursor));
+        let url = next.as_ref().map(|cursor| request.url_with("page[after]", &cursor));
         answer(&json!({
             "tickets": rows(from, size),
             "meta": { "has_more": next.is_some(), "after_cursor": next },
@@ -227,7 +227,7 @@ fn sentry_says_in_an_attribute_that_a_link_leads_nowhere() {
             request.param("cursor").and_then(|c| c.split(':').nth(1)?.parse().ok()).unwrap_or(0);
         let size = request.size("per_page", 100, 100);
         let results = from + size < TOTAL;
-        let next = request.url_with("cursor", format!("0:{}:0", from + size));
+        let next = request.url_with("cursor", &format!("0:{}:0", from + size));
         let link = format!(
             "<{next}>; rel=\"next\"; results=\"{results}\"; cursor=\"0:{}:0\"",
             from + size
@@ -244,7 +244,7 @@ fn a_link_that_is_chosen_by_its_relation_is_found() {
         let mut link = vec![json!({ "relation": "self", "url": request.ask.url.as_str() })];
         link.extend(
             cursor(from + size)
-                .map(|ct| json!({ "relation": "next", "url": request.url_with("ct", ct) })),
+                .map(|ct| json!({ "relation": "next", "url": request.url_with("ct", &ct) })),
         );
         let entry: Vec<_> =
             rows(from, size).into_iter().map(|row| json!({ "resource": row })).collect();

@@ -8,10 +8,10 @@ fn linked(request: &Request<'_>, has_last: bool) -> Answer {
     let last = TOTAL.div_ceil(size);
     let mut links = Vec::new();
     if page < last {
-        links.push(format!("<{}>; rel=\"next\"", request.url_with("page", page + 1)));
+        links.push(format!("<{}>; rel=\"next\"", request.url_with("page", &(page + 1))));
     }
     if has_last {
-        links.push(format!("<{}>; rel=\"last\"", request.url_with("page", last)));
+        links.push(format!("<{}>; rel=\"last\"", request.url_with("page", &last)));
     }
     let limit = ("x-ratelimit-remaining", "59".to_owned());
     with_headers(&json!(rows((page - 1) * size, size)), &[("link", links.join(", ")), limit])
@@ -35,7 +35,7 @@ fn github_has_links_and_numbers() {
 fn django_has_urls_that_can_be_computed() {
     let api = |request: &Request<'_>| {
         let page = request.number("page").unwrap_or(1);
-        let next = (page * 20 < TOTAL).then(|| request.url_with("page", page + 1));
+        let next = (page * 20 < TOTAL).then(|| request.url_with("page", &(page + 1)));
         answer(
             &json!({ "count": TOTAL, "next": next, "previous": null, "results": rows((page - 1) * 20, 20) }),
         )

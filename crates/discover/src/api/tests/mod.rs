@@ -33,7 +33,7 @@ impl Request<'_> {
     }
 
     /// The URL with a parameter set.
-    fn url_with(&self, name: &str, value: impl ToString) -> String {
+    fn url_with(&self, name: &str, value: &impl ToString) -> String {
         super::next::with(&self.ask.url, name, &value.to_string()).to_string()
     }
 }
