@@ -23,7 +23,8 @@ use crate::rows;
 /// How long a server may take to start, on a machine that is busy with other things.
 const START: Duration = Duration::from_secs(120);
 
-/// A program that serves the rows.
+/// A program that serves the rows. Each of the programs that have this as a module starts some.
+#[allow(dead_code)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     Django,
@@ -32,6 +33,8 @@ pub enum Program {
     Eve,
     JsonServer,
     Signed,
+    Express,
+    GraphQl,
     /// In front of the server at this port.
     Nginx(u16),
 }
@@ -68,12 +71,16 @@ impl Server {
         static DATASETTE: OnceLock<Server> = OnceLock::new();
         static EVE: OnceLock<Server> = OnceLock::new();
         static JSON_SERVER: OnceLock<Server> = OnceLock::new();
+        static EXPRESS: OnceLock<Server> = OnceLock::new();
+        static GRAPH_QL: OnceLock<Server> = OnceLock::new();
         let cell = match program {
             Program::Django => &DJANGO,
             Program::FastApi => &FAST_API,
             Program::Datasette => &DATASETTE,
             Program::Eve => &EVE,
             Program::JsonServer => &JSON_SERVER,
+            Program::Express => &EXPRESS,
+            Program::GraphQl => &GRAPH_QL,
             Program::Signed | Program::Nginx(_) => panic!("each test has one of its own"),
         };
         cell.get_or_init(|| Self::start(program))
@@ -101,6 +108,9 @@ impl Server {
         let log = File::create(self.log()).unwrap();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(self.command());
+        if self.program == Program::Express {
+            command.env("NODE_PATH", installed("node/node_modules"));
+        }
         command.current_dir(&self.folder).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(spawn(command).expect("`setpriv` starts programs"));
@@ -159,6 +169,11 @@ impl Server {
             Program::Datasette => python("datasette_app.py"),
             Program::Eve => python("eve_app.py"),
             Program::Signed => python("signed_app.py"),
+            Program::GraphQl => python("graphql_app.py"),
+            Program::Express => {
+                let script = path(here().join("servers/express_app.js"));
+                vec!["node".into(), script, path(SCRATCH.join("rows.json")), self.port.to_string()]
+            }
             Program::JsonServer => {
                 let script = installed("node/node_modules/json-server/lib/cli/bin.js");
                 let port = self.port.to_string();
@@ -196,14 +211,21 @@ fn free_port() -> u16 {
     free.expect("a port of 15,000 is free")
 }
 
+/// The root of the workspace, also for members that have these servers as a module.
+fn root() -> PathBuf {
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut roots = folders.filter(|folder| folder.join("tests/real/servers").exists());
+    roots.next().expect("this file is in the workspace").to_path_buf()
+}
+
 /// This folder.
 fn here() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real")
+    root().join("tests/real")
 }
 
 /// A file that `tests/real/run` installed.
 fn installed(path: &str) -> String {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/real");
+    let default = root().join("target/real");
     let folder = std::env::var_os("REAL_SERVERS").map_or(default, PathBuf::from);
     let file = folder.join(path);
     assert!(file.exists(), "{} is missing: run `tests/real/run setup` first", file.display());

@@ -24,6 +24,12 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Lists the descriptions of well-known APIs that can be named instead of a file, or prints one.
     Connectors(Connectors),
+    /// Drafts a description of an API, from what it answers or from its OpenAPI specification.
+    ///
+    /// With a URL of rows it makes at most ten requests, reads two pages by its own draft, and prints
+    /// the description on the standard output and what it has seen on the standard error. What it
+    /// cannot find out it asks for, with exit code 2. With --openapi nothing is sent.
+    Init(Box<Init>),
     /// Checks a description, and says in which line it is wrong. Sends nothing.
     Check(File),
     /// Shows the requests that reads and jobs begin with. Sends nothing.
@@ -155,6 +161,56 @@ pub(crate) struct Demo {
     /// Where the database is written; a temporary folder by default.
     #[arg(long)]
     pub(crate) db: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Init {
+    /// A URL that answers with rows, such as https://api.example.com/v1/orders.
+    #[arg(required_unless_present = "openapi")]
+    pub(crate) url: Option<String>,
+    /// Drafts the tables of this OpenAPI specification (2.0, 3.0 or 3.1, in JSON or YAML) instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    pub(crate) openapi: Option<PathBuf>,
+    /// The name of the table; that of the URL's last segment by default.
+    #[arg(long, value_name = "NAME", conflicts_with = "openapi")]
+    pub(crate) table: Option<String>,
+    /// Where the rows are in an answer: `result.rows`, or `.` if it is the list.
+    #[arg(long, value_name = "PATH", conflicts_with = "openapi")]
+    pub(crate) items: Option<String>,
+    /// How the API pages, as `paging` of a description: '{ by: cursor, param: after, next: paging.next }'.
+    #[arg(long, value_name = "YAML", conflicts_with = "openapi")]
+    pub(crate) paging: Option<String>,
+    #[command(flatten)]
+    pub(crate) sign_in: SignInBy,
+    /// A header that is sent with each request, and is no secret: `Notion-Version=2022-06-28`.
+    #[arg(long = "send-header", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// Writes the description into this file, which must not be there yet.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// How an API is signed in to: by names of variables of the environment, so that no secret is on a
+/// command line.
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct SignInBy {
+    /// The variable with a bearer token.
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) bearer: Option<String>,
+    /// The variables with a name and a password.
+    #[arg(long, value_name = "VARIABLE:VARIABLE")]
+    pub(crate) basic: Option<String>,
+    /// A header and the variable with its value, which may stand behind a word:
+    /// `X-Api-Key=KEY`, or `Authorization=Token KEY`.
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
+    pub(crate) header: Option<(String, String)>,
+    /// A parameter of the query and the variable with its value.
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
+    pub(crate) key_in_query: Option<(String, String)>,
+    /// A cookie and the variable with its value.
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
+    pub(crate) cookie: Option<(String, String)>,
 }
 
 #[derive(Args)]

@@ -30,6 +30,7 @@ async fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Demo(demo) => commands::demo::run(&demo).await,
         Command::Connectors(connectors) => commands::connectors::run(&connectors),
+        Command::Init(init) => commands::init::run(&init).await,
         Command::Check(check) => commands::check::run(&check),
         Command::Preview(preview) => commands::preview::run(&preview),
         Command::Read(read) => commands::read::run(&read).await,

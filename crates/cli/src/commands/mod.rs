@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod connectors;
 pub(crate) mod demo;
+pub(crate) mod init;
 pub(crate) mod preview;
 pub(crate) mod read;
 pub(crate) mod reset;

@@ -1,0 +1,105 @@
+//! [pure] A page as it was parsed.
+
+use serde_json::Value;
+use url::Url;
+
+use super::{answer::Answer, next::with, rows::Place, unknown::Unknown};
+
+/// A page, and where it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    pub(super) answer: Answer,
+    pub(super) url: Url,
+    pub(super) body: Value,
+}
+
+impl Page {
+    /// # Errors
+    /// If it is no page of JSON.
+    pub(super) fn parse(answer: Answer, asked: &Url) -> Result<Self, Unknown> {
+        if !answer.is_success() {
+            return Err(refused(&answer));
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        if text.is_empty() {
+            return Err(Unknown::new(
+                format!("the answer has the status {} and no body", answer.status),
+                "give the URL of a list that has rows",
+            ));
+        }
+        let body: Value = serde_json::from_str(text).map_err(|_| not_json(&kind, text))?;
+        let url = answer.url.clone().unwrap_or_else(|| asked.clone());
+        Ok(Self { answer, url, body })
+    }
+
+    /// Its rows.
+    pub(super) fn rows(&self, place: &Place) -> Vec<&Value> {
+        place.rows(&self.body)
+    }
+}
+
+/// The same page with rows that are objects, where Datasette has sent lists.
+pub(super) fn as_objects(page: &Page) -> Option<Url> {
+    let is_lists = page.body.get("rows")?.as_array()?.first()?.is_array();
+    let is_it = is_lists && page.body.get("columns").is_some_and(Value::is_array);
+    let has_shape = page.url.query_pairs().any(|(name, _)| name == "_shape");
+    (is_it && !has_shape).then(|| with(&page.url, "_shape", "objects"))
+}
+
+fn not_json(kind: &str, text: &str) -> Unknown {
+    if text.starts_with('<') || kind.contains("html") || kind.contains("xml") {
+        return Unknown::new(
+            "the answer is HTML or XML, and no JSON",
+            "give the URL of the API itself, or describe the page with `extract` by hand",
+        );
+    }
+    let is_line = |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|row| row.is_object());
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    if lines.next().is_some_and(is_line) {
+        return Unknown::new(
+            "the answer has one row per line (NDJSON), and nothing in it can tell how it pages",
+            "write `envelope: { ndjson: true }` and `paging` by hand",
+        );
+    }
+    Unknown::new("the answer is no JSON", "give the URL of a list that answers in JSON")
+}
+
+/// What a status means for whoever drafts a description.
+fn refused(answer: &Answer) -> Unknown {
+    let status = answer.status;
+    let what = format!("the API answered {status}");
+    match status {
+        401 | 403 => {
+            let scheme = answer.header("www-authenticate").and_then(|field| {
+                field.split_ascii_whitespace().next().map(str::to_ascii_lowercase)
+            });
+            let (asks, advice) = match scheme.as_deref() {
+                Some("bearer") => (", and asks for a bearer token", "--bearer VARIABLE"),
+                Some("basic") => {
+                    (", and asks for a name and a password", "--basic USER_VARIABLE:VARIABLE")
+                }
+                Some("token") => {
+                    (", and asks for `Token …`", "--header \"Authorization=Token VARIABLE\"")
+                }
+                _ => ("", "--bearer VARIABLE, --basic or --header"),
+            };
+            Unknown::new(
+                format!("{what}{asks}"),
+                format!("sign in: {advice}, by the names of variables of the environment"),
+            )
+        }
+        404 => Unknown::new(what, "see whether the URL is right, with its slash at the end if any"),
+        405 => Unknown::new(
+            format!("{what}: it does not take a GET"),
+            "write `paging` with `post` by hand if it is a search, or GraphQL",
+        ),
+        429 => Unknown::new(what, "try again when the limit allows it"),
+        400 | 422 => Unknown::new(
+            format!("{what}: it misses a parameter, or does not know one"),
+            "give the URL with the parameters that it needs",
+        ),
+        _ => Unknown::new(what, "give a URL that answers with a list of rows"),
+    }
+}

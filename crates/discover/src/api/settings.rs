@@ -1,0 +1,71 @@
+//! [pure] What the user knows already.
+
+use crate::sign_in::SignIn;
+
+/// What is known before anything is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The most requests. Two more are left for whoever reads two pages by the draft.
+    pub max_requests: u32,
+    /// The name of the table; by default that of the URL's last segment.
+    pub table: Option<String>,
+    /// Where the rows are, as a description writes it.
+    pub items: Option<String>,
+    /// How the API pages, as the value of `paging` in a description.
+    pub paging: Option<String>,
+    /// How the draft signs in.
+    pub sign_in: Option<SignIn>,
+    /// Headers that the draft sends with each request. No secrets.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_requests: 8,
+            table: None,
+            items: None,
+            paging: None,
+            sign_in: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Names the table.
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = Some(name.into());
+        self
+    }
+
+    /// Says where the rows are, as a description writes it: `result.rows`, or `.` for the body.
+    #[must_use]
+    pub fn items(mut self, path: impl Into<String>) -> Self {
+        self.items = Some(path.into());
+        self
+    }
+
+    /// Says how the API pages, as the value of `paging` in a description.
+    #[must_use]
+    pub fn paging(mut self, yaml: impl Into<String>) -> Self {
+        self.paging = Some(yaml.into());
+        self
+    }
+
+    /// Says how the draft signs in.
+    #[must_use]
+    pub fn sign_in(mut self, sign_in: SignIn) -> Self {
+        self.sign_in = Some(sign_in);
+        self
+    }
+
+    /// Has the draft send a header with each request, which is no secret.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}

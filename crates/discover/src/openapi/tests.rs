@@ -1,0 +1,405 @@
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn draft(specification: &Value) -> Result<String, SpecificationError> {
+    let text = specification.to_string();
+    of_specification(&text, "api.json", &Settings::default()).map(|draft| draft.to_yaml())
+}
+
+fn drafted(specification: &Value) -> String {
+    draft(specification).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Asserts that a draft has these lines, whatever their indentation and comments.
+#[track_caller]
+fn has(draft: &str, lines: &[&str]) {
+    let held: Vec<&str> =
+        draft.lines().map(|line| line.split(" # ").next().unwrap_or(line).trim()).collect();
+    for line in lines {
+        assert!(held.contains(line), "`{line}` is not in\n{draft}");
+    }
+}
+
+/// A specification of one path.
+fn one_path(path: &str, parameters: &Value, schema: &Value) -> Value {
+    let content = json!({ "application/json": { "schema": schema } });
+    json!({
+        "openapi": "3.0.3",
+        "servers": [{ "url": "https://api.example.com/v1/" }],
+        "paths": { path: { "get": {
+            "parameters": parameters,
+            "responses": { "200": { "description": "", "content": content } },
+        } } },
+        "components": { "schemas": { "Row": { "type": "object", "properties": {
+            "name": { "type": "string" },
+            "id": { "type": "integer" },
+            "updated_at": { "type": "string", "format": "date-time" },
+            "tags": { "type": "array", "items": { "type": "string" } },
+        } } } },
+    })
+}
+
+fn parameter(name: &str, kind: &str) -> Value {
+    json!({ "name": name, "in": "query", "schema": { "type": kind } })
+}
+
+fn list() -> Value {
+    json!({ "type": "array", "items": { "$ref": "#/components/schemas/Row" } })
+}
+
+#[test]
+fn paging_is_found_by_the_names_of_parameters() {
+    let text = json!({ "type": "string" });
+    let flag = json!({ "type": "boolean" });
+    for (parameters, beside, paging) in [
+        (
+            vec![parameter("page", "integer"), parameter("perPage", "integer")],
+            json!({}),
+            "by: page, param: page",
+        ),
+        (
+            vec![parameter("page[number]", "integer")],
+            json!({}),
+            "by: page, param: \"page[number]\"",
+        ),
+        (
+            vec![parameter("startAt", "integer"), parameter("maxResults", "integer")],
+            json!({}),
+            "by: offset, param: startAt",
+        ),
+        (
+            vec![parameter("skip", "integer"), parameter("limit", "integer")],
+            json!({}),
+            "by: offset, param: skip",
+        ),
+        (
+            vec![parameter("pageToken", "string")],
+            json!({ "nextPageToken": text }),
+            "by: cursor, param: pageToken, next: nextPageToken",
+        ),
+        (
+            vec![parameter("cursor", "string")],
+            json!({ "meta": { "type": "object", "properties": { "next_cursor": text } } }),
+            "by: cursor, param: cursor, next: meta.next_cursor",
+        ),
+        (
+            vec![parameter("starting_after", "string")],
+            json!({ "has_more": flag }),
+            "by: keyset, param: starting_after, field: id",
+        ),
+        (
+            vec![],
+            json!({ "next": { "type": "string", "format": "uri" } }),
+            "by: next_url, next: next",
+        ),
+        (vec![], json!({ "@odata.nextLink": text }), r#"by: next_url, next: "@odata\\.nextLink""#),
+        (
+            vec![parameter("page", "integer")],
+            json!({ "next": { "type": "string", "format": "uri" }, "count": { "type": "integer" } }),
+            "by: page, param: page",
+        ),
+    ] {
+        let mut properties = beside;
+        properties["data"] = list();
+        let schema = json!({ "type": "object", "properties": properties });
+        let draft = drafted(&one_path("/rows", &json!(parameters), &schema));
+        assert!(draft.contains(paging), "{paging} is not in\n{draft}");
+        has(
+            &draft,
+            &["items: data", "id: id", "- table: rows", "updated_at: timestamp", "tags: json"],
+        );
+    }
+}
+
+#[test]
+fn what_does_not_say_how_it_pages_is_not_copied() {
+    let draft = drafted(&one_path("/rows", &json!([]), &list()));
+    has(&draft, &["{ by: none }", "items: \".\""]);
+    assert!(!draft.contains("jobs:") && draft.contains("not in the job"), "{draft}");
+}
+
+#[test]
+fn sizes_are_the_maxima_of_their_parameters() {
+    let size = |schema: Value| {
+        let limit = json!({ "name": "limit", "in": "query", "schema": schema });
+        let parameters = json!([parameter("offset", "integer"), limit]);
+        drafted(&one_path("/rows", &parameters, &list()))
+    };
+    let integer = |more: Value| {
+        let mut schema = json!({ "type": "integer" });
+        schema.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        size(schema)
+    };
+    has(&integer(json!({ "maximum": 250, "default": 10 })), &["size_param: limit, size: 250 }"]);
+    has(&integer(json!({ "maximum": 1_000_000 })), &["size_param: limit, size: 1000 }"]);
+    has(&integer(json!({ "default": 20 })), &["size_param: limit, size: 20 }"]);
+    assert!(integer(json!({})).contains("no maximum is told"));
+    assert!(!integer(json!({ "maximum": 0 })).contains("size:"));
+    assert!(!integer(json!({ "maximum": -5 })).contains("size:"));
+}
+
+#[test]
+fn swagger_is_read_as_well() {
+    let draft = drafted(&json!({
+        "swagger": "2.0", "host": "api.example.com", "basePath": "/v2", "schemes": ["http", "https"],
+        "securityDefinitions": { "key": { "type": "apiKey", "in": "header", "name": "X-Api-Key" } },
+        "security": [{ "key": [] }],
+        "parameters": { "page": { "name": "page", "in": "query", "type": "integer" } },
+        "paths": {
+            "/pets": { "get": {
+                "parameters": [{ "$ref": "#/parameters/page" }, { "name": "limit", "in": "query", "type": "integer", "maximum": 50 }],
+                "responses": { "200": { "schema": { "type": "array", "items": { "$ref": "#/definitions/Pet" } } } },
+            } },
+            "/pets/{petId}": { "get": { "responses": { "200": { "schema": { "$ref": "#/definitions/Pet" } } } } },
+        },
+        "definitions": { "Pet": { "properties": { "id": { "type": "integer" }, "born": { "type": "string", "format": "date" } } } },
+    }));
+    has(
+        &draft,
+        &[
+            "base_url: \"https://api.example.com/v2\"",
+            "auth: { header: { name: X-Api-Key, value: \"${API_KEY}\" } }",
+            "{ by: page, param: page,",
+            "size_param: limit, size: 50 }",
+            "item_endpoint: true",
+            "born: date",
+        ],
+    );
+}
+
+#[test]
+fn versions_differ_in_their_types() {
+    let row = json!({
+        "allOf": [
+            { "$ref": "#/components/schemas/Row" },
+            { "type": "object", "properties": {
+                "note": { "type": ["string", "null"] },
+                "size": { "anyOf": [{ "type": "integer" }, { "type": "null" }] },
+                "either": { "oneOf": [{ "type": "integer" }, { "type": "string" }] },
+                "many": { "type": ["string", "integer"] },
+                "free": {},
+            } },
+        ],
+    });
+    let list = json!({ "type": "array", "items": row });
+    let mut specification = one_path("/rows", &json!([parameter("page", "integer")]), &list);
+    specification["openapi"] = "3.1.0".into();
+    let draft = drafted(&specification);
+    has(
+        &draft,
+        &[
+            "note: text",
+            "size: int",
+            "either: json",
+            "many: json",
+            "free: json",
+            "name: text",
+            "id: id",
+        ],
+    );
+}
+
+#[test]
+fn yaml_is_read_with_numbers_as_keys() {
+    let text = "
+openapi: 3.0.0
+servers:
+  - url: https://{region}.example.com/v1
+    variables: { region: { default: eu } }
+paths:
+  /rows:
+    get:
+      parameters: [{ name: page, in: query, schema: { type: integer } }]
+      responses:
+        200: { content: { application/json: { schema: { type: array, items: { type: object, properties: { id: { type: string } } } } } } }
+";
+    let draft = of_specification(text, "a.yaml", &Settings::default()).unwrap().to_yaml();
+    has(&draft, &["region: eu", "base_url: \"https://${region}.example.com/v1\"", "- name: rows"]);
+}
+
+#[test]
+fn children_are_read_for_each_parent() {
+    let mut specification = one_path("/users", &json!([parameter("page", "integer")]), &list());
+    let users = specification["paths"]["/users"].clone();
+    for path in
+        ["/users/{userId}/posts", "/users/{userId}/posts/{postId}/likes", "/groups/{id}/posts"]
+    {
+        specification["paths"][path] = users.clone();
+    }
+    let draft = drafted(&specification);
+    has(
+        &draft,
+        &[
+            "endpoint: \"users/{userId}/posts\"",
+            "for_each: { table: users, bind: { userId: id } }",
+            "- name: users_posts",
+        ],
+    );
+    assert_eq!(draft.matches("not in the job").count(), 2, "{draft}");
+}
+
+#[test]
+fn sign_in_is_that_of_the_operations() {
+    let auth = |scheme: Value| {
+        let mut specification = one_path("/rows", &json!([parameter("page", "integer")]), &list());
+        specification["components"]["securitySchemes"] =
+            json!({ "used": scheme, "other": { "type": "http", "scheme": "basic" } });
+        specification["paths"]["/rows"]["get"]["security"] = json!([{ "used": ["read"] }]);
+        drafted(&specification)
+    };
+    for (scheme, yaml) in [
+        (json!({ "type": "http", "scheme": "Bearer" }), "auth: { bearer: \"${API_TOKEN}\" }"),
+        (
+            json!({ "type": "http", "scheme": "basic" }),
+            "auth: { basic: { user: \"${API_USER}\", password: \"${API_PASSWORD}\" } }",
+        ),
+        (
+            json!({ "type": "apiKey", "in": "query", "name": "api_key" }),
+            "auth: { query: { name: api_key, value: \"${API_KEY}\" } }",
+        ),
+        (
+            json!({ "type": "apiKey", "in": "cookie", "name": "sid" }),
+            "auth: { cookie: { name: sid, value: \"${API_KEY}\" } }",
+        ),
+        (
+            json!({ "type": "oauth2", "flows": { "clientCredentials": { "tokenUrl": "https://h/token", "scopes": {} } } }),
+            "auth: { oauth2: { token_url: \"https://h/token\", client_id: \"${CLIENT_ID}\", client_secret: \"${CLIENT_SECRET}\" } }",
+        ),
+    ] {
+        has(&auth(scheme), &[yaml]);
+    }
+    for scheme in [
+        json!({ "type": "oauth2", "flows": { "authorizationCode": { "tokenUrl": "https://h/token" } } }),
+        json!({ "type": "openIdConnect" }),
+        json!({ "type": "http", "scheme": "digest" }),
+        json!({ "type": "x" }),
+    ] {
+        let draft = auth(scheme);
+        assert!(draft.contains("fill in `auth`") && !draft.contains("\n  auth:"), "{draft}");
+    }
+}
+
+#[test]
+fn filters_and_changes_come_from_parameters() {
+    let parameters = json!([
+        parameter("page", "integer"),
+        parameter("name", "string"),
+        parameter("updated_since", "string"),
+        parameter("sort", "string"),
+    ]);
+    let draft = drafted(&one_path("/rows", &parameters, &list()));
+    has(&draft, &["filters: { style: equality, only: [name] }"]);
+    assert!(
+        draft.contains("# incremental: { field: updated_at, param: updated_since }"),
+        "{draft}"
+    );
+    assert!(draft.contains("# further parameters: updated_since, sort"), "{draft}");
+    let mut needed = parameter("account", "string");
+    needed["required"] = true.into();
+    let draft =
+        drafted(&one_path("/rows", &json!([parameter("page", "integer"), needed]), &list()));
+    assert!(draft.contains("not in the job: `account` must be given"), "{draft}");
+}
+
+// Dorthu/openapi3#112, IBM/openapi-to-graphql#284, getkin/kin-openapi#623,
+// APIDevTools/json-schema-ref-parser#271, microsoft/OpenAPI.NET#182: schemas that contain themselves.
+#[test]
+fn schemas_that_contain_themselves_are_read() {
+    let mut specification = one_path("/rows", &json!([parameter("page", "integer")]), &list());
+    let schemas = &mut specification["components"]["schemas"];
+    schemas["Row"]["properties"]["child"] = json!({ "$ref": "#/components/schemas/Row" });
+    schemas["Row"]["properties"]["loop"] = json!({ "$ref": "#/components/schemas/Loop" });
+    schemas["Loop"] = json!({ "$ref": "#/components/schemas/Loop", "description": "itself" });
+    schemas["A"] = json!({ "$ref": "#/components/schemas/B" });
+    schemas["B"] = json!({ "allOf": [{ "$ref": "#/components/schemas/A" }, { "$ref": "#/components/schemas/B" }] });
+    schemas["Row"]["properties"]["deep"] = json!({ "$ref": "#/components/schemas/A" });
+    schemas["Row"]["properties"]["gone"] = json!({ "$ref": "#/components/schemas/None" });
+    schemas["Row"]["properties"]["far"] = json!({ "$ref": "other.yaml#/Row" });
+    let draft = drafted(&specification);
+    has(&draft, &["child: json", "loop: json", "deep: json", "gone: json", "far: json"]);
+    // The answer itself.
+    let mut specification =
+        one_path("/rows", &json!([]), &json!({ "$ref": "#/components/schemas/Loop" }));
+    specification["components"]["schemas"]["Loop"] =
+        json!({ "allOf": [{ "$ref": "#/components/schemas/Loop" }] });
+    assert_eq!(draft_error(&specification), SpecificationError::NoLists);
+}
+
+fn draft_error(specification: &Value) -> SpecificationError {
+    draft(specification).unwrap_err()
+}
+
+#[test]
+fn work_is_bounded_whatever_the_specification() {
+    // Each schema has the next one twice: 2^60 ways.
+    let mut schemas = serde_json::Map::new();
+    for at in 0..60 {
+        let next = json!({ "$ref": format!("#/components/schemas/S{}", at + 1) });
+        let properties = json!({ "a": next, "b": next });
+        schemas
+            .insert(format!("S{at}"), json!({ "properties": properties, "allOf": [next, next] }));
+    }
+    let mut specification =
+        one_path("/rows", &json!([]), &json!({ "$ref": "#/components/schemas/S0" }));
+    for path in 0..9 {
+        specification["paths"][format!("/p{path}")] = specification["paths"]["/rows"].clone();
+    }
+    specification["components"]["schemas"] = schemas.into();
+    assert_eq!(draft_error(&specification), SpecificationError::NoLists);
+    // Anchors of YAML that multiply.
+    let mut yaml = "openapi: 3.0.0\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for at in 1..12 {
+        let before = format!("*a{}, ", at - 1).repeat(9);
+        let _ = writeln!(yaml, "a{at}: &a{at} [{}]", before.trim_end_matches(", "));
+    }
+    yaml.push_str("paths: { /x: *a11 }\n");
+    assert!(of_specification(&yaml, "a", &Settings::default()).is_err());
+    // Brackets without an end.
+    for text in ["[".repeat(1_000_000), "{\"a\":".repeat(200_000), "{a: ".repeat(200_000)] {
+        assert!(of_specification(&text, "a", &Settings::default()).is_err());
+    }
+}
+
+#[test]
+fn what_is_no_specification_says_why() {
+    let error =
+        |text: &str| of_specification(text, "a", &Settings::default()).unwrap_err().to_string();
+    for (text, words) in [
+        ("", "neither"),
+        ("{", "neither JSON nor YAML"),
+        ("a: 1", "`openapi: 3.…`"),
+        ("openapi: 4.0.0\npaths: {}", "`4.0.0`"),
+        ("swagger: '1.2'\npaths: {}", "`1.2`"),
+        ("openapi: 3.0.0", "`paths`"),
+        ("openapi: 3.0.0\npaths: {}", "list of objects"),
+        ("openapi: 3.0.0\npaths: { /a: { get: 7 } }", "list of objects"),
+        (
+            "openapi: 3.0.0\npaths: { /a: { get: { responses: { 200: { content: [] } } } } }",
+            "list of objects",
+        ),
+    ] {
+        let said = error(text);
+        assert!(said.contains(words), "{text}: {said}");
+    }
+}
+
+#[test]
+fn names_of_others_do_no_harm() {
+    let mut specification =
+        one_path("/rows: {x}# /${HOME}/a b", &json!([parameter("page", "integer")]), &list());
+    specification["components"]["schemas"]["Row"]["properties"]["a: b #\n${HOME}"] =
+        json!({ "type": "string" });
+    specification["servers"] = json!([{ "url": "https://h/\n${HOME}: x # y" }]);
+    specification["components"]["securitySchemes"] =
+        json!({ "a\nb: c": { "type": "apiKey", "in": "header", "name": "X\n# y: ${HOME}" } });
+    let draft = drafted(&specification);
+    let read: Value =
+        serde_saphyr::from_str(&draft).unwrap_or_else(|error| panic!("{error}\n{draft}"));
+    assert_eq!(read["tables"].as_array().unwrap().len(), 1, "{draft}");
+    let keys: Vec<_> = read.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["api", "tables"], "{draft}");
+    assert!(!draft.replace("$${", "").contains("${HOME}"), "{draft}");
+}
