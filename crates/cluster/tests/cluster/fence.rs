@@ -75,3 +75,12 @@ async fn a_stream_that_was_reset_is_not_written_by_its_parts_any_more() {
     assert!(error.to_string().contains("has ended or was reset"), "{error}");
     assert!(job.end_parts("items", run, &[], None).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_total_that_is_far_from_true_is_not_divided_into_more_parts_than_can_be_kept() {
+    // The greatest whole number that JSON tells exactly.
+    let (api, database) = (Api::in_pages((1 << 53) - 1, 1, Duration::ZERO), Database::new());
+    let all = description(&api, &database.url, "write: append");
+    let (_, parts) = divided(&Job::new(&all, "copy").unwrap()).await;
+    assert!((2..=10_001).contains(&parts.len()), "{} parts", parts.len());
+}
