@@ -9,7 +9,7 @@ use crate::{
     field::{Column, Field, count_in},
     fields::{Fields, Place, field_setters},
     items::Items,
-    text::compiled,
+    text::{compiled, first_group},
 };
 
 /// Items of any text: the matches of a pattern of the crate [`regex`](::regex), one after the
@@ -121,21 +121,14 @@ impl Extract for Compiled {
             items.check_time()?;
         }
         if let Some(next) = &self.next {
-            items.next(first(next, text).map(str::to_owned));
+            items.next(first_group(next, text).map(str::to_owned));
         }
-        if let Some(total) = self.total.as_ref().and_then(|total| first(total, text)) {
+        if let Some(total) = self.total.as_ref().and_then(|total| first_group(total, text)) {
             let wanted = || ExtractError::malformed("text", "the total is not one number");
             items.total(count_in(total).ok_or_else(wanted)?);
         }
         Ok(())
     }
-}
-
-/// The first group of the first match, or the whole match.
-fn first<'t>(pattern: &Pattern, text: &'t str) -> Option<&'t str> {
-    let found = pattern.captures(text)?;
-    let group = if pattern.captures_len() > 1 { found.get(1) } else { found.get(0) };
-    group.map(|group| group.as_str())
 }
 
 /// A pattern whose groups are fields.

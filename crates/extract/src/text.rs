@@ -1,6 +1,6 @@
-//! [pure] Texts: white space, patterns, and what `Display` of an error of others may say.
+//! [pure] Texts: white space, patterns and their groups, lists of selectors.
 
-use regex::{Regex, RegexBuilder};
+use regex::{Captures, Regex, RegexBuilder};
 
 use crate::error::ExtractError;
 
@@ -20,6 +20,18 @@ pub(crate) fn compiled(setting: &str, pattern: &str) -> Result<Regex, ExtractErr
     let mut builder = RegexBuilder::new(pattern);
     builder.size_limit(PATTERN_BYTES).dfa_size_limit(CACHE_BYTES).nest_limit(NESTING);
     builder.build().map_err(|error| ExtractError::setting(setting, error))
+}
+
+/// The first group of the first match, if the match has it; the whole match of a pattern without
+/// groups.
+pub(crate) fn first_group<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
+    first_group_of(&pattern.captures(text)?)
+}
+
+/// The same of one match.
+pub(crate) fn first_group_of<'t>(found: &Captures<'t>) -> Option<&'t str> {
+    let group = if found.len() > 1 { found.get(1) } else { found.get(0) };
+    group.map(|group| group.as_str())
 }
 
 /// The text without white space at its ends, and one space for each white space within, which is

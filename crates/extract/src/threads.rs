@@ -22,7 +22,8 @@ use vantage_api_pool::{Priority, pooling::PriorityQueue};
 
 use crate::error::ExtractError;
 
-/// How many threads may be kept, beyond their time limit, by work that does not end.
+/// When so many threads are kept, beyond their time limit, by work that does not end, no other one
+/// takes the place of any.
 const MOST_STUCK: usize = 8;
 /// How long work may go on after its time limit before nobody waits for it any more.
 const GRACE: Duration = Duration::from_millis(50);
@@ -107,7 +108,11 @@ impl ExtractorThreads {
                 let left = wait.0.left().unwrap_or(LOOK);
                 match select(&mut outcome, Delay::new(left.min(LOOK))).await {
                     Either::Left((made, _)) => {
-                        return Some(made.unwrap_or(Err(ExtractError::Panicked)));
+                        // Work that is dropped had no thread.
+                        let stuck = || shared.lock().stuck;
+                        return Some(
+                            made.unwrap_or_else(|_| Err(ExtractError::Stuck { stuck: stuck() })),
+                        );
                     }
                     Either::Right(_) => {
                         shared.give_up_overdue();
@@ -169,7 +174,7 @@ impl Shared {
             self.has_come.notify_one();
             return;
         }
-        if queue.threads >= self.most {
+        if queue.threads >= self.most || queue.stuck >= MOST_STUCK {
             return;
         }
         queue.threads += 1;
@@ -186,7 +191,11 @@ impl Shared {
         tracing::warn!(%error, "no thread for an extractor");
         let mut queue = self.lock();
         queue.threads -= 1;
-        // Without any thread, nobody would begin with it: its drop says so.
+        Self::refuse_without_threads(queue);
+    }
+
+    /// Without any thread, nobody would begin with the work that waits: its drop says so.
+    fn refuse_without_threads(mut queue: MutexGuard<'_, Queue>) {
         if queue.threads == 0 {
             let left: Vec<Work> = queue.waiting.drain().collect();
             drop(queue);
@@ -237,7 +246,7 @@ impl Shared {
     }
 
     /// Gives up work that goes on after its time. It keeps its thread, and another one takes the
-    /// place of that.
+    /// place of that, unless too many are stuck.
     fn give_up_overdue(self: &Arc<Self>) {
         let mut queue = self.lock();
         let is_overdue = |run: &Arc<Run>| run.left().is_some_and(|left| left.is_zero());
@@ -245,6 +254,9 @@ impl Shared {
         let overdue = overdue.filter(|run| run.enter(RUNNING, GIVEN_UP)).count();
         queue.stuck += overdue;
         queue.threads -= overdue;
+        if queue.stuck >= MOST_STUCK {
+            return Self::refuse_without_threads(queue);
+        }
         drop(queue);
         for _ in 0..overdue {
             self.start_one(self.lock());
@@ -364,6 +376,32 @@ mod tests {
         let refused = block_on(threads.run(Priority::High, LONG, |_| Ok(())));
         assert_eq!(refused, Some(Err(ExtractError::Stuck { stuck: MOST_STUCK })));
         drop(doors);
+        comes_back(&threads);
+    }
+
+    #[test]
+    fn work_that_waits_is_refused_when_no_thread_is_left_for_it() {
+        let threads = ExtractorThreads::new(1);
+        let (open, opened) = mpsc::channel::<()>();
+        let opened = Arc::new(Mutex::new(opened));
+        let endless = |_| {
+            let opened = Arc::clone(&opened);
+            threads.run(Priority::Normal, Duration::from_millis(1), move |_| {
+                let _ = opened.lock().map(|opened| opened.recv());
+                Ok(())
+            })
+        };
+        let all = (0..MOST_STUCK + 3).map(endless);
+        let made = block_on(futures::future::join_all(all));
+        let refused = || Some(Err(ExtractError::Stuck { stuck: MOST_STUCK }));
+        let are = |wanted| made.iter().filter(|made| **made == wanted).count();
+        assert_eq!((are(None), are(refused())), (MOST_STUCK, 3), "{made:?}");
+        drop(open);
+        comes_back(&threads);
+    }
+
+    /// Waits until there is a thread again.
+    fn comes_back(threads: &ExtractorThreads) {
         let until = Instant::now() + LONG;
         while block_on(threads.run(Priority::High, LONG, |_| Ok(()))) != Some(Ok(())) {
             assert!(Instant::now() < until, "no thread comes back");

@@ -134,6 +134,33 @@ fn the_next_page_and_the_total_are_told_and_the_next_is_relative_to_the_page() {
 }
 
 #[test]
+fn a_next_url_that_means_the_page_itself_is_no_next_page() {
+    let css = Css::new("li").field("v", ".").next("a").build().unwrap();
+    let xml = Xml::new("e").field("v", ".").next("/r/@next").build().unwrap();
+    let regex = Regex::new("<(?<v>.)>").next("next=([^;]*);").build().unwrap();
+    for (url, next) in [
+        ("", Value::Null),
+        ("#", Value::Null),
+        (" \n", Value::Null),
+        (" #top", Value::Null),
+        ("?", json!("http://h/a/b?")),
+        ("?page=2#", json!("http://h/a/b?page=2")),
+    ] {
+        let html = format!("<li>1</li><a href='{url}'>next</a>");
+        let told = [
+            page(&css, &html),
+            page(&xml, &format!("<r next='{url}'><e>1</e></r>")),
+            page(&regex, &format!("<1> next={url};")),
+        ];
+        assert!(told.iter().all(|told| told.get("next") == Some(&next)), "{url:?}: {told:?}");
+        if next.is_null() {
+            let based = page(&css, &format!("<base href='/x/'>{html}"));
+            assert_eq!(based.get("next"), Some(&Value::Null), "{url:?}");
+        }
+    }
+}
+
+#[test]
 fn a_page_without_items_is_an_error_unless_it_is_allowed() {
     let lines = || Lines::new().build().unwrap();
     assert!(matches!(refused(&lines(), " \n"), ExtractError::NoItems { .. }));
@@ -232,5 +259,29 @@ fn text_is_read_in_its_encoding_and_limits_are_named() {
     ] {
         let lines = Lines::new().build().unwrap().limits(limits).unwrap();
         assert_eq!(refused(&lines, "1\n2\n3\n").limit(), Some(name));
+    }
+}
+
+#[test]
+fn the_text_of_an_element_that_has_no_markup_is_as_it_is() {
+    for tag in ["script", "style", "noscript", "iframe", "xmp", "noembed", "noframes"] {
+        let css = Css::new("li").field("v", tag).field("all", ".").build().unwrap();
+        let read = page(&css, &format!("<li>a<{tag}> x <b>&amp;</b> </{tag}>b</li>"));
+        assert_eq!(read["data"][0]["v"], json!(" x <b>&amp;</b> "), "{tag}");
+        assert_eq!(read["data"][0]["all"], json!("ab"), "{tag}");
+    }
+}
+
+#[test]
+fn a_text_without_the_first_group_of_a_pattern_is_missing() {
+    let csv = |pattern: &str| {
+        let field = Field::new("a").matching(pattern);
+        let csv = Csv::new().field("v", field).build().unwrap();
+        page(&csv, "a\n12 kg\n")["data"][0]["v"].clone()
+    };
+    for (pattern, value) in
+        [(r"\d+", json!("12")), (r"\d+ (\w+)", json!("kg")), (r"\d+(,\d+)?", Value::Null)]
+    {
+        assert_eq!(csv(pattern), value, "{pattern}");
     }
 }

@@ -153,7 +153,7 @@ fn found(
     let Some(handlers) = element.end_tag_handlers() else {
         return Ok(state.add(place, is_of_page, String::new())?);
     };
-    let id = state.begin_text(place, is_of_page, tag)?;
+    let id = state.begin_text(place, is_of_page, &tag)?;
     let ends = Rc::clone(walk);
     handlers.push(Box::new(move |_| {
         ends.borrow_mut().end_text(id);

@@ -18,7 +18,7 @@ use crate::{
     extraction::Extraction,
     field::{Column, Field, count_in},
     fields::{Fields, Place, field_setters},
-    items::Items,
+    items::{Items, is_own},
 };
 use handlers::Handlers;
 use selectors::within;
@@ -261,6 +261,9 @@ impl Compiled {
 
 /// A URL, absolute if the page names a base for its URLs. Another one is relative to the page.
 fn relative_to(base: Option<&str>, page: Option<&str>, url: String) -> String {
+    if is_own(&url) {
+        return url;
+    }
     let absolute = || {
         let page = page.and_then(|page| Url::parse(page).ok());
         let base = Url::options().base_url(page.as_ref()).parse(base?).ok()?;

@@ -137,7 +137,8 @@ impl LastMinute {
 
     fn sum(&self, what: Counted, now: Instant) -> u64 {
         let number = self.number(now);
-        let live = self.slices.iter().filter(|(own, _)| number - own < SLICES as u64);
+        let live =
+            self.slices.iter().filter(|(own, _)| number.saturating_sub(*own) < SLICES as u64);
         live.filter_map(|(_, counts)| counts.get(what as usize)).sum()
     }
 
@@ -198,6 +199,9 @@ mod tests {
         minute.count(Counted::Attempt, now);
         assert_eq!(minute.errors(now), 1.0 / 3.0);
         now += Duration::from_secs(2);
+        assert_eq!(minute.errors(now), 0.0);
+        // Who looked at the clock before others looks back.
+        minute.count(Counted::Use, now + Duration::from_secs(30));
         assert_eq!(minute.errors(now), 0.0);
         now += Duration::from_secs(3600);
         minute.count(Counted::Failure, now);

@@ -232,6 +232,9 @@ async fn check_idle<F: Factory>(pool: Weak<Shared<F>>, now: Instant) {
             resource.checked = Instant::now();
             pool.change(|state| state.pool.put_back(resource, since));
         } else {
+            if resource.uses == 0 {
+                pool.was_born_ill();
+            }
             pool.discard(resource, DiscardReason::Unhealthy);
         }
     }

@@ -214,7 +214,7 @@ impl<F: Factory> Shared<F> {
         let resource = Resource::new(item, memory, now, &self.gone);
         self.counters.created.fetch_add(1, Ordering::Relaxed);
         self.events.emit(PoolEvent::Created);
-        let (is_closed, max) = (self.is_closed(), self.permits.size());
+        let is_closed = self.is_closed();
         let has_changed = self.change(|state| {
             state.memory += memory;
             state.peak = state.peak.max(state.memory);
@@ -223,7 +223,6 @@ impl<F: Factory> Shared<F> {
             state.backoff.reset();
             state.failure = None;
             let has_changed = state.breaker.record(epoch, Some(true), now);
-            state.pool.limit(max);
             let mut resource = Some(resource);
             if is_closed && let Some(resource) = &mut resource {
                 resource.why = DiscardReason::Closed;
@@ -239,7 +238,6 @@ impl<F: Factory> Shared<F> {
     pub(super) fn failed(&self, reason: Option<String>, epoch: u64) {
         let now = Instant::now();
         self.counters.create_failures.fetch_add(1, Ordering::Relaxed);
-        self.events.emit(PoolEvent::CreateFailed);
         let is_known = reason.is_some();
         let has_changed = self.change(|state| {
             state.minute.count(Counted::Attempt, now);
@@ -249,6 +247,7 @@ impl<F: Factory> Shared<F> {
             state.failure = reason.or_else(|| Some("its future was dropped".to_owned()));
             state.breaker.record(epoch, is_known.then_some(false), now)
         });
+        self.events.emit(PoolEvent::CreateFailed);
         self.told_breaker(has_changed);
     }
 
@@ -363,6 +362,15 @@ impl<F: Factory> Shared<F> {
         if is_missing || is_closed {
             self.tell(Command::Look);
         }
+    }
+
+    /// A resource that nobody has used is not healthy. That is as if it could not be made: others
+    /// are not made at once, over and over.
+    pub(super) fn was_born_ill(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.backoff.failed(now, jitter(now));
+        state.failure = Some("a new one was not healthy".to_owned());
     }
 
     /// A resource that is in use goes, for this reason.

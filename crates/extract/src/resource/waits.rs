@@ -84,21 +84,23 @@ impl Clock {
         Self { begun: OnceLock::new(), limit }
     }
 
-    fn waited(&self) -> Duration {
-        self.begun.get_or_init(Instant::now).elapsed()
-    }
-
     fn left(&self) -> Duration {
-        self.limit.saturating_sub(self.waited())
+        self.limit.saturating_sub(self.begun.get_or_init(Instant::now).elapsed())
     }
 
-    /// The outcome of a future, unless the time ends before. Without a wait there is no timer.
-    async fn within<R>(&self, future: impl Future<Output = R>) -> Option<R> {
+    /// Whether the time has ended. Without a wait it has not begun.
+    fn is_over(&self) -> bool {
+        self.begun.get().is_some_and(|begun| begun.elapsed() >= self.limit)
+    }
+
+    /// The outcome of a future, unless the time ends before, or this is too long for it. Without a
+    /// wait there is no timer.
+    async fn within<R>(&self, most: Duration, future: impl Future<Output = R>) -> Option<R> {
         let mut future = pin!(future);
         if let Poll::Ready(outcome) = poll_once(&mut future).await {
             return Some(outcome);
         }
-        match select(future, Delay::new(self.left())).await {
+        match select(future, Delay::new(self.left().min(most))).await {
             Either::Left((outcome, _)) => Some(outcome),
             Either::Right(_) => None,
         }
@@ -127,6 +129,9 @@ pub(super) async fn checkout<F: Factory>(
 ) -> Result<Checkout<F>, PoolError> {
     let clock = Clock::new(limit);
     let outcome = with_permit(shared, priority, &clock).await;
+    if let Some(begun) = clock.begun.get() {
+        shared.counters.waited(begun.elapsed());
+    }
     match &outcome {
         Ok(_) => {
             shared.counters.checkouts.fetch_add(1, Ordering::Relaxed);
@@ -147,8 +152,7 @@ async fn with_permit<F: Factory>(
         Err(TryAcquireError::Closed) => return Err(PoolError::Closed),
         Err(TryAcquireError::NoPermits) => {
             let _waiting = Waiting::new(shared);
-            let permit = clock.within(shared.permits.acquire(priority)).await;
-            shared.counters.waited(clock.waited());
+            let permit = clock.within(Duration::MAX, shared.permits.acquire(priority)).await;
             match permit {
                 Some(Ok(permit)) => permit,
                 Some(Err(_)) => return Err(PoolError::Closed),
@@ -157,6 +161,10 @@ async fn with_permit<F: Factory>(
         }
     };
     loop {
+        // Nobody would wait for the next one's answer, and it would be discarded for that.
+        if clock.is_over() {
+            return Err(shared.too_late(clock.limit));
+        }
         let resource = match shared.take(shared.recent()) {
             Some(resource) => resource,
             None => wait_for_one(shared, clock).await?,
@@ -188,8 +196,7 @@ async fn wait_for_one<F: Factory>(
         }
         shared.refusal(now).map_or(Poll::Pending, |refusal| Poll::Ready(Err(refusal)))
     });
-    let one = clock.within(one).await;
-    shared.counters.waited(clock.waited());
+    let one = clock.within(Duration::MAX, one).await;
     one.unwrap_or_else(|| Err(shared.too_late(clock.limit)))
 }
 
@@ -207,10 +214,15 @@ async fn ready<F: Factory>(
             None => None,
             Some(item) => {
                 let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
-                clock.within(in_runtime::<F::Item, _>(&shared.runtime, asked)).await
+                let asked = in_runtime::<F::Item, _>(&shared.runtime, asked);
+                clock.within(settings.reset_timeout, asked).await
             }
         };
         if !matches!(asked, Some(Ok(true))) {
+            // If the call has no time left, nobody knows.
+            if checkout.uses() == 0 && !clock.is_over() {
+                shared.was_born_ill();
+            }
             return Err(checkout.replace(DiscardReason::Unhealthy));
         }
         checkout.resource().checked = shared.recent();
@@ -220,10 +232,9 @@ async fn ready<F: Factory>(
         let reset = match checkout.resource().item.as_deref_mut() {
             None => None,
             Some(item) => {
-                let limit = clock.left().min(settings.reset_timeout);
-                let clock = Clock::new(limit);
                 let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
-                clock.within(in_runtime::<F::Item, _>(&shared.runtime, reset)).await
+                let reset = in_runtime::<F::Item, _>(&shared.runtime, reset);
+                clock.within(settings.reset_timeout, reset).await
             }
         };
         if !matches!(reset, Some(Ok(Ok(())))) {

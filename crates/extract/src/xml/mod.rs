@@ -169,7 +169,7 @@ impl Extract for Compiled {
         walk.read(text)?;
         let texts = walk.into_page_texts();
         if self.names_next {
-            items.next(self.told(NEXT, &texts).filter(|next| !next.is_empty()));
+            items.next(self.told(NEXT, &texts));
         }
         if let Some(total) = self.told(TOTAL, &texts) {
             let wanted = || ExtractError::malformed("XML", "the total is not one number");
