@@ -290,19 +290,6 @@ pub(crate) fn write_text(text: &str, json: &mut Vec<u8>) {
     let _ = serde_json::to_writer(json, text);
 }
 
-/// The number in a text such as `1,234`, `1 234` or `1.234 results`.
-pub(crate) fn count_in(text: &str) -> Option<u64> {
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let rest = text.get(start..)?;
-    let is_part = |c: char| c.is_ascii_digit() || matches!(c, ',' | '.' | '\'' | '\u{a0}' | ' ');
-    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
-    let digits: String = rest.get(..end)?.chars().filter(char::is_ascii_digit).collect();
-    let after = rest.get(end..)?;
-    // Of several numbers, none is meant.
-    let is_only = !after.contains(|c: char| c.is_ascii_digit());
-    is_only.then(|| digits.parse().ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,18 +377,5 @@ mod tests {
         assert_eq!(missing, ExtractError::Missing { item: 3, field: "f".into() });
         assert!(written(field().date("%!"), &[]).is_err());
         assert!(written(field().matching("("), &[]).is_err());
-    }
-
-    #[test]
-    fn a_count_is_read_however_its_digits_are_grouped() {
-        for (text, count) in [
-            ("95", Some(95)),
-            ("1,234 results", Some(1234)),
-            ("about 12\u{a0}345", Some(12345)),
-            ("1 to 10 of 95", None),
-            ("none", None),
-        ] {
-            assert_eq!(count_in(text), count, "{text}");
-        }
     }
 }

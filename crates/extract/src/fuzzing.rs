@@ -88,7 +88,10 @@ pub fn css(body: &[u8]) {
         .field("all", Field::new("td, i").list())
         .next("a[rel=next]")
         .total("span");
-    check(&limited(css.build()), body, &["own", "name", "url", "all"]);
+    let fields = ["own", "name", "url", "all"];
+    #[cfg(feature = "tree")]
+    check(&limited(css.clone().tree().build()), body, &fields);
+    check(&limited(css.build()), body, &fields);
 }
 
 /// A body as XML.

@@ -9,6 +9,7 @@ use crate::{
     error::ExtractError,
     field::{Column, OpenItem, write_text},
     limits::{Budget, Limits},
+    text::count_in,
 };
 
 /// The page that an [`Extract`](crate::Extract) writes.
@@ -168,6 +169,22 @@ impl Items {
         self.next = url.filter(|url| !is_own(url));
     }
 
+    /// Says how many items the whole set has, if a text was found that should be a number.
+    ///
+    /// # Errors
+    /// [`ExtractError::Malformed`] for one that is none.
+    pub(crate) fn total_in(
+        &mut self,
+        format: &'static str,
+        text: Option<&str>,
+    ) -> Result<(), ExtractError> {
+        let wanted = || ExtractError::malformed(format, "the total is not one number");
+        if let Some(text) = text {
+            self.total(count_in(text).ok_or_else(wanted)?);
+        }
+        Ok(())
+    }
+
     /// Says how many items the whole set has.
     pub fn total(&mut self, items: u64) {
         self.total = Some(items);
@@ -229,12 +246,14 @@ mod tests {
     fn an_item_that_is_too_long_is_refused_before_all_of_it_is_written() {
         let limits = Limits::default().item_bytes(100);
         let items = || Items::new(Budget::begin(limits, Instant::now(), Arc::default()));
-        let refused: [&dyn Fn(&mut Items) -> Result<(), ExtractError>; 2] =
-            [&|items| items.item(&vec!["x"; 1_000]), &|items| items.json(&"1".repeat(1_000))];
-        for refused in refused {
+        for is_text in [false, true] {
             let mut items = items();
             let before = items.json.len();
-            assert_eq!(refused(&mut items).unwrap_err().limit(), Some("item_bytes"));
+            let written = match is_text {
+                false => items.item(&vec!["x"; 1_000]),
+                true => items.json(&"1".repeat(1_000)),
+            };
+            assert_eq!(written.unwrap_err().limit(), Some("item_bytes"));
             assert!(items.json.len() <= before + 100);
         }
         items().item(&"x".repeat(98)).unwrap();

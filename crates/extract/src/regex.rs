@@ -6,7 +6,7 @@ use crate::{
     error::ExtractError,
     extract::{Body, Extract},
     extraction::Extraction,
-    field::{Column, Field, count_in},
+    field::{Column, Field},
     fields::{Fields, Place, field_setters},
     items::Items,
     text::{compiled, first_group},
@@ -123,11 +123,7 @@ impl Extract for Compiled {
         if let Some(next) = &self.next {
             items.next(first_group(next, text).map(str::to_owned));
         }
-        if let Some(total) = self.total.as_ref().and_then(|total| first_group(total, text)) {
-            let wanted = || ExtractError::malformed("text", "the total is not one number");
-            items.total(count_in(total).ok_or_else(wanted)?);
-        }
-        Ok(())
+        items.total_in("text", self.total.as_ref().and_then(|total| first_group(total, text)))
     }
 }
 

@@ -51,6 +51,19 @@ pub(crate) fn folded(text: &str) -> String {
     folded
 }
 
+/// The number in a text such as `1,234`, `1 234` or `1.234 results`.
+pub(crate) fn count_in(text: &str) -> Option<u64> {
+    let start = text.find(|c: char| c.is_ascii_digit())?;
+    let rest = text.get(start..)?;
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, ',' | '.' | '\'' | '\u{a0}' | ' ');
+    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+    let digits: String = rest.get(..end)?.chars().filter(char::is_ascii_digit).collect();
+    let after = rest.get(end..)?;
+    // Of several numbers, none is meant.
+    let is_only = !after.contains(|c: char| c.is_ascii_digit());
+    is_only.then(|| digits.parse().ok()).flatten()
+}
+
 /// The parts of a list of selectors between its commas.
 pub(crate) fn alternatives(selectors: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0u32, None);
@@ -112,5 +125,18 @@ mod tests {
             assert!(compiled("pattern", pattern).is_err(), "{pattern}");
         }
         assert!(compiled("pattern", r"(?P<year>\d{4})-\d\d").is_ok());
+    }
+
+    #[test]
+    fn a_count_is_read_however_its_digits_are_grouped() {
+        for (text, count) in [
+            ("95", Some(95)),
+            ("1,234 results", Some(1234)),
+            ("about 12\u{a0}345", Some(12345)),
+            ("1 to 10 of 95", None),
+            ("none", None),
+        ] {
+            assert_eq!(count_in(text), count, "{text}");
+        }
     }
 }

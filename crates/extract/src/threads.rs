@@ -1,16 +1,15 @@
 //! The threads that extractors run on, so that no page of hours of parsing holds a worker up: a
 //! fixed number, by the priority of the call, with a bound on every wait. Knows nothing of pages.
 
+mod run;
+
 use std::{
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{
@@ -21,12 +20,11 @@ use futures_timer::Delay;
 use vantage_api_pool::{Priority, pooling::PriorityQueue};
 
 use crate::error::ExtractError;
+use run::Run;
 
 /// When so many threads are kept, beyond their time limit, by work that does not end, no other one
 /// takes the place of any.
 const MOST_STUCK: usize = 8;
-/// How long work may go on after its time limit before nobody waits for it any more.
-const GRACE: Duration = Duration::from_millis(50);
 /// The longest time between two looks at work that waits for a thread.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a thread waits for more work.
@@ -116,7 +114,7 @@ impl ExtractorThreads {
                     }
                     Either::Right(_) => {
                         shared.give_up_overdue();
-                        if wait.0.state.load(Ordering::Acquire) == GIVEN_UP {
+                        if wait.0.is_given_up() {
                             return None;
                         }
                     }
@@ -227,9 +225,8 @@ impl Shared {
     /// Whether the work is still wanted.
     fn begin(&self, run: &Arc<Run>) -> bool {
         let mut queue = self.lock();
-        let is_wanted = run.enter(QUEUED, RUNNING);
+        let is_wanted = run.begin();
         if is_wanted {
-            let _ = run.began.set(Instant::now());
             queue.running.push(Arc::clone(run));
         }
         is_wanted
@@ -238,7 +235,7 @@ impl Shared {
     fn end(&self, run: &Arc<Run>) {
         let mut queue = self.lock();
         queue.running.retain(|other| !Arc::ptr_eq(other, run));
-        if !run.enter(RUNNING, ENDED) {
+        if !run.end() {
             // It was given up, and another thread has taken the place of this one.
             queue.stuck -= 1;
             queue.threads += 1;
@@ -251,7 +248,7 @@ impl Shared {
         let mut queue = self.lock();
         let is_overdue = |run: &Arc<Run>| run.left().is_some_and(|left| left.is_zero());
         let overdue = queue.running.extract_if(.., |run| is_overdue(run));
-        let overdue = overdue.filter(|run| run.enter(RUNNING, GIVEN_UP)).count();
+        let overdue = overdue.filter(|run| run.give_up()).count();
         queue.stuck += overdue;
         queue.threads -= overdue;
         if queue.stuck >= MOST_STUCK {
@@ -264,49 +261,21 @@ impl Shared {
     }
 }
 
-/// The state of one piece of work.
-struct Run {
-    time: Duration,
-    is_cancelled: Arc<AtomicBool>,
-    state: AtomicU8,
-    began: OnceLock<Instant>,
-}
-
-const QUEUED: u8 = 0;
-const RUNNING: u8 = 1;
-const ENDED: u8 = 2;
-const GIVEN_UP: u8 = 3;
-
-impl Run {
-    fn new(time: Duration) -> Self {
-        let time = time.saturating_add(GRACE);
-        Self { time, is_cancelled: Arc::default(), state: QUEUED.into(), began: OnceLock::new() }
-    }
-
-    fn enter(&self, from: u8, to: u8) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// How much of its time is left. `None` before it has begun.
-    fn left(&self) -> Option<Duration> {
-        self.began.get().map(|began| self.time.saturating_sub(began.elapsed()))
-    }
-}
-
-/// Whoever waits for the outcome. Without them, work that has not begun never does, and other work
-/// ends at its next step.
+/// Whoever waits for the outcome.
 struct Wait(Arc<Run>);
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.0.is_cancelled.store(true, Ordering::Relaxed);
-        self.0.enter(QUEUED, GIVEN_UP);
+        self.0.cancel();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{
+        sync::{atomic::Ordering, mpsc},
+        time::Instant,
+    };
 
     use futures::executor::block_on;
 

@@ -285,3 +285,119 @@ fn a_text_without_the_first_group_of_a_pattern_is_missing() {
         assert_eq!(csv(pattern), value, "{pattern}");
     }
 }
+
+#[cfg(feature = "tree")]
+mod tree {
+    use super::*;
+
+    fn tree(items: &str, field: impl Into<Field>) -> Extraction {
+        Css::new(items).field("v", field).tree().build().unwrap()
+    }
+
+    #[test]
+    fn selectors_that_need_what_is_around_an_element_find_it() {
+        let html = "<h2>a</h2><p>1</p><p>2</p><h2>b</h2><div><p class=x>3</p><p></p></div><hr>";
+        for (items, found) in [
+            ("h2 + p", json!(["1"])),
+            ("h2 ~ p", json!(["1", "2"])),
+            ("p:last-child", json!([""])),
+            ("p:nth-last-child(2)", json!(["3"])),
+            ("div:has(> .x)", json!(["3"])),
+            ("h2:has(+ div)", json!(["b"])),
+            (":is(h2, hr)", json!(["a", "b", ""])),
+            ("p:empty", json!([""])),
+            ("p:not(.x):not(:empty)", json!(["1", "2"])),
+            ("p:nth-child(even of p)", Value::Null),
+        ] {
+            let Ok(items) = Css::new(items).field("v", ".").tree().build() else {
+                assert!(found.is_null(), "{items}");
+                continue;
+            };
+            let rows = rows(&items, html);
+            let texts: Vec<_> = rows.as_array().unwrap().iter().map(|row| &row["v"]).collect();
+            assert_eq!(json!(texts), found);
+        }
+    }
+
+    #[test]
+    fn a_tree_and_a_stream_find_the_same_where_nothing_is_left_open() {
+        let html = r#"<base href="/x/"><ul><li id=a><b>1 &amp; <i>2</i></b><a href="?a&amp;b">l</a>
+            <script>if (a<b) "&amp;"</script><ul><li id=b><b>3<br>4</b></li></ul><b>5</b></li></ul>
+            <span>7 of 9</span><a rel=next href=n>next</a>"#;
+        let css = || {
+            Css::new("li")
+                .field("id", Field::new(".").attr("id"))
+                .field("first", "b")
+                .field("all", Field::new("b, u").list())
+                .field("own", ".")
+                .field("link", Field::new("> a").attr("href"))
+                .field("script", "script")
+                .field("none", "u")
+                .next("a[rel=next]")
+                .total(Field::new("span").matching("of (.*)"))
+        };
+        let (stream, tree) = (css().build().unwrap(), css().tree().build().unwrap());
+        let told = page(&tree, html);
+        assert_eq!(told, page(&stream, html));
+        assert_eq!(told["next"], json!("http://h/x/n"));
+        assert_eq!(told["data"][0]["all"], json!(["1 & 2", "5"]));
+        // Without a tree, one inside another is whole before it.
+        let list = || Css::new("li").field("v", Field::new("b, i").list());
+        let html = "<li><b>1<i>2</i></b></li>";
+        assert_eq!(rows(&list().build().unwrap(), html), json!([{ "v": ["2", "12"] }]));
+        assert_eq!(rows(&list().tree().build().unwrap(), html), json!([{ "v": ["12", "2"] }]));
+    }
+
+    #[test]
+    fn tags_that_are_left_open_end_where_a_browser_ends_them() {
+        let cells = tree("tr", "td.a");
+        let html = "<table><tr><td class=a>1<td>2<tr><td class=a>3</table>";
+        assert_eq!(rows(&cells, html), json!([{ "v": "1" }, { "v": "3" }]));
+        let html = "<p class=a><b>1<p class=a>2</b>3";
+        assert_eq!(rows(&tree("p.a", "."), html), json!([{ "v": "1" }, { "v": "23" }]));
+        // A table has a body, whether it is written or not.
+        let rows_of = |items: &str| tree(items, ".").page(b"<table><tr><td>1", None, None);
+        assert!(matches!(rows_of("table > tr"), Err(ExtractError::NoItems { .. })));
+        assert!(rows_of("table > tbody > tr").is_ok());
+        assert!(matches!(
+            tree("p", ".").page(b"<template><p>1</template>", None, None),
+            Err(ExtractError::NoItems { .. })
+        ));
+    }
+
+    #[test]
+    fn limits_hold_while_a_tree_is_made() {
+        let all = || tree("p", ".").allow_empty();
+        let limits = Limits::default().depth(20).attributes(3).memory(50_000);
+        for (html, limit) in [
+            ("<div>".repeat(19), Some("depth")),
+            ("<div>".repeat(18), None),
+            ("<p></p>".repeat(1_000), Some("memory")),
+            ("<p a b c d>".to_owned(), Some("attributes")),
+            ("<body a b><body c d e>".to_owned(), None),
+            (format!("<!--{}-->", "x".repeat(60_000)), None),
+            (format!("<p>{}", "x".repeat(60_000)), Some("memory")),
+            (format!("<p a={}>", "x".repeat(60_000)), Some("memory")),
+        ] {
+            let page = all().limits(limits).unwrap().page(html.as_bytes(), None, None);
+            let exceeded = page.as_ref().err().and_then(ExtractError::limit);
+            assert_eq!(exceeded, limit, "{html:.40}: {page:?}");
+        }
+    }
+
+    #[test]
+    fn selectors_that_take_too_long_on_some_pages_are_refused() {
+        for selector in ["div:has(a ~ b)", ":is(a ~ b) ~ c", "a:not(:has(~ b))", "a:has("] {
+            let error = Css::new(selector).field("v", ".").tree().build().unwrap_err();
+            assert!(error.to_string().contains(selector), "{error}");
+        }
+    }
+
+    #[test]
+    fn its_form_as_data_is_that_of_css() {
+        let settings = r#"{"tree": {"items": "dt:has(+ dd)", "fields": {"v": "."}}}"#;
+        let settings: vantage_api_extract::Settings = serde_json::from_str(settings).unwrap();
+        let found = rows(&settings.build().unwrap(), "<dl><dt>a<dt>b<dd>c</dl>");
+        assert_eq!(found, json!([{ "v": "b" }]));
+    }
+}

@@ -5,14 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use lol_html::html_content::TextType;
 
+use super::elements::{MAY_STAY_OPEN, RAW};
 use crate::{error::ExtractError, field::Column, fields::Place, items::Items, text::folded};
-
-/// Elements whose end tag may be left out: the next one of their kind ends them.
-const MAY_STAY_OPEN: [&str; 12] =
-    ["tr", "li", "td", "th", "dt", "dd", "p", "option", "optgroup", "tbody", "thead", "tfoot"];
-
-/// Elements whose text is no markup, and has no entities.
-const RAW: [&str; 7] = ["script", "style", "noscript", "iframe", "xmp", "noembed", "noframes"];
 
 /// An item, from its start tag until it is written.
 struct Item {
