@@ -299,6 +299,23 @@ async fn idle_ones_that_fall_ill_are_found_and_the_minimum_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_call_of_a_pool_whose_factory_is_a_closure_can_be_spawned() {
+    let make = || async { Maker::default().create().await };
+    let pool = ResourcePool::builder(make).max(1).build().unwrap();
+    let own = pool.clone();
+    tokio::spawn(async move { drop(own.checkout().await.unwrap()) }).await.unwrap();
+    let fail = || async { Err::<Thing, BoxError>("no thing".into()) };
+    let pool = ResourcePool::builder(fail).build().unwrap();
+    let mut events = pool.events();
+    let mut waiting = Box::pin(pool.checkout());
+    assert!(waiting.as_mut().now_or_never().is_none());
+    event(&mut events, PoolEvent::CreateFailed).await;
+    drop(waiting);
+    let error = pool.checkout_with(Priority::Normal, Duration::from_millis(10)).await.unwrap_err();
+    assert!(matches!(&error, PoolError::Create { reason } if reason == "no thing"), "{error}");
+}
+
+#[tokio::test]
 async fn new_ones_that_are_ill_are_made_again_after_a_while() {
     let (pool, world) = pool(2, |pool| pool);
     world.is_ill.store(true, SeqCst);
