@@ -127,7 +127,10 @@ impl Extraction {
         let page = RawPage { response: response.clone(), index, priority };
         let page = match catch_panic(|| self.0.extract(page)) {
             None => None,
-            Some(extracting) => AssertUnwindSafe(extracting).catch_unwind().await.ok(),
+            Some(extracting) => {
+                // The destructor of its payload may panic as well.
+                AssertUnwindSafe(extracting).catch_unwind().await.map_err(std::mem::forget).ok()
+            }
         };
         match page {
             Some(Ok(body)) => Ok(response.with_body(body)),

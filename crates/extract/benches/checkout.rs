@@ -14,11 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task::JoinSet};
 use vantage_api_extract::resource::{BoxError, Poolable, ResetOn, ResourcePool};
 
-const ROUNDS: u32 = 200_000;
-const SAMPLES: usize = 15;
+/// Few, so that on a busy machine some samples are not interrupted.
+const ROUNDS: u32 = 4_000;
+const SAMPLES: usize = 400;
 
 /// A resource with nothing to be reset, and nothing that can break.
 struct Thing(u64);
@@ -64,13 +65,17 @@ impl bb8::ManageConnection for Manager {
 }
 
 /// The least time of a round among the samples.
-fn measure<F: Future<Output = ()>>(name: &str, callers: u32, mut run: impl FnMut(u32) -> F) {
+fn measure<F: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    callers: u32,
+    mut run: impl FnMut(u32) -> F,
+) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let least = (0..SAMPLES).map(|_| {
         runtime.block_on(async {
             let begun = Instant::now();
-            let all = (0..callers).map(|_| run(ROUNDS / callers));
-            futures::future::join_all(all).await;
+            let all: JoinSet<()> = (0..callers).map(|_| run(ROUNDS / callers)).collect();
+            all.join_all().await;
             begun.elapsed()
         })
     });

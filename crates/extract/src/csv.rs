@@ -1,6 +1,9 @@
 //! CSV: each record is an item.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use ::csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
@@ -195,12 +198,17 @@ impl Extract for Compiled {
                 return Err(items.limits().exceeded("item_bytes"));
             }
             if header.is_none() {
+                items.hold(self.memory_of(&record))?;
                 header = Some(record.iter().map(str::to_owned).collect());
                 continue;
             }
             let reading = match &mut read {
                 Some(reading) => reading,
-                None => read.insert(self.reading(header.as_deref().unwrap_or_default(), &record)?),
+                None => {
+                    let reading = self.reading(header.as_deref().unwrap_or_default(), &record)?;
+                    items.check_time()?;
+                    read.insert(reading)
+                }
             };
             reading.write(&record, items)?;
         }
@@ -220,6 +228,18 @@ struct Reading<'c> {
 }
 
 impl Compiled {
+    /// What the header of a body takes, with the fields that it names unless they are set.
+    fn memory_of(&self, header: &StringRecord) -> usize {
+        let name = size_of::<String>();
+        let of_fields = match &self.fields {
+            Some(_) => 0,
+            // Each has its name in several places.
+            None => 4 * name + size_of::<(String, Field)>() + size_of::<(Column, Place)>(),
+        };
+        let all = header.len().saturating_mul(name + of_fields);
+        all.saturating_add(header.as_slice().len())
+    }
+
     fn reading(
         &self,
         header: &[String],
@@ -237,9 +257,9 @@ impl Compiled {
         };
         let set = self.fields.as_ref();
         let places = set.or(own.as_ref()).map_or(&[][..], |(_, places)| places.as_slice());
+        let numbers: HashMap<&str, usize> = header.iter().map(String::as_str).zip(0..).collect();
         let column = |place: &Place| {
-            let at = header.iter().position(|name| *name == place.place);
-            at.ok_or_else(|| {
+            numbers.get(place.place.as_str()).copied().ok_or_else(|| {
                 ExtractError::malformed("CSV", format!("there is no column `{}`", place.place))
             })
         };

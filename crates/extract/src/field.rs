@@ -7,7 +7,11 @@ use chrono::NaiveDate;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{error::ExtractError, text::compiled};
+use crate::{
+    error::ExtractError,
+    limits::Limits,
+    text::{compiled, first_group},
+};
 
 /// One field of an item, as a text that says where it is: a CSS selector, the path of an XML
 /// element, the name of a column or of a group. What that text means, the kind of extractor says.
@@ -153,6 +157,29 @@ impl Field {
     }
 }
 
+/// An item while it is written.
+pub(crate) struct OpenItem<'i> {
+    /// What is written, with all before it.
+    pub(crate) json: &'i mut Vec<u8>,
+    /// Where it begins there.
+    pub(crate) start: usize,
+    /// On its page, from 1.
+    pub(crate) number: u64,
+    pub(crate) limits: &'i Limits,
+}
+
+impl OpenItem<'_> {
+    /// # Errors
+    /// The limit `item_bytes`, if the item has no room for so many bytes more.
+    fn check_room(&self, bytes: usize) -> Result<(), ExtractError> {
+        let all = (self.json.len() - self.start).saturating_add(bytes);
+        if all > self.limits.item_bytes {
+            return Err(self.limits.exceeded("item_bytes"));
+        }
+        Ok(())
+    }
+}
+
 /// A field that is ready to be written.
 #[derive(Debug)]
 pub(crate) struct Column {
@@ -167,43 +194,42 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Writes the field of item `number` with what was found of it.
+    /// Writes the field of an item with what was found of it.
     ///
     /// # Errors
-    /// If it is required and missing, or has not its type.
+    /// If it is required and missing, has not its type, or is too long.
     pub(crate) fn write(
         &self,
         texts: &[Cow<'_, str>],
-        number: u64,
-        json: &mut Vec<u8>,
+        item: &mut OpenItem<'_>,
     ) -> Result<(), ExtractError> {
-        json.extend_from_slice(self.key.as_bytes());
+        item.json.extend_from_slice(self.key.as_bytes());
         if let Some(constant) = &self.constant {
-            json.extend_from_slice(constant.as_bytes());
+            item.json.extend_from_slice(constant.as_bytes());
             return Ok(());
         }
         let mut texts = texts.iter().filter_map(|text| self.found_in(text)).peekable();
         if self.is_required && texts.peek().is_none() {
-            return Err(ExtractError::Missing { item: number, field: self.name.clone() });
+            return Err(ExtractError::Missing { item: item.number, field: self.name.clone() });
         }
         if !self.is_list {
             return match texts.next() {
-                Some(text) => self.write_one(text, number, json),
+                Some(text) => self.write_one(text, item),
                 None => {
-                    json.extend_from_slice(b"null");
+                    item.json.extend_from_slice(b"null");
                     Ok(())
                 }
             };
         }
-        json.push(b'[');
+        item.json.push(b'[');
         let mut is_first = true;
         for text in texts {
             if !std::mem::take(&mut is_first) {
-                json.push(b',');
+                item.json.push(b',');
             }
-            self.write_one(text, number, json)?;
+            self.write_one(text, item)?;
         }
-        json.push(b']');
+        item.json.push(b']');
         Ok(())
     }
 
@@ -211,17 +237,16 @@ impl Column {
     pub(crate) fn found_in<'t>(&self, text: &'t str) -> Option<&'t str> {
         let text = match &self.pattern {
             None => text,
-            Some(pattern) => {
-                let found = pattern.captures(text)?;
-                found.get(1).or_else(|| found.get(0))?.as_str()
-            }
+            Some(pattern) => first_group(pattern, text)?,
         };
         let is_text = self.kind == Kind::Text;
         let text = if is_text { text } else { text.trim() };
         (is_text || !text.is_empty()).then_some(text)
     }
 
-    fn write_one(&self, text: &str, number: u64, json: &mut Vec<u8>) -> Result<(), ExtractError> {
+    fn write_one(&self, text: &str, item: &mut OpenItem<'_>) -> Result<(), ExtractError> {
+        item.check_room(text.len())?;
+        let number = item.number;
         let wrong = |wanted: &str| ExtractError::Type {
             item: number,
             field: self.name.clone(),
@@ -229,7 +254,7 @@ impl Column {
         };
         let value = match &self.kind {
             Kind::Text => {
-                write_text(text, json);
+                write_text(text, item.json);
                 return Ok(());
             }
             Kind::Integer => {
@@ -254,7 +279,7 @@ impl Column {
                 format!("\"{}\"", date.format("%Y-%m-%d"))
             }
         };
-        json.extend_from_slice(value.as_bytes());
+        item.json.extend_from_slice(value.as_bytes());
         Ok(())
     }
 }
@@ -265,29 +290,45 @@ pub(crate) fn write_text(text: &str, json: &mut Vec<u8>) {
     let _ = serde_json::to_writer(json, text);
 }
 
-/// The number in a text such as `1,234`, `1 234` or `1.234 results`.
-pub(crate) fn count_in(text: &str) -> Option<u64> {
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let rest = text.get(start..)?;
-    let is_part = |c: char| c.is_ascii_digit() || matches!(c, ',' | '.' | '\'' | '\u{a0}' | ' ');
-    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
-    let digits: String = rest.get(..end)?.chars().filter(char::is_ascii_digit).collect();
-    let after = rest.get(end..)?;
-    // Of several numbers, none is meant.
-    let is_only = !after.contains(|c: char| c.is_ascii_digit());
-    is_only.then(|| digits.parse().ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(field: Field, texts: &[&str]) -> Result<String, ExtractError> {
+    fn write_into(
+        json: &mut Vec<u8>,
+        field: Field,
+        texts: &[&str],
+        limits: &Limits,
+    ) -> Result<(), ExtractError> {
         let column = field.compiled("f")?;
         let texts: Vec<_> = texts.iter().map(|text| Cow::Borrowed(*text)).collect();
+        let start = json.len();
+        column.write(&texts, &mut OpenItem { json, start, number: 3, limits })
+    }
+
+    fn written(field: Field, texts: &[&str]) -> Result<String, ExtractError> {
         let mut json = Vec::new();
-        column.write(&texts, 3, &mut json)?;
+        write_into(&mut json, field, texts, &Limits::default())?;
         Ok(String::from_utf8(json).unwrap())
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_item_is_not_written() {
+        let limits = Limits::default().item_bytes(100);
+        let (long, zeros) = ("x".repeat(97), "0".repeat(97));
+        for (field, texts) in [
+            (Field::new("x"), &[long.as_str()][..]),
+            (Field::new("x").integer(), &[zeros.as_str()]),
+            (Field::new("x").list(), &[&long[..40], &long[..40], &long[..40]]),
+        ] {
+            let mut json = b"an item before it".to_vec();
+            let error = write_into(&mut json, field, texts, &limits).unwrap_err();
+            assert_eq!(error.limit(), Some("item_bytes"));
+            assert!(json.len() <= 17 + 100, "{}", json.len());
+        }
+        let mut json = Vec::new();
+        write_into(&mut json, Field::new("x"), &[&long[..94]], &limits).unwrap();
+        assert_eq!(json.len(), 100);
     }
 
     #[test]
@@ -336,18 +377,5 @@ mod tests {
         assert_eq!(missing, ExtractError::Missing { item: 3, field: "f".into() });
         assert!(written(field().date("%!"), &[]).is_err());
         assert!(written(field().matching("("), &[]).is_err());
-    }
-
-    #[test]
-    fn a_count_is_read_however_its_digits_are_grouped() {
-        for (text, count) in [
-            ("95", Some(95)),
-            ("1,234 results", Some(1234)),
-            ("about 12\u{a0}345", Some(12345)),
-            ("1 to 10 of 95", None),
-            ("none", None),
-        ] {
-            assert_eq!(count_in(text), count, "{text}");
-        }
     }
 }

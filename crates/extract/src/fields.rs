@@ -1,5 +1,7 @@
 //! [pure] The fields of an item, in the order in which they are written.
 
+use std::collections::HashSet;
+
 use crate::{
     error::ExtractError,
     field::{Column, Field},
@@ -35,8 +37,9 @@ impl Fields {
     /// [`ExtractError::Setting`] for a name that occurs twice, and for those of a field.
     pub(crate) fn compiled(self) -> Result<(Vec<Column>, Vec<Place>), ExtractError> {
         let (mut columns, mut places) = (Vec::new(), Vec::new());
+        let mut names = HashSet::new();
         for (at, (name, field)) in self.0.into_iter().enumerate() {
-            if columns.iter().any(|column: &Column| column.name == name) {
+            if !names.insert(name.clone()) {
                 return Err(ExtractError::setting(format!("field {name}"), "it is set twice"));
             }
             if !field.is_constant() {

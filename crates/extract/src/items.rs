@@ -1,14 +1,15 @@
 //! The page that an extractor writes: items as JSON, where the next page is, and how many
 //! items there are in all, within the limits of the page.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{borrow::Cow, io, sync::Arc, time::Instant};
 
 use serde::Serialize;
 
 use crate::{
     error::ExtractError,
-    field::{Column, write_text},
+    field::{Column, OpenItem, write_text},
     limits::{Budget, Limits},
+    text::count_in,
 };
 
 /// The page that an [`Extract`](crate::Extract) writes.
@@ -49,8 +50,12 @@ impl Items {
     /// extractor returns it.
     pub fn item(&mut self, item: &impl Serialize) -> Result<(), ExtractError> {
         let start = self.begin()?;
-        let written = serde_json::to_writer(&mut self.json, item);
-        written.map_err(|_| ExtractError::malformed("JSON", "an item has no form in it"))?;
+        let left = self.limits().item_bytes;
+        let written = serde_json::to_writer(Bounded { json: &mut self.json, left }, item);
+        written.map_err(|error| match error.is_io() {
+            true => self.limits().exceeded("item_bytes"),
+            false => ExtractError::malformed("JSON", "an item has no form in it"),
+        })?;
         self.end(start)
     }
 
@@ -60,13 +65,17 @@ impl Items {
     /// [`ExtractError::Limit`], and [`ExtractError::Malformed`] for what is not one JSON value. The
     /// extractor returns it.
     pub fn json(&mut self, item: &str) -> Result<(), ExtractError> {
+        let item = item.trim();
+        if item.len() > self.limits().item_bytes {
+            return Err(self.limits().exceeded("item_bytes"));
+        }
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(item).is_ok();
         if !is_json {
             let reason = format!("item {} is not one value", self.count + 1);
             return Err(ExtractError::malformed("JSON", reason));
         }
         let start = self.begin()?;
-        self.json.extend_from_slice(item.trim().as_bytes());
+        self.json.extend_from_slice(item.as_bytes());
         self.end(start)
     }
 
@@ -77,15 +86,17 @@ impl Items {
         texts: &[Vec<Cow<'_, str>>],
     ) -> Result<(), ExtractError> {
         let start = self.begin()?;
-        self.json.push(b'{');
+        let (number, limits) = (self.count, &self.budget.limits);
+        let mut item = OpenItem { json: &mut self.json, start, number, limits };
+        item.json.push(b'{');
         for (at, column) in columns.iter().enumerate() {
             if at > 0 {
-                self.json.push(b',');
+                item.json.push(b',');
             }
             let texts = texts.get(at).map_or(&[][..], Vec::as_slice);
-            column.write(texts, self.count, &mut self.json)?;
+            column.write(texts, &mut item)?;
         }
-        self.json.push(b'}');
+        item.json.push(b'}');
         self.end(start)
     }
 
@@ -156,10 +167,28 @@ impl Items {
         self.count
     }
 
-    /// Says where the next page is, as the page writes it; `None` on the last one.
+    /// Says where the next page is, as the page writes it; `None` on the last one. A URL that is
+    /// empty, or a mere fragment such as `#`, means the page itself (RFC 3986, section 4.4): that is
+    /// no next one.
     pub fn next(&mut self, url: Option<String>) {
         self.names_next = true;
-        self.next = url;
+        self.next = url.filter(|url| !is_own(url));
+    }
+
+    /// Says how many items the whole set has, if a text was found that should be a number.
+    ///
+    /// # Errors
+    /// [`ExtractError::Malformed`] for one that is none.
+    pub(crate) fn total_in(
+        &mut self,
+        format: &'static str,
+        text: Option<&str>,
+    ) -> Result<(), ExtractError> {
+        let wanted = || ExtractError::malformed(format, "the total is not one number");
+        if let Some(text) = text {
+            self.total(count_in(text).ok_or_else(wanted)?);
+        }
+        Ok(())
     }
 
     /// Says how many items the whole set has.
@@ -188,5 +217,55 @@ impl Items {
         }
         self.json.push(b'}');
         self.json
+    }
+}
+
+/// Whether a URL means the page that it is written in.
+pub(crate) fn is_own(url: &str) -> bool {
+    matches!(url.trim_start().as_bytes().first(), None | Some(b'#'))
+}
+
+/// Takes so many bytes and no more.
+struct Bounded<'j> {
+    json: &'j mut Vec<u8>,
+    left: usize,
+}
+
+impl io::Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left.checked_sub(bytes.len());
+        self.left = left.ok_or(io::ErrorKind::FileTooLarge)?;
+        self.json.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_that_is_too_long_is_refused_before_all_of_it_is_written() {
+        let limits = Limits::default().item_bytes(100);
+        let items = || Items::new(Budget::begin(limits, Instant::now(), Arc::default()));
+        for is_text in [false, true] {
+            let mut items = items();
+            let before = items.json.len();
+            let written = match is_text {
+                false => items.item(&vec!["x"; 1_000]),
+                true => items.json(&"1".repeat(1_000)),
+            };
+            assert_eq!(written.unwrap_err().limit(), Some("item_bytes"));
+            assert!(items.json.len() <= before + 100);
+        }
+        items().item(&"x".repeat(98)).unwrap();
+        items().json(&"1".repeat(100)).unwrap();
+        let no_text = std::collections::BTreeMap::from([((1, 2), 3)]);
+        let error = items().item(&no_text).unwrap_err();
+        assert!(matches!(error, ExtractError::Malformed { .. }), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | kind | items |
 //! |---|---|
-//! | [`Css`] | elements of HTML, by CSS selectors |
+//! | [`Css`] | elements of HTML, by CSS selectors; with the feature `tree` also over a tree |
 //! | [`Xml`] | elements of XML, by their path |
 //! | [`Csv`] | records |
 //! | [`Regex`] | matches of a pattern |
@@ -61,6 +61,7 @@ pub mod resource;
 mod settings;
 mod text;
 mod threads;
+mod told;
 #[cfg(feature = "wasm")]
 mod wasm;
 mod xml;

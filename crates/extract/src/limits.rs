@@ -19,8 +19,8 @@ use crate::error::ExtractError;
 /// | `memory` | 16 MiB for the items and the state of the parser, besides the body |
 /// | `items` | 100,000 |
 /// | `item_bytes` | 1 MiB of text in one item |
-/// | `depth` | 512 elements inside each other (XML and trees of HTML) |
-/// | `attributes` | 1,000 on one element |
+/// | `depth` | 512 elements inside each other; of HTML without a tree, those of items and fields |
+/// | `attributes` | 1,000 on one element of XML, or of HTML with a tree |
 ///
 /// The size of the body is bounded by
 /// [`max_body_bytes`](vantage_api_pool::PoolBuilder::max_body_bytes) of the pool.
@@ -70,7 +70,7 @@ impl Limits {
         item_bytes: usize;
         /// The elements inside each other.
         depth: usize;
-        /// The attributes of one element.
+        /// The attributes of one element of XML, or of HTML with a tree.
         attributes: usize;
     }
 

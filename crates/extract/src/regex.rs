@@ -6,10 +6,10 @@ use crate::{
     error::ExtractError,
     extract::{Body, Extract},
     extraction::Extraction,
-    field::{Column, Field, count_in},
+    field::{Column, Field},
     fields::{Fields, Place, field_setters},
     items::Items,
-    text::compiled,
+    text::{compiled, first_group},
 };
 
 /// Items of any text: the matches of a pattern of the crate [`regex`](::regex), one after the
@@ -121,21 +121,10 @@ impl Extract for Compiled {
             items.check_time()?;
         }
         if let Some(next) = &self.next {
-            items.next(first(next, text).map(str::to_owned));
+            items.next(first_group(next, text).map(str::to_owned));
         }
-        if let Some(total) = self.total.as_ref().and_then(|total| first(total, text)) {
-            let wanted = || ExtractError::malformed("text", "the total is not one number");
-            items.total(count_in(total).ok_or_else(wanted)?);
-        }
-        Ok(())
+        items.total_in("text", self.total.as_ref().and_then(|total| first_group(total, text)))
     }
-}
-
-/// The first group of the first match, or the whole match.
-fn first<'t>(pattern: &Pattern, text: &'t str) -> Option<&'t str> {
-    let found = pattern.captures(text)?;
-    let group = if pattern.captures_len() > 1 { found.get(1) } else { found.get(0) };
-    group.map(|group| group.as_str())
 }
 
 /// A pattern whose groups are fields.

@@ -1,6 +1,6 @@
-//! [pure] Texts: white space, patterns, and what `Display` of an error of others may say.
+//! [pure] Texts: white space, patterns and their groups, lists of selectors.
 
-use regex::{Regex, RegexBuilder};
+use regex::{Captures, Regex, RegexBuilder};
 
 use crate::error::ExtractError;
 
@@ -22,6 +22,18 @@ pub(crate) fn compiled(setting: &str, pattern: &str) -> Result<Regex, ExtractErr
     builder.build().map_err(|error| ExtractError::setting(setting, error))
 }
 
+/// The first group of the first match, if the match has it; the whole match of a pattern without
+/// groups.
+pub(crate) fn first_group<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
+    first_group_of(&pattern.captures(text)?)
+}
+
+/// The same of one match.
+pub(crate) fn first_group_of<'t>(found: &Captures<'t>) -> Option<&'t str> {
+    let group = if found.len() > 1 { found.get(1) } else { found.get(0) };
+    group.map(|group| group.as_str())
+}
+
 /// The text without white space at its ends, and one space for each white space within, which is
 /// how HTML shows it.
 pub(crate) fn folded(text: &str) -> String {
@@ -37,6 +49,19 @@ pub(crate) fn folded(text: &str) -> String {
         folded.push_str(word);
     }
     folded
+}
+
+/// The number in a text such as `1,234`, `1 234` or `1.234 results`.
+pub(crate) fn count_in(text: &str) -> Option<u64> {
+    let start = text.find(|c: char| c.is_ascii_digit())?;
+    let rest = text.get(start..)?;
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, ',' | '.' | '\'' | '\u{a0}' | ' ');
+    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+    let digits: String = rest.get(..end)?.chars().filter(char::is_ascii_digit).collect();
+    let after = rest.get(end..)?;
+    // Of several numbers, none is meant.
+    let is_only = !after.contains(|c: char| c.is_ascii_digit());
+    is_only.then(|| digits.parse().ok()).flatten()
 }
 
 /// The parts of a list of selectors between its commas.
@@ -100,5 +125,18 @@ mod tests {
             assert!(compiled("pattern", pattern).is_err(), "{pattern}");
         }
         assert!(compiled("pattern", r"(?P<year>\d{4})-\d\d").is_ok());
+    }
+
+    #[test]
+    fn a_count_is_read_however_its_digits_are_grouped() {
+        for (text, count) in [
+            ("95", Some(95)),
+            ("1,234 results", Some(1234)),
+            ("about 12\u{a0}345", Some(12345)),
+            ("1 to 10 of 95", None),
+            ("none", None),
+        ] {
+            assert_eq!(count_in(text), count, "{text}");
+        }
     }
 }

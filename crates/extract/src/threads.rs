@@ -1,16 +1,15 @@
 //! The threads that extractors run on, so that no page of hours of parsing holds a worker up: a
 //! fixed number, by the priority of the call, with a bound on every wait. Knows nothing of pages.
 
+mod run;
+
 use std::{
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{
@@ -21,11 +20,11 @@ use futures_timer::Delay;
 use vantage_api_pool::{Priority, pooling::PriorityQueue};
 
 use crate::error::ExtractError;
+use run::Run;
 
-/// How many threads may be kept, beyond their time limit, by work that does not end.
+/// When so many threads are kept, beyond their time limit, by work that does not end, no other one
+/// takes the place of any.
 const MOST_STUCK: usize = 8;
-/// How long work may go on after its time limit before nobody waits for it any more.
-const GRACE: Duration = Duration::from_millis(50);
 /// The longest time between two looks at work that waits for a thread.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a thread waits for more work.
@@ -107,11 +106,15 @@ impl ExtractorThreads {
                 let left = wait.0.left().unwrap_or(LOOK);
                 match select(&mut outcome, Delay::new(left.min(LOOK))).await {
                     Either::Left((made, _)) => {
-                        return Some(made.unwrap_or(Err(ExtractError::Panicked)));
+                        // Work that is dropped had no thread.
+                        let stuck = || shared.lock().stuck;
+                        return Some(
+                            made.unwrap_or_else(|_| Err(ExtractError::Stuck { stuck: stuck() })),
+                        );
                     }
                     Either::Right(_) => {
                         shared.give_up_overdue();
-                        if wait.0.state.load(Ordering::Acquire) == GIVEN_UP {
+                        if wait.0.is_given_up() {
                             return None;
                         }
                     }
@@ -169,7 +172,7 @@ impl Shared {
             self.has_come.notify_one();
             return;
         }
-        if queue.threads >= self.most {
+        if queue.threads >= self.most || queue.stuck >= MOST_STUCK {
             return;
         }
         queue.threads += 1;
@@ -186,7 +189,11 @@ impl Shared {
         tracing::warn!(%error, "no thread for an extractor");
         let mut queue = self.lock();
         queue.threads -= 1;
-        // Without any thread, nobody would begin with it: its drop says so.
+        Self::refuse_without_threads(queue);
+    }
+
+    /// Without any thread, nobody would begin with the work that waits: its drop says so.
+    fn refuse_without_threads(mut queue: MutexGuard<'_, Queue>) {
         if queue.threads == 0 {
             let left: Vec<Work> = queue.waiting.drain().collect();
             drop(queue);
@@ -218,9 +225,8 @@ impl Shared {
     /// Whether the work is still wanted.
     fn begin(&self, run: &Arc<Run>) -> bool {
         let mut queue = self.lock();
-        let is_wanted = run.enter(QUEUED, RUNNING);
+        let is_wanted = run.begin();
         if is_wanted {
-            let _ = run.began.set(Instant::now());
             queue.running.push(Arc::clone(run));
         }
         is_wanted
@@ -229,7 +235,7 @@ impl Shared {
     fn end(&self, run: &Arc<Run>) {
         let mut queue = self.lock();
         queue.running.retain(|other| !Arc::ptr_eq(other, run));
-        if !run.enter(RUNNING, ENDED) {
+        if !run.end() {
             // It was given up, and another thread has taken the place of this one.
             queue.stuck -= 1;
             queue.threads += 1;
@@ -237,14 +243,17 @@ impl Shared {
     }
 
     /// Gives up work that goes on after its time. It keeps its thread, and another one takes the
-    /// place of that.
+    /// place of that, unless too many are stuck.
     fn give_up_overdue(self: &Arc<Self>) {
         let mut queue = self.lock();
         let is_overdue = |run: &Arc<Run>| run.left().is_some_and(|left| left.is_zero());
         let overdue = queue.running.extract_if(.., |run| is_overdue(run));
-        let overdue = overdue.filter(|run| run.enter(RUNNING, GIVEN_UP)).count();
+        let overdue = overdue.filter(|run| run.give_up()).count();
         queue.stuck += overdue;
         queue.threads -= overdue;
+        if queue.stuck >= MOST_STUCK {
+            return Self::refuse_without_threads(queue);
+        }
         drop(queue);
         for _ in 0..overdue {
             self.start_one(self.lock());
@@ -252,49 +261,21 @@ impl Shared {
     }
 }
 
-/// The state of one piece of work.
-struct Run {
-    time: Duration,
-    is_cancelled: Arc<AtomicBool>,
-    state: AtomicU8,
-    began: OnceLock<Instant>,
-}
-
-const QUEUED: u8 = 0;
-const RUNNING: u8 = 1;
-const ENDED: u8 = 2;
-const GIVEN_UP: u8 = 3;
-
-impl Run {
-    fn new(time: Duration) -> Self {
-        let time = time.saturating_add(GRACE);
-        Self { time, is_cancelled: Arc::default(), state: QUEUED.into(), began: OnceLock::new() }
-    }
-
-    fn enter(&self, from: u8, to: u8) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// How much of its time is left. `None` before it has begun.
-    fn left(&self) -> Option<Duration> {
-        self.began.get().map(|began| self.time.saturating_sub(began.elapsed()))
-    }
-}
-
-/// Whoever waits for the outcome. Without them, work that has not begun never does, and other work
-/// ends at its next step.
+/// Whoever waits for the outcome.
 struct Wait(Arc<Run>);
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.0.is_cancelled.store(true, Ordering::Relaxed);
-        self.0.enter(QUEUED, GIVEN_UP);
+        self.0.cancel();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{
+        sync::{atomic::Ordering, mpsc},
+        time::Instant,
+    };
 
     use futures::executor::block_on;
 
@@ -364,6 +345,32 @@ mod tests {
         let refused = block_on(threads.run(Priority::High, LONG, |_| Ok(())));
         assert_eq!(refused, Some(Err(ExtractError::Stuck { stuck: MOST_STUCK })));
         drop(doors);
+        comes_back(&threads);
+    }
+
+    #[test]
+    fn work_that_waits_is_refused_when_no_thread_is_left_for_it() {
+        let threads = ExtractorThreads::new(1);
+        let (open, opened) = mpsc::channel::<()>();
+        let opened = Arc::new(Mutex::new(opened));
+        let endless = |_| {
+            let opened = Arc::clone(&opened);
+            threads.run(Priority::Normal, Duration::from_millis(1), move |_| {
+                let _ = opened.lock().map(|opened| opened.recv());
+                Ok(())
+            })
+        };
+        let all = (0..MOST_STUCK + 3).map(endless);
+        let made = block_on(futures::future::join_all(all));
+        let refused = || Some(Err(ExtractError::Stuck { stuck: MOST_STUCK }));
+        let are = |wanted| made.iter().filter(|made| **made == wanted).count();
+        assert_eq!((are(None), are(refused())), (MOST_STUCK, 3), "{made:?}");
+        drop(open);
+        comes_back(&threads);
+    }
+
+    /// Waits until there is a thread again.
+    fn comes_back(threads: &ExtractorThreads) {
         let until = Instant::now() + LONG;
         while block_on(threads.run(Priority::High, LONG, |_| Ok(()))) != Some(Ok(())) {
             assert!(Instant::now() < until, "no thread comes back");

@@ -134,6 +134,33 @@ fn the_next_page_and_the_total_are_told_and_the_next_is_relative_to_the_page() {
 }
 
 #[test]
+fn a_next_url_that_means_the_page_itself_is_no_next_page() {
+    let css = Css::new("li").field("v", ".").next("a").build().unwrap();
+    let xml = Xml::new("e").field("v", ".").next("/r/@next").build().unwrap();
+    let regex = Regex::new("<(?<v>.)>").next("next=([^;]*);").build().unwrap();
+    for (url, next) in [
+        ("", Value::Null),
+        ("#", Value::Null),
+        (" \n", Value::Null),
+        (" #top", Value::Null),
+        ("?", json!("http://h/a/b?")),
+        ("?page=2#", json!("http://h/a/b?page=2")),
+    ] {
+        let html = format!("<li>1</li><a href='{url}'>next</a>");
+        let told = [
+            page(&css, &html),
+            page(&xml, &format!("<r next='{url}'><e>1</e></r>")),
+            page(&regex, &format!("<1> next={url};")),
+        ];
+        assert!(told.iter().all(|told| told.get("next") == Some(&next)), "{url:?}: {told:?}");
+        if next.is_null() {
+            let based = page(&css, &format!("<base href='/x/'>{html}"));
+            assert_eq!(based.get("next"), Some(&Value::Null), "{url:?}");
+        }
+    }
+}
+
+#[test]
 fn a_page_without_items_is_an_error_unless_it_is_allowed() {
     let lines = || Lines::new().build().unwrap();
     assert!(matches!(refused(&lines(), " \n"), ExtractError::NoItems { .. }));
@@ -232,5 +259,145 @@ fn text_is_read_in_its_encoding_and_limits_are_named() {
     ] {
         let lines = Lines::new().build().unwrap().limits(limits).unwrap();
         assert_eq!(refused(&lines, "1\n2\n3\n").limit(), Some(name));
+    }
+}
+
+#[test]
+fn the_text_of_an_element_that_has_no_markup_is_as_it_is() {
+    for tag in ["script", "style", "noscript", "iframe", "xmp", "noembed", "noframes"] {
+        let css = Css::new("li").field("v", tag).field("all", ".").build().unwrap();
+        let read = page(&css, &format!("<li>a<{tag}> x <b>&amp;</b> </{tag}>b</li>"));
+        assert_eq!(read["data"][0]["v"], json!(" x <b>&amp;</b> "), "{tag}");
+        assert_eq!(read["data"][0]["all"], json!("ab"), "{tag}");
+    }
+}
+
+#[test]
+fn a_text_without_the_first_group_of_a_pattern_is_missing() {
+    let csv = |pattern: &str| {
+        let field = Field::new("a").matching(pattern);
+        let csv = Csv::new().field("v", field).build().unwrap();
+        page(&csv, "a\n12 kg\n")["data"][0]["v"].clone()
+    };
+    for (pattern, value) in
+        [(r"\d+", json!("12")), (r"\d+ (\w+)", json!("kg")), (r"\d+(,\d+)?", Value::Null)]
+    {
+        assert_eq!(csv(pattern), value, "{pattern}");
+    }
+}
+
+#[cfg(feature = "tree")]
+mod tree {
+    use super::*;
+
+    fn tree(items: &str, field: impl Into<Field>) -> Extraction {
+        Css::new(items).field("v", field).tree().build().unwrap()
+    }
+
+    #[test]
+    fn selectors_that_need_what_is_around_an_element_find_it() {
+        let html = "<h2>a</h2><p>1</p><p>2</p><h2>b</h2><div><p class=x>3</p><p></p></div><hr>";
+        for (items, found) in [
+            ("h2 + p", json!(["1"])),
+            ("h2 ~ p", json!(["1", "2"])),
+            ("p:last-child", json!([""])),
+            ("p:nth-last-child(2)", json!(["3"])),
+            ("div:has(> .x)", json!(["3"])),
+            ("h2:has(+ div)", json!(["b"])),
+            (":is(h2, hr)", json!(["a", "b", ""])),
+            ("p:empty", json!([""])),
+            ("p:not(.x):not(:empty)", json!(["1", "2"])),
+            ("p:nth-child(even of p)", Value::Null),
+        ] {
+            let Ok(items) = Css::new(items).field("v", ".").tree().build() else {
+                assert!(found.is_null(), "{items}");
+                continue;
+            };
+            let rows = rows(&items, html);
+            let texts: Vec<_> = rows.as_array().unwrap().iter().map(|row| &row["v"]).collect();
+            assert_eq!(json!(texts), found);
+        }
+    }
+
+    #[test]
+    fn a_tree_and_a_stream_find_the_same_where_nothing_is_left_open() {
+        let html = r#"<base href="/x/"><ul><li id=a><b>1 &amp; <i>2</i></b><a href="?a&amp;b">l</a>
+            <script>if (a<b) "&amp;"</script><ul><li id=b><b>3<br>4</b></li></ul><b>5</b></li></ul>
+            <span>7 of 9</span><a rel=next href=n>next</a>"#;
+        let css = || {
+            Css::new("li")
+                .field("id", Field::new(".").attr("id"))
+                .field("first", "b")
+                .field("all", Field::new("b, u").list())
+                .field("own", ".")
+                .field("link", Field::new("> a").attr("href"))
+                .field("script", "script")
+                .field("none", "u")
+                .next("a[rel=next]")
+                .total(Field::new("span").matching("of (.*)"))
+        };
+        let (stream, tree) = (css().build().unwrap(), css().tree().build().unwrap());
+        let told = page(&tree, html);
+        assert_eq!(told, page(&stream, html));
+        assert_eq!(told["next"], json!("http://h/x/n"));
+        assert_eq!(told["data"][0]["all"], json!(["1 & 2", "5"]));
+        // Without a tree, one inside another is whole before it.
+        let list = || Css::new("li").field("v", Field::new("b, i").list());
+        let html = "<li><b>1<i>2</i></b></li>";
+        assert_eq!(rows(&list().build().unwrap(), html), json!([{ "v": ["2", "12"] }]));
+        assert_eq!(rows(&list().tree().build().unwrap(), html), json!([{ "v": ["12", "2"] }]));
+    }
+
+    #[test]
+    fn tags_that_are_left_open_end_where_a_browser_ends_them() {
+        let cells = tree("tr", "td.a");
+        let html = "<table><tr><td class=a>1<td>2<tr><td class=a>3</table>";
+        assert_eq!(rows(&cells, html), json!([{ "v": "1" }, { "v": "3" }]));
+        let html = "<p class=a><b>1<p class=a>2</b>3";
+        assert_eq!(rows(&tree("p.a", "."), html), json!([{ "v": "1" }, { "v": "23" }]));
+        // A table has a body, whether it is written or not.
+        let rows_of = |items: &str| tree(items, ".").page(b"<table><tr><td>1", None, None);
+        assert!(matches!(rows_of("table > tr"), Err(ExtractError::NoItems { .. })));
+        assert!(rows_of("table > tbody > tr").is_ok());
+        assert!(matches!(
+            tree("p", ".").page(b"<template><p>1</template>", None, None),
+            Err(ExtractError::NoItems { .. })
+        ));
+    }
+
+    #[test]
+    fn limits_hold_while_a_tree_is_made() {
+        let all = || tree("p", ".").allow_empty();
+        let limits = Limits::default().depth(20).attributes(3).memory(50_000);
+        for (html, limit) in [
+            ("<div>".repeat(19), Some("depth")),
+            ("<div>".repeat(18), None),
+            ("<p></p>".repeat(1_000), Some("memory")),
+            ("<p a b c d>".to_owned(), Some("attributes")),
+            ("<body a b><body c d e>".to_owned(), None),
+            (format!("<!--{}-->", "x".repeat(60_000)), None),
+            (format!("<p>{}", "x".repeat(60_000)), Some("memory")),
+            (format!("<p a={}>", "x".repeat(60_000)), Some("memory")),
+        ] {
+            let page = all().limits(limits).unwrap().page(html.as_bytes(), None, None);
+            let exceeded = page.as_ref().err().and_then(ExtractError::limit);
+            assert_eq!(exceeded, limit, "{html:.40}: {page:?}");
+        }
+    }
+
+    #[test]
+    fn selectors_that_take_too_long_on_some_pages_are_refused() {
+        for selector in ["div:has(a ~ b)", ":is(a ~ b) ~ c", "a:not(:has(~ b))", "a:has("] {
+            let error = Css::new(selector).field("v", ".").tree().build().unwrap_err();
+            assert!(error.to_string().contains(selector), "{error}");
+        }
+    }
+
+    #[test]
+    fn its_form_as_data_is_that_of_css() {
+        let settings = r#"{"tree": {"items": "dt:has(+ dd)", "fields": {"v": "."}}}"#;
+        let settings: vantage_api_extract::Settings = serde_json::from_str(settings).unwrap();
+        let found = rows(&settings.build().unwrap(), "<dl><dt>a<dt>b<dd>c</dl>");
+        assert_eq!(found, json!([{ "v": "b" }]));
     }
 }

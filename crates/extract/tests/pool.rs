@@ -36,6 +36,8 @@ struct World {
     most_alive: AtomicUsize,
     fails: AtomicBool,
     is_ill: AtomicBool,
+    /// Those with a number below it do not say whether they are healthy.
+    silent: AtomicUsize,
     memory: AtomicUsize,
     reset: Mutex<Behaviour>,
     create_waits: AtomicBool,
@@ -82,6 +84,9 @@ impl Factory for Maker {
 impl Poolable for Thing {
     async fn is_healthy(&mut self) -> bool {
         tokio::task::yield_now().await;
+        if self.number < self.world.silent.load(SeqCst) {
+            pending::<()>().await;
+        }
         assert!(!self.dirty, "one that was not reset is handed out");
         !self.world.is_ill.load(SeqCst)
     }
@@ -186,7 +191,7 @@ fn a_call_that_is_cancelled_at_any_await_loses_no_place() {
         for behaviour in [Behaviour::Works, Behaviour::Yields] {
             let (pool, world) = pool(2, |pool| pool.reset_on(reset_on));
             *world.reset.lock().unwrap() = behaviour;
-            for polls in 0..200 {
+            for polls in 0..60 {
                 // With nothing idle, one idle, and none left to be had.
                 let held: Vec<_> =
                     (0..polls % 3).map(|_| block_on(pool.checkout()).unwrap()).collect();
@@ -294,6 +299,60 @@ async fn idle_ones_that_fall_ill_are_found_and_the_minimum_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_call_of_a_pool_whose_factory_is_a_closure_can_be_spawned() {
+    let make = || async { Maker::default().create().await };
+    let pool = ResourcePool::builder(make).max(1).build().unwrap();
+    let own = pool.clone();
+    tokio::spawn(async move { drop(own.checkout().await.unwrap()) }).await.unwrap();
+    let fail = || async { Err::<Thing, BoxError>("no thing".into()) };
+    let pool = ResourcePool::builder(fail).build().unwrap();
+    let mut events = pool.events();
+    let mut waiting = Box::pin(pool.checkout());
+    assert!(waiting.as_mut().now_or_never().is_none());
+    event(&mut events, PoolEvent::CreateFailed).await;
+    drop(waiting);
+    let error = pool.checkout_with(Priority::Normal, Duration::from_millis(10)).await.unwrap_err();
+    assert!(matches!(&error, PoolError::Create { reason } if reason == "no thing"), "{error}");
+}
+
+#[tokio::test]
+async fn new_ones_that_are_ill_are_made_again_after_a_while() {
+    let (pool, world) = pool(2, |pool| pool);
+    world.is_ill.store(true, SeqCst);
+    let begun = Instant::now();
+    let error = pool.checkout_with(Priority::Normal, Duration::from_millis(300)).await.unwrap_err();
+    let is_told = matches!(&error, PoolError::Create { reason } if reason.contains("not healthy"));
+    // One was made, and not asked, just when the time ended.
+    assert!(is_told || matches!(error, PoolError::Timeout { .. }), "{error}");
+    // The least wait between two is 50 ms.
+    let most = 2 + begun.elapsed().as_millis() / 50;
+    let made = world.made.load(SeqCst);
+    assert!((1..=most).contains(&(made as u128)), "{made} in {:?}", begun.elapsed());
+    world.is_ill.store(false, SeqCst);
+    assert!(pool.checkout().await.is_ok());
+}
+
+#[tokio::test]
+async fn one_that_does_not_answer_costs_itself_only() {
+    let (pool, world) = pool(3, |pool| pool);
+    let all = [pool.checkout().await, pool.checkout().await, pool.checkout().await];
+    assert!(all.iter().all(Result::is_ok));
+    drop(all);
+    world.silent.store(3, SeqCst);
+    // The time of the call ends while it asks the first.
+    let short = Duration::from_millis(10);
+    assert!(pool.checkout_with(Priority::Normal, short).await.is_err());
+    let metrics = pool.metrics();
+    assert_eq!((metrics.idle, metrics.size, metrics.unhealthy), (2, 2, 1));
+
+    // The time of the question ends before that of the call.
+    let (pool, world) = self::pool(1, |pool| pool.reset_timeout(Duration::from_millis(20)));
+    drop(pool.checkout().await.unwrap());
+    world.silent.store(1, SeqCst);
+    assert_eq!(pool.checkout().await.unwrap().number, 1);
+}
+
+#[tokio::test]
 async fn without_health_checks_nobody_is_asked() {
     let (pool, world) = pool(1, |pool| pool.health_checks(false));
     world.is_ill.store(true, SeqCst);
@@ -336,9 +395,15 @@ async fn a_call_that_waits_in_vain_says_for_what() {
     let held = pool.checkout().await.unwrap();
     let error = pool.checkout_with(Priority::Normal, short).await.unwrap_err();
     assert!(matches!(error, PoolError::Timeout { waited } if waited == short), "{error}");
-    held.discard();
     world.fails.store(true, SeqCst);
-    let error = pool.checkout_with(Priority::Normal, Duration::from_millis(300)).await.unwrap_err();
+    let mut events = pool.events();
+    held.discard();
+    // Somebody wants one, and it cannot be made.
+    let mut waiting = Box::pin(pool.checkout());
+    assert!(waiting.as_mut().now_or_never().is_none());
+    event(&mut events, PoolEvent::CreateFailed).await;
+    drop(waiting);
+    let error = pool.checkout_with(Priority::Normal, short).await.unwrap_err();
     let is_told = matches!(&error, PoolError::Create { reason } if reason == "out of things");
     assert!(is_told || matches!(error, PoolError::CircuitOpen { .. }), "{error}");
     assert_eq!(pool.metrics().waiting, 0);
@@ -427,6 +492,23 @@ async fn memory_is_counted_and_bounded() {
     drop(both);
     free.collect();
     assert_eq!(free.metrics().size, 1);
+}
+
+#[tokio::test]
+async fn one_that_outgrew_the_limit_leaves_room_for_others_once_it_is_gone() {
+    let (pool, world) = pool(4, |pool| pool.memory_limit(250));
+    world.memory.store(100, SeqCst);
+    let thing = pool.checkout().await.unwrap();
+    world.memory.store(400, SeqCst);
+    drop(thing);
+    assert_eq!(pool.collect(), 400);
+    world.memory.store(100, SeqCst);
+    let next = pool.checkout().await.unwrap();
+    assert_eq!((next.number, pool.memory_stats().used), (1, 100));
+    // As large as that one was, a second one would not fit.
+    let short = Duration::from_millis(10);
+    let error = pool.checkout_with(Priority::Normal, short).await.unwrap_err();
+    assert!(matches!(error, PoolError::MemoryLimit { limit: 250 }), "{error}");
 }
 
 #[tokio::test]
@@ -524,6 +606,10 @@ async fn every_variable_of_the_environment_has_an_effect() {
     world.is_ill.store(true, SeqCst);
     assert!(pool.checkout().await.is_ok());
 
+    let (pool, world) = built(&[("CB_FAILURE_THRESHOLD", "1"), ("CB_TIMEOUT_MS", "600000")]);
+    world.fails.store(true, SeqCst);
+    assert!(matches!(pool.checkout().await, Err(PoolError::CircuitOpen { .. })));
+    assert_eq!(pool.metrics().create_failures, 1);
     let (pool, world) = built(&[
         ("CB_FAILURE_THRESHOLD", "1"),
         ("CB_SUCCESS_THRESHOLD", "2"),
@@ -531,7 +617,6 @@ async fn every_variable_of_the_environment_has_an_effect() {
     ]);
     world.fails.store(true, SeqCst);
     assert!(matches!(pool.checkout().await, Err(PoolError::CircuitOpen { .. })));
-    assert_eq!(pool.metrics().create_failures, 1);
     world.fails.store(false, SeqCst);
     until("one is made", || block_on(pool.checkout()).is_ok());
     assert_eq!(pool.breaker_state(), BreakerState::HalfOpen);

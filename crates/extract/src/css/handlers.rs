@@ -7,14 +7,11 @@ use lol_html::{
     html_content::{Element, TextChunk},
 };
 
-use super::walk::Walk;
+use super::{
+    elements::{BLOCKS, CONTAINERS},
+    walk::Walk,
+};
 use crate::fields::Place;
-
-/// Elements inside which others of a kind begin anew.
-const CONTAINERS: &str = "table, ul, ol, menu, dl, select, datalist";
-/// Elements whose text is a word of its own.
-const BLOCKS: &str = "br, p, div, li, tr, td, th, h1, h2, h3, h4, h5, h6, dt, dd, hr, pre, \
-                      section, article, header, footer, ul, ol, dl, table, blockquote";
 
 /// Makes the handlers of one page.
 pub(super) struct Handlers<'w>(&'w Rc<RefCell<Walk>>);
@@ -62,13 +59,13 @@ impl<'w> Handlers<'w> {
             Ok(())
         };
         [
-            (BLOCKS, Box::new(block) as lol_html::ElementHandler<'h>),
-            (CONTAINERS, Box::new(container)),
+            (&BLOCKS[..], Box::new(block) as lol_html::ElementHandler<'h>),
+            (&CONTAINERS, Box::new(container)),
         ]
         .into_iter()
-        .fold(settings, |settings, (selector, handler)| {
+        .fold(settings, |settings, (names, handler)| {
             // They are known to be selectors.
-            let Ok(selector) = selector.parse::<Selector>() else { return settings };
+            let Ok(selector) = names.join(", ").parse::<Selector>() else { return settings };
             let handlers = ElementContentHandlers::default().element(handler);
             settings.append_element_content_handler((Cow::Owned(selector), handlers))
         })
@@ -153,7 +150,7 @@ fn found(
     let Some(handlers) = element.end_tag_handlers() else {
         return Ok(state.add(place, is_of_page, String::new())?);
     };
-    let id = state.begin_text(place, is_of_page, tag)?;
+    let id = state.begin_text(place, is_of_page, &tag)?;
     let ends = Rc::clone(walk);
     handlers.push(Box::new(move |_| {
         ends.borrow_mut().end_text(id);

@@ -1,36 +1,26 @@
-//! HTML by CSS selectors, in one pass and with bounded memory. `walk` is what is known at each tag
-//! and text, `handlers` how it learns of them, `selectors` what the selectors of items and fields make together.
+//! HTML by CSS selectors. `compiled` is an extractor with its selectors parsed, for either of two
+//! engines: `stream` reads in one pass with bounded memory, where `walk` is what is known at each tag
+//! and text and `handlers` how it learns of them; `tree` makes a tree first, which `bounded` keeps
+//! within the limits. `selectors` is what the selectors of items and fields make together.
 
+#[cfg(feature = "tree")]
+mod bounded;
+mod compiled;
+mod elements;
 mod handlers;
 mod selectors;
+mod stream;
+#[cfg(feature = "tree")]
+mod tree;
 mod walk;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
-
-use lol_html::{HtmlRewriter, MemorySettings, Selector, Settings, errors::RewritingError};
-
-use url::Url;
-
 use crate::{
-    charset::Declared,
     error::ExtractError,
-    extract::{Body, Extract},
     extraction::Extraction,
-    field::{Column, Field, count_in},
-    fields::{Fields, Place, field_setters},
-    items::Items,
+    field::Field,
+    fields::{Fields, field_setters},
 };
-use handlers::Handlers;
-use selectors::within;
-use walk::Walk;
-
-/// How much is parsed between two looks at the clock.
-const PIECE: usize = 4096;
-/// The most memory of the parser itself: it is for elements that are open, and tags that are not
-/// complete.
-const PARSER_MEMORY: usize = 1 << 20;
-/// With less, the parser does not begin.
-const LEAST_MEMORY: usize = 4096;
+use compiled::Compiled;
 
 /// Items of HTML: the elements that a CSS selector matches.
 ///
@@ -38,7 +28,7 @@ const LEAST_MEMORY: usize = 4096;
 /// does. So selectors are those that can be decided at a start tag: elements, `*`, `#id`,
 /// `.class`, `[attribute]` with its operators, descendants and children (`a b`, `a > b`), lists
 /// (`a, b`), `:nth-child`, `:nth-of-type`, `:first-child`, `:not(…)`. Siblings (`a + b`), `:has`,
-/// `:is` and `:empty` need a tree.
+/// `:is` and `:empty` need a tree, which the feature `tree` has.
 ///
 /// The selectors of fields are relative to the item; `.` is the item itself. A field is the text
 /// of its element, as a browser shows it: entities decoded, white space folded, without scripts
@@ -73,12 +63,21 @@ pub struct Css {
     fields: Fields,
     next: Option<Field>,
     total: Option<Field>,
+    #[cfg(feature = "tree")]
+    is_tree: bool,
 }
 
 impl Css {
     /// The elements that `items` matches.
     pub fn new(items: impl Into<String>) -> Self {
-        Self { items: items.into(), fields: Fields::default(), next: None, total: None }
+        Self {
+            items: items.into(),
+            fields: Fields::default(),
+            next: None,
+            total: None,
+            #[cfg(feature = "tree")]
+            is_tree: false,
+        }
     }
 
     field_setters!();
@@ -96,195 +95,43 @@ impl Css {
         self
     }
 
+    /// Makes a tree of the page first, as a browser does: for selectors that look at what comes
+    /// before or after an element, or is inside it (`a + b`, `a ~ b`, `:has(…)`, `:is(…)`,
+    /// `:where(…)`, `:empty`, `:last-child`, `:nth-last-child`), and for pages that leave tags
+    /// open anywhere. It takes three times as long, and about 150 bytes of the limit `memory` for
+    /// each element and each text, so that a page of 1 MB may need a higher limit.
+    ///
+    /// The tree is that of a browser, and not what is written: a `<table>` has a `<tbody>`, so that
+    /// `table > tr` matches nothing; what stands between the cells of a table is before it; the
+    /// content of a `<template>` is not part of the page; in a list, an element comes before those
+    /// inside it, and not after them; no field is
+    /// [`Malformed`](ExtractError::Malformed) for an end tag that is missing. `~` inside
+    /// parentheses is refused, since there are pages on which it takes too long.
+    ///
+    /// ```
+    /// use vantage_api_extract::Css;
+    ///
+    /// let terms = Css::new("dt:has(+ dd)").field("term", ".").tree().build()?;
+    /// let page = terms.page(b"<dl><dt>a<dt>b<dd>of b</dl>", Some("text/html"), None)?;
+    /// assert_eq!(page, r#"{"data":[{"term":"b"}]}"#);
+    /// # Ok::<(), vantage_api_extract::ExtractError>(())
+    /// ```
+    #[cfg(feature = "tree")]
+    pub fn tree(mut self) -> Self {
+        self.is_tree = true;
+        self
+    }
+
     /// The extractor.
     ///
     /// # Errors
     /// [`ExtractError::Setting`] that names an invalid selector, or what else is invalid, and if
     /// there is no field.
     pub fn build(self) -> Result<Extraction, ExtractError> {
-        Ok(Extraction::new(Compiled::new(self)?))
-    }
-}
-
-/// The same with its selectors parsed.
-struct Compiled {
-    identity: String,
-    items_by: String,
-    items: Selector,
-    columns: Arc<Vec<Column>>,
-    /// The element of each field, if it is not the item itself.
-    fields: Vec<(Place, Option<Selector>)>,
-    /// The next page and the total.
-    of_page: Vec<(Place, Selector)>,
-    page_columns: Vec<Column>,
-    names_next: bool,
-}
-
-/// The place of the next URL among what a page says of itself, and of the total.
-const NEXT: usize = 0;
-const TOTAL: usize = 1;
-/// The place of the URL that the URLs of the page are relative to.
-const BASE: usize = 2;
-
-impl Compiled {
-    fn new(css: Css) -> Result<Self, ExtractError> {
-        let identity = format!("{css:?}");
-        if css.fields.is_empty() {
-            return Err(ExtractError::setting("css", "there is no field"));
+        #[cfg(feature = "tree")]
+        if self.is_tree {
+            return Ok(Extraction::new(Compiled::<scraper::Selector>::new(self)?));
         }
-        let (columns, places) = css.fields.compiled()?;
-        let mut fields = Vec::with_capacity(places.len());
-        for place in places {
-            let name = columns.get(place.column).map_or("", |column| column.name.as_str());
-            let own = place.place.trim();
-            let selector = match own {
-                "" | "." => None,
-                own => Some(parsed(&format!("field {name}"), &within(&css.items, own))?),
-            };
-            fields.push((place, selector));
-        }
-        let names_next = css.next.is_some();
-        let next = css.next.map(|next| match next.attr {
-            Some(_) => next,
-            None => next.attr("href"),
-        });
-        let (mut of_page, mut page_columns) = (Vec::new(), Vec::new());
-        let base = names_next.then(|| Field::new("base[href]").attr("href"));
-        let told = [(NEXT, "next", next), (TOTAL, "total", css.total), (BASE, "base", base)];
-        for (column, name, field) in told {
-            let field = field.unwrap_or_else(|| Field::constant(()));
-            if !field.is_constant() {
-                let place = Place { column, place: field.at.clone(), attr: field.attr.clone() };
-                of_page.push((place, parsed(name, &field.at)?));
-            }
-            page_columns.push(field.compiled(name)?);
-        }
-        Ok(Self {
-            identity,
-            items: parsed("items", &css.items)?,
-            items_by: format!("the selector `{}`", css.items),
-            columns: columns.into(),
-            fields,
-            of_page,
-            page_columns,
-            names_next,
-        })
-    }
-
-    /// What a page says of itself.
-    fn told(&self, column: usize, texts: &[String]) -> Option<String> {
-        let text = texts.first()?;
-        self.page_columns.get(column)?.found_in(text).map(str::to_owned)
-    }
-}
-
-/// # Errors
-/// [`ExtractError::Setting`] that names the setting and the selector.
-fn parsed(setting: &str, selector: &str) -> Result<Selector, ExtractError> {
-    selector.parse().map_err(|error| {
-        ExtractError::setting(setting, format!("the selector `{selector}`: {error}"))
-    })
-}
-
-impl Extract for Compiled {
-    fn identity(&self) -> String {
-        self.identity.clone()
-    }
-
-    fn content_types(&self) -> &[&str] {
-        &["text/html", "application/xhtml+xml"]
-    }
-
-    fn items_by(&self) -> String {
-        self.items_by.clone()
-    }
-
-    fn names_next(&self) -> bool {
-        self.names_next
-    }
-
-    fn extract(&self, body: &Body<'_>, items: &mut Items) -> Result<(), ExtractError> {
-        let html = body.text_declared(Declared::Html)?;
-        let memory = PARSER_MEMORY.min(items.limits().memory).max(LEAST_MEMORY);
-        let walk = Walk::new(std::mem::replace(items, Items::none()), Arc::clone(&self.columns));
-        let walk = Rc::new(RefCell::new(walk));
-        let outcome = self.read(html, memory, &walk);
-        let mut walk = walk.borrow_mut();
-        let outcome = outcome.and_then(|()| walk.finish());
-        *items = walk.take_items();
-        outcome?;
-        if self.names_next {
-            let next = self.told(NEXT, walk.of_page(NEXT));
-            let base = self.told(BASE, walk.of_page(BASE));
-            items.next(next.map(|next| relative_to(base.as_deref(), body.url, next)));
-        }
-        if let Some(total) = self.told(TOTAL, walk.of_page(TOTAL)) {
-            let wanted = || ExtractError::malformed("HTML", "the total is not one number");
-            items.total(count_in(&total).ok_or_else(wanted)?);
-        }
-        Ok(())
-    }
-}
-
-impl Compiled {
-    fn read(
-        &self,
-        html: &str,
-        memory: usize,
-        walk: &Rc<RefCell<Walk>>,
-    ) -> Result<(), ExtractError> {
-        let bounded = MemorySettings::new().with_max_allowed_memory_usage(memory);
-        let settings = Settings::new().with_memory_settings(bounded);
-        let handlers = Handlers::new(walk);
-        let mut settings = handlers.of_text(settings);
-        settings = handlers.of_item(settings, &self.items);
-        for (place, selector) in &self.fields {
-            settings = match selector {
-                Some(selector) => handlers.of_field(settings, selector, place),
-                None => {
-                    walk.borrow_mut().of_item_itself(place.clone());
-                    settings
-                }
-            };
-        }
-        for (place, selector) in &self.of_page {
-            settings = handlers.of_page(settings, selector, place);
-        }
-        let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
-        for piece in html.as_bytes().chunks(PIECE) {
-            rewriter.write(piece).map_err(|error| failure(error, memory))?;
-            walk.borrow().check_time()?;
-        }
-        rewriter.end().map_err(|error| failure(error, memory))
-    }
-}
-
-/// A URL, absolute if the page names a base for its URLs. Another one is relative to the page.
-fn relative_to(base: Option<&str>, page: Option<&str>, url: String) -> String {
-    let absolute = || {
-        let page = page.and_then(|page| Url::parse(page).ok());
-        let base = Url::options().base_url(page.as_ref()).parse(base?).ok()?;
-        base.join(url.trim()).ok()
-    };
-    match absolute() {
-        Some(absolute) => absolute.into(),
-        None => url,
-    }
-}
-
-fn failure(error: RewritingError, memory: usize) -> ExtractError {
-    match error {
-        RewritingError::MemoryLimitExceeded(_) => ExtractError::Limit {
-            limit: "memory",
-            allowed: format!("{memory} bytes of open elements and unfinished tags"),
-        },
-        RewritingError::ParsingAmbiguity(_) => {
-            ExtractError::malformed("HTML", "without a tree it cannot be told where a text ends")
-        }
-        RewritingError::ContentHandlerError(error) => match error.downcast::<ExtractError>() {
-            Ok(error) => *error,
-            Err(_) => ExtractError::malformed("HTML", "it cannot be read"),
-        },
-        _ => ExtractError::malformed("HTML", "it cannot be read"),
+        Ok(Extraction::new(Compiled::<lol_html::Selector>::new(self)?))
     }
 }

@@ -5,11 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use lol_html::html_content::TextType;
 
+use super::elements::{MAY_STAY_OPEN, RAW};
 use crate::{error::ExtractError, field::Column, fields::Place, items::Items, text::folded};
-
-/// Elements whose end tag may be left out: the next one of their kind ends them.
-const MAY_STAY_OPEN: [&str; 12] =
-    ["tr", "li", "td", "th", "dt", "dd", "p", "option", "optgroup", "tbody", "thead", "tfoot"];
 
 /// An item, from its start tag until it is written.
 struct Item {
@@ -27,8 +24,7 @@ struct OpenText {
     /// Names the element, for its end tag.
     id: u64,
     column: usize,
-    tag: String,
-    /// Of a script or a style, as it is.
+    /// Its text is as it is, as that of a script.
     is_raw: bool,
     text: String,
 }
@@ -169,10 +165,9 @@ impl Walk {
         for number in ended {
             let Some(item) = self.item(number) else { continue };
             item.has_ended = true;
-            let Some(field) = item.open.first() else { continue };
-            let (column, tag) = (field.column, field.tag.clone());
+            let Some(column) = item.open.first().map(|field| field.column) else { continue };
             let name = self.columns.get(column).map_or("", |column| column.name.as_str());
-            let reason = format!("the <{tag}> of the field `{name}` has no end tag");
+            let reason = format!("the element of the field `{name}` has no end tag");
             return Err(ExtractError::malformed("HTML", reason));
         }
         self.write_ended()
@@ -231,17 +226,17 @@ impl Walk {
         &mut self,
         place: &Place,
         is_of_page: bool,
-        tag: String,
+        tag: &str,
     ) -> Result<u64, ExtractError> {
         self.end_node();
         if self.depth() >= self.items.limits().depth {
             return Err(self.exceeded("depth"));
         }
-        self.hold(size_of::<OpenText>() + tag.len())?;
+        self.hold(size_of::<OpenText>())?;
         let (id, column) = (self.id(), place.column);
-        let is_raw = matches!(tag.as_str(), "script" | "style");
+        let is_raw = RAW.contains(&tag);
         if let Some(item) = self.target(is_of_page) {
-            item.open.push(OpenText { id, column, tag, is_raw, text: String::new() });
+            item.open.push(OpenText { id, column, is_raw, text: String::new() });
             self.texts += 1;
         }
         Ok(id)

@@ -13,8 +13,8 @@ use crate::{
     css::Css,
     error::ExtractError,
     extraction::Extraction,
-    regex::Regex,
     resource::{BoxError, Factory, Poolable},
+    text,
     threads::ExtractorThreads,
 };
 
@@ -86,7 +86,10 @@ impl NativeExtractor {
             Some((_, found)) => found,
             None => match self.kind {
                 NativeExtractorType::Css => Css::new(pattern).field("value", ".").build()?,
-                NativeExtractorType::Regex => first_group(pattern)?,
+                NativeExtractorType::Regex => {
+                    let pattern = text::compiled("pattern", pattern)?;
+                    Extraction::new(FirstGroup { pattern })
+                }
             },
         };
         compiled.push_back((pattern.to_owned(), found.clone()));
@@ -97,18 +100,7 @@ impl NativeExtractor {
     }
 }
 
-/// The first group of a pattern as `value`, or the whole match.
-fn first_group(pattern: &str) -> Result<Extraction, ExtractError> {
-    let groups = crate::text::compiled("pattern", pattern)?;
-    let name = groups.capture_names().nth(1).map(|name| name.map(str::to_owned));
-    match name {
-        None => Regex::new(format!("(?<value>{pattern})")).build(),
-        Some(Some(name)) => Regex::new(pattern).field("value", name.as_str()).build(),
-        Some(None) => Ok(Extraction::new(FirstGroup { pattern: groups })),
-    }
-}
-
-/// Items of the first group, which has no name.
+/// An item for each match: its first group, or all of it if the pattern has no group.
 struct FirstGroup {
     pattern: ::regex::Regex,
 }
@@ -128,7 +120,7 @@ impl crate::Extract for FirstGroup {
         items: &mut crate::Items,
     ) -> Result<(), ExtractError> {
         for found in self.pattern.captures_iter(body.text()?) {
-            let value = found.get(1).map(|group| group.as_str());
+            let value = text::first_group_of(&found);
             items.item(&serde_json::json!({ "value": value }))?;
             items.check_time()?;
         }

@@ -120,7 +120,7 @@ impl NativeExtractorPool {
             let all = millis(css) * of[0] + millis(regex) * of[1];
             if self.has_averages { all / (of[0] + of[1]).max(1.0) } else { 0.0 }
         };
-        let checkouts = [css.checkouts, regex.checkouts];
+        let calls = [css.checkouts + css.refused, regex.checkouts + regex.refused];
         let created = [css.created, regex.created];
         NativePoolMetrics {
             css_in_use: css.in_use,
@@ -131,7 +131,7 @@ impl NativeExtractorPool {
             in_use,
             available: max.saturating_sub(in_use),
             utilization: in_use as f64 / max.max(1) as f64,
-            avg_wait_time_ms: average(css.average_wait, regex.average_wait, checkouts),
+            avg_wait_time_ms: average(css.average_wait, regex.average_wait, calls),
             avg_creation_time_ms: average(css.average_creation, regex.average_creation, created),
         }
     }

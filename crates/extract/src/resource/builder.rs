@@ -121,7 +121,7 @@ impl<F: Factory> ResourcePoolBuilder<F> {
         create_timeout: Duration;
         /// How long a checkout waits: 5 s by default.
         checkout_timeout: Duration;
-        /// How long a reset, or the question whether an idle resource is healthy, may take: 5 s by
+        /// How long a reset, or the question whether a resource is healthy, may take: 5 s by
         /// default.
         reset_timeout: Duration;
         /// How often idle resources are asked whether they are healthy: every 30 s by default.

@@ -27,9 +27,6 @@ pub struct Checkout<F: Factory> {
     /// The resource and its permit, until the guard ends.
     held: Option<(Resource<F::Item>, Permit)>,
     shared: Arc<Shared<F>>,
-    /// Set while something has begun that leaves the resource in an unknown state if it does not
-    /// end.
-    pub(super) doubt: Option<DiscardReason>,
 }
 
 impl<F: Factory> Checkout<F> {
@@ -38,7 +35,7 @@ impl<F: Factory> Checkout<F> {
         resource: Resource<F::Item>,
         permit: Permit,
     ) -> Self {
-        Self { held: Some((resource, permit)), shared: Arc::clone(shared), doubt: None }
+        Self { held: Some((resource, permit)), shared: Arc::clone(shared) }
     }
 
     pub(super) fn resource(&mut self) -> &mut Resource<F::Item> {
@@ -53,7 +50,7 @@ impl<F: Factory> Checkout<F> {
 
     /// Discards the resource instead of returning it: it is known to be broken.
     pub fn discard(mut self) {
-        self.doubt = Some(DiscardReason::ByUser);
+        self.resource().doubt = Some(DiscardReason::ByUser);
     }
 
     /// Takes the resource out of the pool for good. Another one may take its place.
@@ -82,8 +79,8 @@ impl<F: Factory> Checkout<F> {
     /// Why it cannot be used again.
     fn end(&self, resource: &Resource<F::Item>, now: Instant) -> Option<DiscardReason> {
         let settings = &self.shared.settings;
-        if self.doubt.is_some() {
-            return self.doubt;
+        if resource.doubt.is_some() {
+            return resource.doubt;
         }
         if thread::panicking() {
             return Some(DiscardReason::ByUser);
@@ -94,15 +91,14 @@ impl<F: Factory> Checkout<F> {
         if settings.max_uses.is_some_and(|most| resource.uses >= most) {
             return Some(DiscardReason::MaxUses);
         }
-        let age = now.saturating_duration_since(resource.born);
-        (age >= settings.max_lifetime).then_some(DiscardReason::MaxLifetime)
+        resource.expires.is_some_and(|end| now >= end).then_some(DiscardReason::MaxLifetime)
     }
 }
 
 impl<F: Factory> Drop for Checkout<F> {
     fn drop(&mut self) {
         let Some((resource, permit)) = self.held.take() else { return };
-        let now = self.shared.now();
+        let now = Instant::now();
         if let Some(why) = self.end(&resource, now) {
             self.shared.discard(resource, why);
             drop(permit);
@@ -129,13 +125,13 @@ impl<F: Factory> Deref for Checkout<F> {
     type Target = F::Item;
 
     fn deref(&self) -> &F::Item {
-        self.held().item()
+        &self.held().item
     }
 }
 
 impl<F: Factory> DerefMut for Checkout<F> {
     fn deref_mut(&mut self) -> &mut F::Item {
-        self.resource().item_mut()
+        &mut self.resource().item
     }
 }
 

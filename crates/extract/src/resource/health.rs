@@ -100,6 +100,8 @@ const SLICES: usize = 6;
 #[derive(Debug)]
 pub(crate) struct LastMinute {
     begun: Instant,
+    /// The part that was counted in last: its number, and its end.
+    current: (u64, Instant),
     /// Uses, discards, attempts and failures of each part, by its number modulo their count.
     slices: [(u64, [u64; 4]); SLICES],
 }
@@ -115,7 +117,7 @@ pub(crate) enum Counted {
 
 impl LastMinute {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { begun: now, slices: [(0, [0; 4]); SLICES] }
+        Self { begun: now, current: (0, now), slices: [(0, [0; 4]); SLICES] }
     }
 
     fn number(&self, now: Instant) -> u64 {
@@ -123,21 +125,34 @@ impl LastMinute {
     }
 
     pub(crate) fn count(&mut self, what: Counted, now: Instant) {
-        let number = self.number(now);
+        self.count_all(&[what], now);
+    }
+
+    pub(crate) fn count_all(&mut self, all: &[Counted], now: Instant) {
+        // Those of a little before count in it as well.
+        if now >= self.current.1 {
+            let number = self.number(now);
+            let parts = u32::try_from(number + 1).unwrap_or(u32::MAX);
+            self.current = (number, self.begun + SLICE * parts);
+        }
+        let number = self.current.0;
         let at = usize::try_from(number).unwrap_or(0) % SLICES;
         if let Some((own, counts)) = self.slices.get_mut(at) {
             if *own != number {
                 (*own, *counts) = (number, [0; 4]);
             }
-            if let Some(count) = counts.get_mut(what as usize) {
-                *count += 1;
+            for what in all {
+                if let Some(count) = counts.get_mut(*what as usize) {
+                    *count += 1;
+                }
             }
         }
     }
 
     fn sum(&self, what: Counted, now: Instant) -> u64 {
         let number = self.number(now);
-        let live = self.slices.iter().filter(|(own, _)| number - own < SLICES as u64);
+        let live =
+            self.slices.iter().filter(|(own, _)| number.saturating_sub(*own) < SLICES as u64);
         live.filter_map(|(_, counts)| counts.get(what as usize)).sum()
     }
 
@@ -198,6 +213,9 @@ mod tests {
         minute.count(Counted::Attempt, now);
         assert_eq!(minute.errors(now), 1.0 / 3.0);
         now += Duration::from_secs(2);
+        assert_eq!(minute.errors(now), 0.0);
+        // Who looked at the clock before others looks back.
+        minute.count(Counted::Use, now + Duration::from_secs(30));
         assert_eq!(minute.errors(now), 0.0);
         now += Duration::from_secs(3600);
         minute.count(Counted::Failure, now);

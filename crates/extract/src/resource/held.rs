@@ -2,67 +2,81 @@
 //! `Drop` is its author's code, and runs without any lock held.
 
 use std::{
+    ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::events::DiscardReason;
 
-/// Resources that are gone, until they are dropped, and why each is.
-pub(super) type Gone<T> = Arc<Mutex<Vec<(T, DiscardReason)>>>;
+/// Resources that are gone, until they are dropped.
+pub(super) type Gone<T> = Arc<Mutex<Vec<Box<Held<T>>>>>;
 
-pub(super) struct Resource<T> {
-    /// Until it is gone. In a box, so that it is moved cheaply.
-    pub(super) item: Option<Box<T>>,
+/// A resource. It is moved often, so it is no larger than a pointer.
+pub(super) struct Resource<T>(Option<Box<Held<T>>>);
+
+pub(super) struct Held<T> {
+    pub(super) item: T,
     pub(super) born: Instant,
+    /// When it is too old; `None` if it never is.
+    pub(super) expires: Option<Instant>,
     pub(super) uses: u64,
     pub(super) memory: usize,
     /// When it was last seen to be healthy.
     pub(super) checked: Instant,
     /// Why it goes, if it goes.
     pub(super) why: DiscardReason,
-    gone: Gone<Laid<T>>,
-}
-
-/// A resource that is gone, with the memory that it took.
-pub(super) struct Laid<T> {
-    _item: Box<T>,
-    pub(super) memory: usize,
-    pub(super) born: Instant,
+    /// Set while something has begun that leaves it in an unknown state if it does not end.
+    pub(super) doubt: Option<DiscardReason>,
+    /// Until it is there.
+    gone: Option<Gone<T>>,
 }
 
 impl<T> Resource<T> {
-    pub(super) fn new(item: T, memory: usize, now: Instant, gone: &Gone<Laid<T>>) -> Self {
-        Self {
-            item: Some(Box::new(item)),
+    pub(super) fn new(
+        item: T,
+        memory: usize,
+        now: Instant,
+        lifetime: Duration,
+        gone: &Gone<T>,
+    ) -> Self {
+        Self(Some(Box::new(Held {
+            item,
             born: now,
+            expires: now.checked_add(lifetime),
             uses: 0,
             memory,
             checked: now,
             why: DiscardReason::Idle,
-            gone: Arc::clone(gone),
-        }
+            doubt: None,
+            gone: Some(Arc::clone(gone)),
+        })))
+    }
+
+    /// The resource itself, for good.
+    pub(super) fn into_item(mut self) -> T {
+        self.0.take().unwrap_or_else(|| unreachable!("it is there until it is dropped")).item
     }
 }
 
-impl<T> Resource<T> {
-    pub(super) fn take_item(&mut self) -> T {
-        *self.item.take().unwrap_or_else(|| unreachable!("a guard has its resource"))
-    }
+impl<T> Deref for Resource<T> {
+    type Target = Held<T>;
 
-    pub(super) fn item(&self) -> &T {
-        self.item.as_deref().unwrap_or_else(|| unreachable!("a guard has its resource"))
+    fn deref(&self) -> &Held<T> {
+        self.0.as_deref().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
     }
+}
 
-    pub(super) fn item_mut(&mut self) -> &mut T {
-        self.item.as_deref_mut().unwrap_or_else(|| unreachable!("a guard has its resource"))
+impl<T> DerefMut for Resource<T> {
+    fn deref_mut(&mut self) -> &mut Held<T> {
+        self.0.as_deref_mut().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
     }
 }
 
 impl<T> Drop for Resource<T> {
     fn drop(&mut self) {
-        let Some(item) = self.item.take() else { return };
-        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.push((Laid { _item: item, memory: self.memory, born: self.born }, self.why));
+        let Some(mut held) = self.0.take() else { return };
+        let Some(gone) = held.gone.take() else { return };
+        gone.lock().unwrap_or_else(PoisonError::into_inner).push(held);
     }
 }

@@ -37,13 +37,8 @@ pub(super) fn reset<T: Poolable>(mut resource: Resource<T>) -> Resetting<T> {
     // If it never ends.
     resource.why = DiscardReason::ResetFailed;
     Box::pin(async move {
-        let outcome = match resource.item.as_deref_mut() {
-            None => Some(Ok(())),
-            Some(item) => {
-                let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
-                reset.await.map_err(std::mem::forget).ok()
-            }
-        };
+        let reset = AssertUnwindSafe(async { resource.item.reset().await }).catch_unwind();
+        let outcome = reset.await.map_err(std::mem::forget).ok();
         (resource, outcome)
     })
 }
@@ -83,9 +78,10 @@ struct Schedule {
 impl Schedule {
     /// Does what is to be done, and returns when to look again.
     fn look<F: Factory>(&mut self, pool: &Arc<Shared<F>>) -> Instant {
-        let now = pool.now();
+        let now = Instant::now();
         let settings = &pool.settings;
         pool.change(|state| {
+            state.recent = state.recent.max(now);
             state.pool.sweep(now, |resource| {
                 let age = now.saturating_duration_since(resource.born);
                 let is_old = age >= settings.max_lifetime;
@@ -199,7 +195,7 @@ impl<F: Factory> Shared<F> {
         permit: Permit,
     ) {
         match outcome {
-            Some(Ok(())) => self.returned(resource, permit, self.now()),
+            Some(Ok(())) => self.returned(resource, permit, Instant::now()),
             Some(Err(error)) => {
                 tracing::debug!(%error, "a resource could not be reset");
                 self.discard(resource, DiscardReason::ResetFailed);
@@ -232,6 +228,9 @@ async fn check_idle<F: Factory>(pool: Weak<Shared<F>>, now: Instant) {
             resource.checked = Instant::now();
             pool.change(|state| state.pool.put_back(resource, since));
         } else {
+            if resource.uses == 0 {
+                pool.was_born_ill();
+            }
             pool.discard(resource, DiscardReason::Unhealthy);
         }
     }
@@ -239,7 +238,6 @@ async fn check_idle<F: Factory>(pool: Weak<Shared<F>>, now: Instant) {
 
 /// Whether a resource says in time that it is healthy.
 async fn is_healthy<T: Poolable>(resource: &mut Resource<T>, limit: Duration) -> bool {
-    let Some(item) = resource.item.as_deref_mut() else { return false };
-    let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
+    let asked = AssertUnwindSafe(async { resource.item.is_healthy().await }).catch_unwind();
     matches!(time::timeout(limit, asked).await, Ok(Ok(true)))
 }

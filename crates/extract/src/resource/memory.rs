@@ -1,6 +1,8 @@
 //! The memory of a pool's resources: how much there is, whether one more fits, and what is closed
 //! when it is too much.
 
+use std::mem;
+
 use super::{
     events::{DiscardReason, PoolEvent},
     health::MemoryStats,
@@ -43,8 +45,7 @@ impl<F: Factory> Shared<F> {
     /// Closes idle resources, those idle longest first, while the memory is above the threshold, or
     /// without a limit those beyond the minimum. Returns how many bytes that frees.
     pub(super) fn collect(&self, min: usize) -> usize {
-        let mut freed = 0;
-        self.lock().collections += 1;
+        let (mut freed, mut has_closed) = (0, false);
         loop {
             let mut state = self.lock();
             let goes_on = match self.settings.memory_limit {
@@ -56,6 +57,7 @@ impl<F: Factory> Shared<F> {
             resource.why = DiscardReason::Memory;
             freed += resource.memory;
             state.pool.leave();
+            state.collections += u64::from(!mem::replace(&mut has_closed, true));
             drop(resource);
             drop(state);
             self.bury();
@@ -64,13 +66,15 @@ impl<F: Factory> Shared<F> {
         freed
     }
 
-    /// Whether one more resource, as large as the largest so far, is within the limit.
+    /// Whether one more resource, as large as the largest so far, is within the limit. The only one
+    /// always is: how large it becomes is not known, and a pool without any serves nobody.
     pub(super) fn has_memory_for_one(&self, state: &State<F::Item>) -> bool {
         let coming = state.largest.saturating_mul(state.pool.filling() + 1);
         let limit = self.settings.memory_limit;
+        let is_first = state.pool.open() + state.pool.filling() == 0;
         limit.is_none_or(|limit| {
             let used = state.memory.saturating_add(coming);
-            used <= limit && state.memory < limit
+            is_first || used <= limit && state.memory < limit
         })
     }
 }

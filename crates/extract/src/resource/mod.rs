@@ -16,9 +16,11 @@
 mod breaker;
 mod builder;
 mod checkout;
+mod deadlines;
 mod env;
 mod error;
 mod events;
+mod exchange;
 mod health;
 mod held;
 mod keeper;

@@ -1,6 +1,6 @@
 //! What a pool keeps, and what makes it.
 
-use std::{error::Error, future::Future};
+use std::{error::Error, fmt::Display, future::Future};
 
 /// The error of a resource or its factory.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -39,7 +39,8 @@ pub trait Poolable: Send + 'static {
     }
 }
 
-/// Makes the resources of a pool. A closure that returns a future is one.
+/// Makes the resources of a pool. A closure that returns a future is one; of its error, the text is
+/// told.
 pub trait Factory: Send + Sync + 'static {
     /// What it makes.
     type Item: Poolable;
@@ -56,11 +57,12 @@ where
     F: Fn() -> R + Send + Sync + 'static,
     R: Future<Output = Result<T, E>> + Send,
     T: Poolable,
-    E: Into<BoxError>,
+    // With `Into<BoxError>`, no call could be spawned: the compiler cannot show it for a `BoxError`.
+    E: Display,
 {
     type Item = T;
 
     async fn create(&self) -> Result<T, BoxError> {
-        self().await.map_err(Into::into)
+        self().await.map_err(|error| error.to_string().into())
     }
 }

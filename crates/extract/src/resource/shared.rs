@@ -6,14 +6,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
     time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, sync::mpsc};
-use vantage_api_pool::pooling::{Permit, PoolLimits, PoolState, RefillBackoff, Semaphore};
+use vantage_api_pool::pooling::{PoolLimits, PoolState, RefillBackoff, Semaphore};
 
 use super::{
     breaker::Breaker,
@@ -21,7 +21,7 @@ use super::{
     error::PoolError,
     events::{DiscardReason, Events, PoolEvent},
     health::{Counted, LastMinute},
-    held::{Gone, Laid, Resource},
+    held::{Gone, Resource},
     keeper::Command,
     poolable::{Factory, Poolable},
     stats::Counters,
@@ -32,13 +32,10 @@ pub(super) struct Shared<F: Factory> {
     pub(super) settings: PoolSettings,
     pub(super) permits: Arc<Semaphore>,
     state: Mutex<State<F::Item>>,
-    gone: Gone<Laid<F::Item>>,
+    gone: Gone<F::Item>,
     /// How many calls wait.
     pub(super) waiting: AtomicUsize,
     pub(super) is_closed: AtomicBool,
-    began: Instant,
-    /// The time when somebody last looked at the clock, in nanoseconds since then.
-    seen: AtomicU64,
     pub(super) counters: Counters,
     pub(super) events: Events,
     pub(super) keeper: mpsc::UnboundedSender<Command<F::Item>>,
@@ -59,10 +56,13 @@ pub(super) struct State<T> {
     pub(super) breaker: Breaker,
     pub(super) backoff: RefillBackoff,
     pub(super) minute: LastMinute,
+    /// The time when a resource came or went last, or the keeper looked at the clock, which it does
+    /// at least once a second while there are resources.
+    pub(super) recent: Instant,
     /// Calls that have a permit, and neither a resource nor one to come.
-    wanted: usize,
+    pub(super) wanted: usize,
     /// Who waits for a change.
-    wakers: Vec<Waker>,
+    pub(super) wakers: Vec<Waker>,
     pub(super) failure: Option<String>,
 }
 
@@ -92,6 +92,7 @@ impl<F: Factory> Shared<F> {
                 breaker: Breaker::new(settings.breaker, now),
                 backoff: RefillBackoff::default(),
                 minute: LastMinute::new(now),
+                recent: now,
                 wanted: 0,
                 wakers: Vec::new(),
                 failure: None,
@@ -100,8 +101,6 @@ impl<F: Factory> Shared<F> {
             gone: Gone::default(),
             waiting: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
-            began: now,
-            seen: AtomicU64::new(0),
             counters: Counters::default(),
             events: Events::default(),
             keeper,
@@ -138,84 +137,38 @@ impl<F: Factory> Shared<F> {
         drop(gone);
         let now = Instant::now();
         let mut state = self.lock();
-        for (laid, why) in &gone_now {
-            state.memory = state.memory.saturating_sub(laid.memory);
-            if !matches!(why, DiscardReason::Closed) {
+        for held in &gone_now {
+            state.memory = state.memory.saturating_sub(held.memory);
+            if held.why != DiscardReason::Closed {
                 state.minute.count(Counted::Discard, now);
             }
         }
         drop(state);
         let _runtime = self.runtime.enter();
-        for (laid, mut why) in gone_now {
-            let age = now.saturating_duration_since(laid.born);
+        for held in gone_now {
+            let mut why = held.why;
+            let age = now.saturating_duration_since(held.born);
+            // The pool drops what is too old as if it were idle.
             if why == DiscardReason::Idle && age >= self.settings.max_lifetime {
                 why = DiscardReason::MaxLifetime;
             }
             self.counters.discarded(why);
             self.events.emit(PoolEvent::Discarded(why));
             // A panic costs nobody else anything, nor does that of its payload.
-            let _ = catch_unwind(AssertUnwindSafe(move || drop(laid))).map_err(mem::forget);
+            let _ = catch_unwind(AssertUnwindSafe(move || drop(held))).map_err(mem::forget);
         }
-    }
-
-    /// The time, which [`recent`](Self::recent) knows from now on.
-    pub(super) fn now(&self) -> Instant {
-        let now = Instant::now();
-        let nanos = now.saturating_duration_since(self.began).as_nanos();
-        self.seen.fetch_max(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
-        now
-    }
-
-    /// The time when somebody last looked at the clock. The keeper does at least once a second
-    /// while there are resources, and who returns one does.
-    pub(super) fn recent(&self) -> Instant {
-        self.began + Duration::from_nanos(self.seen.load(Ordering::Relaxed))
-    }
-
-    /// The idle resource that was used last.
-    pub(super) fn take(&self, now: Instant) -> Option<Resource<F::Item>> {
-        self.take_and(now, |_| {})
-    }
-
-    /// The same for a call that [wants](Self::want) one, and wants none any more if there is one.
-    pub(super) fn take_wanted(&self, now: Instant) -> Option<Resource<F::Item>> {
-        self.take_and(now, |state| state.wanted = state.wanted.saturating_sub(1))
-    }
-
-    fn take_and(
-        &self,
-        now: Instant,
-        took: impl FnOnce(&mut State<F::Item>),
-    ) -> Option<Resource<F::Item>> {
-        let lifetime = self.settings.max_lifetime;
-        let is_young =
-            |resource: &Resource<F::Item>| now.saturating_duration_since(resource.born) < lifetime;
-        let mut state = self.lock();
-        let taken = state.pool.take(now, |resource| {
-            resource.why = DiscardReason::MaxLifetime;
-            is_young(resource)
-        });
-        if taken.is_some() {
-            state.minute.count(Counted::Use, now);
-            state.minute.count(Counted::Attempt, now);
-            took(&mut state);
-        }
-        drop(state);
-        if taken.is_none() {
-            self.bury();
-        }
-        taken.map(|(resource, _)| resource)
     }
 
     /// A resource was made.
     pub(super) fn created(&self, item: F::Item, epoch: u64) {
         let now = Instant::now();
         let memory = memory_of(&item);
-        let resource = Resource::new(item, memory, now, &self.gone);
+        let resource = Resource::new(item, memory, now, self.settings.max_lifetime, &self.gone);
         self.counters.created.fetch_add(1, Ordering::Relaxed);
         self.events.emit(PoolEvent::Created);
-        let (is_closed, max) = (self.is_closed(), self.permits.size());
+        let is_closed = self.is_closed();
         let has_changed = self.change(|state| {
+            state.recent = state.recent.max(now);
             state.memory += memory;
             state.peak = state.peak.max(state.memory);
             state.largest = state.largest.max(memory);
@@ -223,7 +176,6 @@ impl<F: Factory> Shared<F> {
             state.backoff.reset();
             state.failure = None;
             let has_changed = state.breaker.record(epoch, Some(true), now);
-            state.pool.limit(max);
             let mut resource = Some(resource);
             if is_closed && let Some(resource) = &mut resource {
                 resource.why = DiscardReason::Closed;
@@ -239,7 +191,6 @@ impl<F: Factory> Shared<F> {
     pub(super) fn failed(&self, reason: Option<String>, epoch: u64) {
         let now = Instant::now();
         self.counters.create_failures.fetch_add(1, Ordering::Relaxed);
-        self.events.emit(PoolEvent::CreateFailed);
         let is_known = reason.is_some();
         let has_changed = self.change(|state| {
             state.minute.count(Counted::Attempt, now);
@@ -249,6 +200,7 @@ impl<F: Factory> Shared<F> {
             state.failure = reason.or_else(|| Some("its future was dropped".to_owned()));
             state.breaker.record(epoch, is_known.then_some(false), now)
         });
+        self.events.emit(PoolEvent::CreateFailed);
         self.told_breaker(has_changed);
     }
 
@@ -323,73 +275,6 @@ impl<F: Factory> Shared<F> {
         }
     }
 
-    /// Takes back a resource, which is ready for the next user. The permit goes to the next one.
-    pub(super) fn returned(&self, mut resource: Resource<F::Item>, permit: Permit, now: Instant) {
-        let memory = resource.item.as_deref().map_or(0, memory_of);
-        let before = mem::replace(&mut resource.memory, memory);
-        let is_closed = self.is_closed();
-        resource.why = match is_closed {
-            true => DiscardReason::Closed,
-            false if now.saturating_duration_since(resource.born) >= self.settings.max_lifetime => {
-                DiscardReason::MaxLifetime
-            }
-            false => DiscardReason::Idle,
-        };
-        self.events.emit(PoolEvent::Returned);
-        let mut state = self.lock();
-        state.memory = (state.memory + memory).saturating_sub(before);
-        state.peak = state.peak.max(state.memory);
-        state.largest = state.largest.max(memory);
-        let (born, before) = (resource.born, state.pool.idle().len());
-        if is_closed {
-            drop(resource);
-        } else {
-            state.pool.returned(resource, born, now);
-        }
-        let is_gone = state.pool.idle().len() == before;
-        state.pool.leave();
-        let wakers = mem::take(&mut state.wakers);
-        let is_pressed = self.is_pressed(&state);
-        let is_missing = state.pool.missing() > 0;
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        if is_gone {
-            self.bury();
-        }
-        drop(permit);
-        if is_pressed {
-            self.check_pressure();
-        }
-        if is_missing || is_closed {
-            self.tell(Command::Look);
-        }
-    }
-
-    /// A resource that is in use goes, for this reason.
-    pub(super) fn discard(&self, mut resource: Resource<F::Item>, why: DiscardReason) {
-        resource.why = why;
-        let is_failure = matches!(why, DiscardReason::Unhealthy | DiscardReason::ResetFailed);
-        self.change(|state| {
-            if is_failure {
-                state.minute.count(Counted::Failure, Instant::now());
-            }
-            drop(resource);
-            state.pool.leave();
-        });
-        self.tell(Command::Look);
-    }
-
-    /// A resource leaves the pool for good, with its user.
-    pub(super) fn leave(&self, mut resource: Resource<F::Item>) -> F::Item {
-        let item = resource.take_item();
-        self.change(|state| {
-            state.memory = state.memory.saturating_sub(resource.memory);
-            state.pool.leave();
-        });
-        self.tell(Command::Look);
-        item
-    }
-
     pub(super) fn refused(&self) {
         self.counters.refused.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
@@ -413,13 +298,13 @@ impl<F: Factory> Shared<F> {
 }
 
 /// How much memory a resource says that it takes. One that panics takes none.
-fn memory_of<T: Poolable>(item: &T) -> usize {
+pub(super) fn memory_of<T: Poolable>(item: &T) -> usize {
     let memory = catch_unwind(AssertUnwindSafe(|| item.memory()));
     memory.map_err(mem::forget).unwrap_or_default()
 }
 
 /// Some number between 0 and 1 that is another one at another time.
-fn jitter(now: Instant) -> f64 {
+pub(super) fn jitter(now: Instant) -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let hash = RandomState::new().hash_one(now);
     (hash >> 11) as f64 / (1u64 << 53) as f64

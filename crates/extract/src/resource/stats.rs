@@ -35,7 +35,7 @@ pub struct PoolMetrics {
     pub reset_failures: u64,
     /// Resources that were discarded for any reason.
     pub discarded: u64,
-    /// How long a call waited on the average.
+    /// How long a call waited on the average, with those that got none.
     pub average_wait: Duration,
     /// How long it took to make a resource on the average.
     pub average_creation: Duration,
@@ -91,14 +91,19 @@ impl Counters {
         self.made_in_all.fetch_add(micros, Relaxed);
     }
 
+    /// All calls, with a resource or without.
+    fn calls(&self) -> u64 {
+        self.checkouts.load(Relaxed) + self.refused.load(Relaxed)
+    }
+
     /// The wait of a call on the average.
     pub(crate) fn average_wait(&self) -> Duration {
-        average(&self.waited_in_all, &self.checkouts)
+        average(&self.waited_in_all, self.calls())
     }
 
     /// How long it took to make one on the average.
     pub(crate) fn average_creation(&self) -> Duration {
-        average(&self.made_in_all, &self.created)
+        average(&self.made_in_all, self.created.load(Relaxed))
     }
 
     pub(crate) fn discarded(&self, why: DiscardReason) {
@@ -115,7 +120,7 @@ impl Counters {
     pub(crate) fn wait_p99(&self) -> Duration {
         let waits: Vec<u64> = self.waits.iter().map(|bucket| bucket.load(Relaxed)).collect();
         let waited: u64 = waits.iter().sum();
-        let all = self.checkouts.load(Relaxed).max(waited);
+        let all = self.calls().max(waited);
         // How many may be longer.
         let mut left = all / 100;
         for (bits, count) in waits.iter().enumerate().rev() {
@@ -128,9 +133,8 @@ impl Counters {
     }
 }
 
-fn average(micros: &AtomicU64, of: &AtomicU64) -> Duration {
-    let of = of.load(Relaxed).max(1);
-    Duration::from_micros(micros.load(Relaxed) / of)
+fn average(micros: &AtomicU64, of: u64) -> Duration {
+    Duration::from_micros(micros.load(Relaxed) / of.max(1))
 }
 
 #[cfg(test)]
@@ -146,5 +150,16 @@ mod tests {
         assert_eq!(counters.wait_p99(), Duration::ZERO);
         (0..10).for_each(|_| counters.waited(Duration::from_micros(100)));
         assert_eq!(counters.wait_p99(), Duration::from_micros(128));
+    }
+
+    #[test]
+    fn the_wait_of_a_call_that_got_none_is_that_of_a_call() {
+        let counters = Counters::default();
+        counters.checkouts.store(1, Relaxed);
+        counters.refused.store(3, Relaxed);
+        (0..3).for_each(|_| counters.waited(Duration::from_secs(4)));
+        assert_eq!(counters.average_wait(), Duration::from_secs(3));
+        counters.refused.store(999, Relaxed);
+        assert_eq!(counters.wait_p99(), Duration::ZERO);
     }
 }

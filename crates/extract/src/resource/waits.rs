@@ -5,22 +5,19 @@ use std::{
     future::{Future, poll_fn},
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use futures::{
-    FutureExt,
-    future::{Either, select},
-};
-use futures_timer::Delay;
+use futures::FutureExt;
 use tokio::{runtime::Handle, sync::TryAcquireError};
 use vantage_api_pool::{Priority, pooling::Permit};
 
 use super::{
     builder::ResetOn,
     checkout::Checkout,
+    deadlines::Deadline,
     error::PoolError,
     events::{DiscardReason, PoolEvent},
     held::Resource,
@@ -57,8 +54,8 @@ impl<'s, F: Factory> Want<'s, F> {
         Self { shared, has_one: false }
     }
 
-    fn take(&mut self, now: Instant) -> Option<Resource<F::Item>> {
-        let taken = self.shared.take_wanted(now);
+    fn take(&mut self) -> Option<Resource<F::Item>> {
+        let taken = self.shared.take_wanted();
         self.has_one = taken.is_some();
         taken
     }
@@ -75,33 +72,54 @@ impl<F: Factory> Drop for Want<'_, F> {
 /// What is left of the time of a call.
 struct Clock {
     /// When it first had to wait.
-    begun: OnceLock<Instant>,
+    begun: Option<Instant>,
+    /// When its last wait was over, if somebody has seen that.
+    ended: Option<Instant>,
     limit: Duration,
 }
 
 impl Clock {
     fn new(limit: Duration) -> Self {
-        Self { begun: OnceLock::new(), limit }
+        Self { begun: None, ended: None, limit }
     }
 
-    fn waited(&self) -> Duration {
-        self.begun.get_or_init(Instant::now).elapsed()
+    /// When a wait that begins now ends, or is too long. `None` if it never is.
+    fn end(&mut self, most: Duration, now: Instant) -> Option<Instant> {
+        self.ended = None;
+        let waited = now.saturating_duration_since(*self.begun.get_or_insert(now));
+        now.checked_add(self.limit.saturating_sub(waited).min(most))
     }
 
-    fn left(&self) -> Duration {
-        self.limit.saturating_sub(self.waited())
+    /// How long it waited, if it did.
+    fn waited(&self) -> Option<Duration> {
+        let ended = || self.ended.unwrap_or_else(Instant::now);
+        self.begun.map(|begun| ended().saturating_duration_since(begun))
     }
 
-    /// The outcome of a future, unless the time ends before. Without a wait there is no timer.
-    async fn within<R>(&self, future: impl Future<Output = R>) -> Option<R> {
-        let mut future = pin!(future);
-        if let Poll::Ready(outcome) = poll_once(&mut future).await {
-            return Some(outcome);
-        }
-        match select(future, Delay::new(self.left())).await {
-            Either::Left((outcome, _)) => Some(outcome),
-            Either::Right(_) => None,
-        }
+    /// Whether the time has ended. Without a wait it has not begun.
+    fn is_over(&self) -> bool {
+        self.begun.is_some_and(|begun| begun.elapsed() >= self.limit)
+    }
+
+    /// The outcome of a future, unless the time ends before, or this is too long for it. Without a
+    /// wait there is no timer.
+    async fn within<R>(&mut self, most: Duration, future: impl Future<Output = R>) -> Option<R> {
+        let (mut future, mut deadline) = (pin!(future), None::<Deadline>);
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            let is_over = match &mut deadline {
+                Some(deadline) => deadline.is_over(cx.waker(), Instant::now),
+                None => {
+                    let now = Instant::now();
+                    let deadline = deadline.insert(Deadline::new(self.end(most, now)));
+                    deadline.is_over(cx.waker(), || now)
+                }
+            };
+            if is_over { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
     }
 }
 
@@ -115,18 +133,17 @@ async fn in_runtime<T: Poolable, R>(runtime: &Handle, future: impl Future<Output
     .await
 }
 
-async fn poll_once<R>(future: &mut (impl Future<Output = R> + Unpin)) -> Poll<R> {
-    poll_fn(|cx| Poll::Ready(future.poll_unpin(cx))).await
-}
-
 /// A resource, within `limit`.
 pub(super) async fn checkout<F: Factory>(
     shared: &Arc<Shared<F>>,
     priority: Priority,
     limit: Duration,
 ) -> Result<Checkout<F>, PoolError> {
-    let clock = Clock::new(limit);
-    let outcome = with_permit(shared, priority, &clock).await;
+    let mut clock = Clock::new(limit);
+    let outcome = with_permit(shared, priority, &mut clock).await;
+    if let Some(waited) = clock.waited() {
+        shared.counters.waited(waited);
+    }
     match &outcome {
         Ok(_) => {
             shared.counters.checkouts.fetch_add(1, Ordering::Relaxed);
@@ -140,15 +157,14 @@ pub(super) async fn checkout<F: Factory>(
 async fn with_permit<F: Factory>(
     shared: &Arc<Shared<F>>,
     priority: Priority,
-    clock: &Clock,
+    clock: &mut Clock,
 ) -> Result<Checkout<F>, PoolError> {
     let mut permit = match shared.permits.try_acquire() {
         Ok(permit) => permit,
         Err(TryAcquireError::Closed) => return Err(PoolError::Closed),
         Err(TryAcquireError::NoPermits) => {
             let _waiting = Waiting::new(shared);
-            let permit = clock.within(shared.permits.acquire(priority)).await;
-            shared.counters.waited(clock.waited());
+            let permit = clock.within(Duration::MAX, shared.permits.acquire(priority)).await;
             match permit {
                 Some(Ok(permit)) => permit,
                 Some(Err(_)) => return Err(PoolError::Closed),
@@ -157,23 +173,29 @@ async fn with_permit<F: Factory>(
         }
     };
     loop {
-        let resource = match shared.take(shared.recent()) {
+        let resource = match shared.take() {
             Some(resource) => resource,
             None => wait_for_one(shared, clock).await?,
         };
+        // It was returned when the permit was.
+        clock.ended = Some(resource.checked);
         let checkout = Checkout::new(shared, resource, permit);
         permit = match ready(shared, checkout, clock).await {
             Ok(checkout) => return Ok(checkout),
             Err(Some(permit)) => permit,
             Err(None) => return Err(PoolError::Closed),
         };
+        // Nobody would wait for the next one's answer, and it would be discarded for that.
+        if clock.is_over() {
+            return Err(shared.too_late(clock.limit));
+        }
     }
 }
 
 /// The next resource that is returned or made.
 async fn wait_for_one<F: Factory>(
     shared: &Arc<Shared<F>>,
-    clock: &Clock,
+    clock: &mut Clock,
 ) -> Result<Resource<F::Item>, PoolError> {
     let _waiting = Waiting::new(shared);
     let mut want = Want::new(shared);
@@ -182,14 +204,12 @@ async fn wait_for_one<F: Factory>(
         if shared.is_closed() {
             return Poll::Ready(Err(PoolError::Closed));
         }
-        let now = Instant::now();
-        if let Some(resource) = want.take(now) {
+        if let Some(resource) = want.take() {
             return Poll::Ready(Ok(resource));
         }
-        shared.refusal(now).map_or(Poll::Pending, |refusal| Poll::Ready(Err(refusal)))
+        shared.refusal(Instant::now()).map_or(Poll::Pending, |refusal| Poll::Ready(Err(refusal)))
     });
-    let one = clock.within(one).await;
-    shared.counters.waited(clock.waited());
+    let one = clock.within(Duration::MAX, one).await;
     one.unwrap_or_else(|| Err(shared.too_late(clock.limit)))
 }
 
@@ -197,41 +217,37 @@ async fn wait_for_one<F: Factory>(
 async fn ready<F: Factory>(
     shared: &Arc<Shared<F>>,
     mut checkout: Checkout<F>,
-    clock: &Clock,
+    clock: &mut Clock,
 ) -> Result<Checkout<F>, Option<Permit>> {
     let settings = &shared.settings;
     if settings.health_checks {
         // If it is dropped here, the question may be half asked.
-        checkout.doubt = Some(DiscardReason::Unhealthy);
-        let asked = match checkout.resource().item.as_deref_mut() {
-            None => None,
-            Some(item) => {
-                let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
-                clock.within(in_runtime::<F::Item, _>(&shared.runtime, asked)).await
-            }
-        };
+        checkout.resource().doubt = Some(DiscardReason::Unhealthy);
+        let item = &mut checkout.resource().item;
+        let asked = AssertUnwindSafe(async { item.is_healthy().await }).catch_unwind();
+        let asked = in_runtime::<F::Item, _>(&shared.runtime, asked);
+        let asked = clock.within(settings.reset_timeout, asked).await;
         if !matches!(asked, Some(Ok(true))) {
+            // If the call has no time left, nobody knows.
+            if checkout.uses() == 0 && !clock.is_over() {
+                shared.was_born_ill();
+            }
             return Err(checkout.replace(DiscardReason::Unhealthy));
         }
-        checkout.resource().checked = shared.recent();
     }
     if settings.reset_on == ResetOn::Checkout && checkout.uses() > 0 {
-        checkout.doubt = Some(DiscardReason::ResetFailed);
-        let reset = match checkout.resource().item.as_deref_mut() {
-            None => None,
-            Some(item) => {
-                let limit = clock.left().min(settings.reset_timeout);
-                let clock = Clock::new(limit);
-                let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
-                clock.within(in_runtime::<F::Item, _>(&shared.runtime, reset)).await
-            }
-        };
+        checkout.resource().doubt = Some(DiscardReason::ResetFailed);
+        let item = &mut checkout.resource().item;
+        let reset = AssertUnwindSafe(async { item.reset().await }).catch_unwind();
+        let reset = in_runtime::<F::Item, _>(&shared.runtime, reset);
+        let reset = clock.within(settings.reset_timeout, reset).await;
         if !matches!(reset, Some(Ok(Ok(())))) {
             return Err(checkout.replace(DiscardReason::ResetFailed));
         }
     }
-    checkout.doubt = None;
-    checkout.resource().uses += 1;
+    let resource = checkout.resource();
+    resource.doubt = None;
+    resource.uses += 1;
     Ok(checkout)
 }
 
@@ -254,7 +270,7 @@ fn idle_one<F: Factory>(shared: &Arc<Shared<F>>) -> Result<Checkout<F>, PoolErro
             TryAcquireError::Closed => PoolError::Closed,
             TryAcquireError::NoPermits => PoolError::Exhausted,
         })?;
-        let resource = shared.take(shared.now()).ok_or(PoolError::Exhausted)?;
+        let resource = shared.take_unasked().ok_or(PoolError::Exhausted)?;
         if shared.settings.reset_on == ResetOn::Return || resource.uses == 0 {
             let mut checkout = Checkout::new(shared, resource, permit);
             checkout.resource().uses += 1;

@@ -26,6 +26,7 @@ use wasm::WasmData;
 /// | key | value |
 /// |---|---|
 /// | `css`, `xml` | `items`, `fields`, `next`, `total`, as in [`Css`] and [`Xml`] |
+/// | `tree` | as `css`, over a tree, if the crate has the feature `tree`: see `Css::tree` |
 /// | `csv` | `fields`, `names`, `delimiter`, `quote`, `comment`, `trims`, as in [`Csv`] |
 /// | `regex` | `pattern`, `fields`, `next`, `total`, as in [`Regex`] |
 /// | `lines` | `matching`, `fields`, as in [`Lines`] |
@@ -64,10 +65,11 @@ use wasm::WasmData;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a map of an extractor: css, xml, csv, regex, lines, text or wasm"
+    expecting = "a map of an extractor: css, tree, xml, csv, regex, lines, text or wasm"
 )]
 pub struct Settings {
     css: Option<Elements>,
+    tree: Option<Elements>,
     xml: Option<Elements>,
     csv: Option<CsvData>,
     regex: Option<RegexData>,
@@ -204,9 +206,11 @@ impl Settings {
     /// # Errors
     /// [`ExtractError::Setting`] that names what is wrong, also if there is not exactly one kind.
     pub fn build(self) -> Result<Extraction, ExtractError> {
-        let Self { css, xml, csv, regex, lines, text, wasm, limits, empty, charset, .. } = self;
+        let Self { css, tree, xml, csv, regex, lines, text, wasm, limits, .. } = self;
+        let (empty, charset) = (self.empty, self.charset);
         let kinds = [
-            css.map(Elements::css).transpose()?,
+            css.map(|css| css.css()?.build()).transpose()?,
+            tree.map(Elements::tree).transpose()?,
             xml.map(Elements::xml).transpose()?,
             csv.map(CsvData::build).transpose()?,
             regex.map(RegexData::build).transpose()?,
@@ -216,7 +220,7 @@ impl Settings {
         ];
         let mut kinds = kinds.into_iter().flatten();
         let (Some(extraction), None) = (kinds.next(), kinds.next()) else {
-            let reason = "it has one of css, xml, csv, regex, lines, text and wasm";
+            let reason = "it has one of css, tree, xml, csv, regex, lines, text and wasm";
             return Err(ExtractError::setting("extract", reason));
         };
         let mut extraction = extraction.limits(limits.limits())?.lossy_text(self.lossy_text);
@@ -249,7 +253,7 @@ impl LimitsData {
 }
 
 impl Elements {
-    fn css(self) -> Result<Extraction, ExtractError> {
+    fn css(self) -> Result<Css, ExtractError> {
         let mut css = with_fields(Css::new(self.items), self.fields, Css::field)?;
         if let Some(next) = self.next {
             css = css.next(next.field("next")?);
@@ -257,7 +261,17 @@ impl Elements {
         if let Some(total) = self.total {
             css = css.total(total.field("total")?);
         }
-        css.build()
+        Ok(css)
+    }
+
+    #[cfg(feature = "tree")]
+    fn tree(self) -> Result<Extraction, ExtractError> {
+        self.css()?.tree().build()
+    }
+
+    #[cfg(not(feature = "tree"))]
+    fn tree(self) -> Result<Extraction, ExtractError> {
+        Err(ExtractError::setting("tree", "this program was built without the feature `tree`"))
     }
 
     fn xml(self) -> Result<Extraction, ExtractError> {

@@ -9,9 +9,10 @@ use crate::{
     error::ExtractError,
     extract::{Body, Extract},
     extraction::Extraction,
-    field::{Column, Field, count_in},
+    field::{Column, Field},
     fields::{Fields, field_setters},
     items::Items,
+    told::{NEXT, TOTAL, Told},
 };
 use path::{ElementPath, ValuePath};
 use walk::Walk;
@@ -85,10 +86,6 @@ impl Xml {
     }
 }
 
-/// The place of the next URL among what a document says of itself, and of the total.
-const NEXT: usize = 0;
-const TOTAL: usize = 1;
-
 struct Compiled {
     identity: String,
     items_by: String,
@@ -96,8 +93,7 @@ struct Compiled {
     columns: Vec<Column>,
     fields: Vec<(usize, ValuePath)>,
     of_page: Vec<(usize, ValuePath)>,
-    page_columns: Vec<Column>,
-    names_next: bool,
+    told: Told,
 }
 
 impl Compiled {
@@ -114,20 +110,16 @@ impl Compiled {
             let path = ValuePath::of_field(&setting, &place.place, place.attr.as_deref())?;
             fields.push((place.column, path));
         }
-        let names_next = xml.next.is_some();
-        let (mut of_page, mut page_columns) = (Vec::new(), Vec::new());
-        for (column, name, field) in [(NEXT, "next", xml.next), (TOTAL, "total", xml.total)] {
-            let field = field.unwrap_or_else(|| Field::constant(()));
-            if !field.is_constant() {
-                // A path from the root, whether it says so or not.
-                let path = match field.at.trim() {
-                    path if path.starts_with("//") => path,
-                    path => path.strip_prefix('/').unwrap_or(path),
-                };
-                of_page.push((column, ValuePath::of_field(name, path, field.attr.as_deref())?));
-            }
-            page_columns.push(field.compiled(name)?);
-        }
+        let mut of_page = Vec::new();
+        let told = Told::new("XML", xml.next, xml.total, |place, name, field| {
+            // A path from the root, whether it says so or not.
+            let path = match field.at.trim() {
+                path if path.starts_with("//") => path,
+                path => path.strip_prefix('/').unwrap_or(path),
+            };
+            of_page.push((place, ValuePath::of_field(name, path, field.attr.as_deref())?));
+            Ok(())
+        })?;
         Ok(Self {
             identity,
             items_by: format!("the path `{}`", xml.items),
@@ -135,14 +127,8 @@ impl Compiled {
             columns,
             fields,
             of_page,
-            page_columns,
-            names_next,
+            told,
         })
-    }
-
-    fn told(&self, column: usize, texts: &[Vec<String>]) -> Option<String> {
-        let text = texts.get(column)?.first()?;
-        self.page_columns.get(column)?.found_in(text.trim()).map(str::to_owned)
     }
 }
 
@@ -160,7 +146,7 @@ impl Extract for Compiled {
     }
 
     fn names_next(&self) -> bool {
-        self.names_next
+        self.told.names_next()
     }
 
     fn extract(&self, body: &Body<'_>, items: &mut Items) -> Result<(), ExtractError> {
@@ -168,13 +154,7 @@ impl Extract for Compiled {
         let mut walk = Walk::new(&self.items, &self.fields, &self.of_page, &self.columns, items);
         walk.read(text)?;
         let texts = walk.into_page_texts();
-        if self.names_next {
-            items.next(self.told(NEXT, &texts).filter(|next| !next.is_empty()));
-        }
-        if let Some(total) = self.told(TOTAL, &texts) {
-            let wanted = || ExtractError::malformed("XML", "the total is not one number");
-            items.total(count_in(&total).ok_or_else(wanted)?);
-        }
-        Ok(())
+        let text = |place: usize| Some(texts.get(place)?.first()?.as_str());
+        self.told.tell(items, self.told.next_in(text(NEXT)), text(TOTAL))
     }
 }
