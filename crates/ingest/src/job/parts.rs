@@ -46,8 +46,8 @@ impl Job {
     }
 
     /// Plans the parts of a stream, with about `pages` pages each where pages are counted, or with more if
-    /// those would be more than 10,000 parts, and begins a run in parts; or goes on with one that has begun so, for which it plans the same again. Until it
-    /// ends, no other run writes the stream.
+    /// those would be more than 10,000 parts, and begins a run in parts; or goes on with one that has begun
+    /// so, for which it plans the same again. Until it ends, no other run writes the stream.
     ///
     /// A stream is read as a whole unless it is a table that is appended or merged into PostgreSQL, with
     /// neither `sample`, nor hashes of repeated rows, lists in tables of their own or a bound on its rows, and
