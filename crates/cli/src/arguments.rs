@@ -183,8 +183,8 @@ pub(crate) struct Init {
     #[command(flatten)]
     pub(crate) sign_in: SignInBy,
     /// A header that is sent with each request, and is no secret: `Notion-Version=2022-06-28`.
-    #[arg(long = "send-header", value_name = "NAME=VALUE", value_parser = pair)]
-    pub(crate) headers: Vec<(String, String)>,
+    #[arg(long = "send-header", value_name = "NAME=VALUE")]
+    pub(crate) headers: Vec<String>,
     /// Writes the description into this file, which must not be there yet.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -203,14 +203,14 @@ pub(crate) struct SignInBy {
     pub(crate) basic: Option<String>,
     /// A header and the variable with its value, which may stand behind a word:
     /// `X-Api-Key=KEY`, or `Authorization=Token KEY`.
-    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
-    pub(crate) header: Option<(String, String)>,
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    pub(crate) header: Option<String>,
     /// A parameter of the query and the variable with its value.
-    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
-    pub(crate) key_in_query: Option<(String, String)>,
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    pub(crate) key_in_query: Option<String>,
     /// A cookie and the variable with its value.
-    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
-    pub(crate) cookie: Option<(String, String)>,
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    pub(crate) cookie: Option<String>,
 }
 
 #[derive(Args)]

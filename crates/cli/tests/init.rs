@@ -179,12 +179,20 @@ fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
         ["--basic", "API_TOKEN:s3cr3t-value"],
         ["--header", "X-Key=s3cr3t-value"],
         ["--key-in-query", "key=s3cr3t-value"],
+        ["--header", "s3cr3t-value"],
+        ["--basic", "s3cr3t-value"],
+        ["--cookie", "s3cr3t-value"],
     ] {
         let arguments = [&["init", "http://127.0.0.1:9/rows"], &arguments[..]].concat();
         let (code, _, told) = printed(&apipool(folder.path(), &arguments));
         assert_eq!(code, Some(2), "{told}");
         assert!(told.contains("the name of a variable"), "{told}");
         assert!(!told.to_lowercase().contains("s3cr3t"), "{told}");
+    }
+    for header in ["X-Api-Key=s3cr3t", "Authorization=Bearer s3cr3t", "s3cr3t"] {
+        let arguments = ["init", "http://127.0.0.1:9/rows", "--send-header", header];
+        let (code, _, told) = printed(&apipool(folder.path(), &arguments));
+        assert!(code == Some(2) && !told.contains("s3cr3t"), "{told}");
     }
 }
 

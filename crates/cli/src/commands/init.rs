@@ -28,7 +28,7 @@ pub(crate) async fn run(init: &Init) -> Result<(), Failure> {
     settings.items.clone_from(&init.items);
     settings.paging.clone_from(&init.paging);
     settings.sign_in = sign_in;
-    settings.headers.clone_from(&init.headers);
+    settings.headers = sign_in::headers(&init.headers)?;
     let draft = match (&init.openapi, &init.url) {
         (Some(file), _) => specified(file, &settings)?,
         (None, Some(url)) => discovered(url, settings).await?,

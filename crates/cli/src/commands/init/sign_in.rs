@@ -1,4 +1,5 @@
-//! How a draft signs in, from the command line: names of variables alone, and never a secret.
+//! How a draft signs in, from the command line: names of variables alone, and never a secret. No
+//! error repeats what may be one.
 
 use vantage_api_discover::SignIn;
 
@@ -15,23 +16,51 @@ pub(super) fn of(by: &SignInBy) -> Result<Option<SignIn>, Failure> {
         let (user, password) = (name("--basic", user)?, name("--basic", password)?);
         return Ok(Some(SignIn::Basic(user, password)));
     }
-    if let Some((header, value)) = &by.header {
+    if let Some(both) = &by.header {
+        let (header, value) = pair("--header", both)?;
         let (prefix, variable) = match value.rsplit_once(' ') {
             Some((word, variable)) => (format!("{word} "), variable),
-            None => (String::new(), value.as_str()),
+            None => (String::new(), value),
         };
         let variable = name("--header", variable)?;
-        return Ok(Some(SignIn::Header { name: header.clone(), prefix, variable }));
+        return Ok(Some(SignIn::Header { name: header.to_owned(), prefix, variable }));
     }
-    if let Some((parameter, variable)) = &by.key_in_query {
+    if let Some(both) = &by.key_in_query {
+        let (parameter, variable) = pair("--key-in-query", both)?;
         let variable = name("--key-in-query", variable)?;
-        return Ok(Some(SignIn::Query { name: parameter.clone(), variable }));
+        return Ok(Some(SignIn::Query { name: parameter.to_owned(), variable }));
     }
-    if let Some((cookie, variable)) = &by.cookie {
+    if let Some(both) = &by.cookie {
+        let (cookie, variable) = pair("--cookie", both)?;
         let variable = name("--cookie", variable)?;
-        return Ok(Some(SignIn::Cookie { name: cookie.clone(), variable }));
+        return Ok(Some(SignIn::Cookie { name: cookie.to_owned(), variable }));
     }
     Ok(None)
+}
+
+/// Headers that are no secrets.
+///
+/// # Errors
+/// If one has no `=`, or is called like one that holds a credential. What stands there is not
+/// repeated.
+pub(super) fn headers(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    const SECRET: [&str; 7] = ["auth", "cookie", "key", "pass", "secret", "session", "token"];
+    let header = |both: &String| {
+        let (name, value) = both.split_once('=').ok_or_else(|| {
+            Failure::usage("--send-header has no `=`").advising("write NAME=VALUE")
+        })?;
+        let plain = name.to_ascii_lowercase();
+        match SECRET.iter().any(|word| plain.contains(word)) {
+            true => Err(Failure::usage(format_args!("the header `{name}` may be a secret"))
+                .advising("--header NAME=VARIABLE takes it from the environment")),
+            false => Ok((name.to_owned(), value.to_owned())),
+        }
+    };
+    given.iter().map(header).collect()
+}
+
+fn pair<'t>(option: &str, both: &'t str) -> Result<(&'t str, &'t str), Failure> {
+    both.split_once('=').ok_or_else(|| no_name(option))
 }
 
 fn name(option: &str, variable: &str) -> Result<String, Failure> {
