@@ -138,7 +138,7 @@ impl<T: Send + 'static> Reader<T> {
                 None => String::new(),
             };
             self.endpoint = Arc::new(self.endpoint.after_row(param));
-            self.last = Box::new(last);
+            *self.last = last;
             let decided = self.position.decided.take();
             let last = Some(self.last.clone());
             self.position = Position { last, decided, ..self.endpoint.start() };

@@ -215,7 +215,7 @@ impl Export {
         if ![&self.job_header, &self.header].into_iter().flatten().all(is_name) {
             return refused("a header has a name that none may have");
         }
-        if self.status.is_some() != !self.done.is_empty() {
+        if self.status.is_some() == self.done.is_empty() {
             return refused("`status` and `done` belong together");
         }
         if self.param.is_some() != self.header.is_some() {
