@@ -9,6 +9,7 @@
 use futures::StreamExt;
 
 use crate::{
+    process::WorkerProcess,
     support::Pages,
     world::{PAGE, World, bounded, rows, try_rows},
 };
@@ -66,7 +67,7 @@ async fn a_worker_that_is_dead_before_a_query_gets_nothing_of_it() {
     let asked: Vec<usize> = world.asked().iter().map(Vec::len).collect();
     assert_eq!((asked[0], asked[1] + asked[3]), (1, 29), "{asked:?}");
     assert_eq!(found, rows(&world.alone(), SUMS).await);
-    world.workers.iter_mut().for_each(|worker| drop(worker.kill()));
+    world.workers.iter_mut().for_each(WorkerProcess::kill);
     let error = try_rows(&session, SUMS).await.unwrap_err().to_string();
     assert!(error.contains("none answers") && error.contains(world.workers[2].url()), "{error}");
 }

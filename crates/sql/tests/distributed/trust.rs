@@ -5,7 +5,7 @@ use vantage_api_sql::{ApiSession, distributed::Workers};
 use crate::{
     process::WorkerProcess,
     relay::Relay,
-    support::{Api, Pages},
+    support::Pages,
     world::{PAGE, World, description, rows, try_rows},
 };
 
@@ -79,5 +79,4 @@ async fn a_session_asks_no_worker_before_a_query_does() {
     let workers = Workers::new(["http://127.0.0.1:9"]).unwrap();
     let session = ApiSession::over_workers(Default::default(), workers).unwrap();
     assert_eq!(rows(&session, "SELECT 1 + 1").await, ["2"]);
-    let _ = Api::start(Pages::Numbered, PAGE);
 }

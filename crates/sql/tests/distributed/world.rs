@@ -128,7 +128,7 @@ pub(crate) async fn try_rows(
     let reading = async { session.sql(sql).await?.collect().await };
     let batches = timeout(BOUND, reading).await.expect("the query hangs")?;
     let mut rows: Vec<String> = batches.iter().flat_map(shown).collect();
-    if !sql.contains("ORDER BY") {
+    if !sql.contains("ORDER BY") || sql.contains("OVER") {
         rows.sort();
     }
     Ok(rows)
