@@ -17,6 +17,8 @@ use tokio::sync::OnceCell;
 use vantage_api_ingest::description::{Description, TableDescription};
 use vantage_api_pool::{AwwPool, PoolApi};
 
+#[cfg(feature = "distributed")]
+use crate::table::Source;
 use crate::{
     error::SqlError,
     table::{ApiTableProvider, readable},
@@ -49,6 +51,19 @@ impl ApiSchemaProvider {
             (description.name.clone(), ApiEntry { description: description.clone(), opened })
         });
         Self { api, tables: entries.collect(), made: RwLock::default() }
+    }
+
+    /// A table whose columns are declared. None if they are not, or there is no such table.
+    #[cfg(feature = "distributed")]
+    pub(crate) fn declared(&self, name: &str) -> Option<Arc<Source>> {
+        let ApiEntry { description, opened } = self.tables.get(name)?;
+        if description.columns.is_empty() {
+            return None;
+        }
+        Some(match opened.get() {
+            Some(opened) => Arc::clone(opened.source()),
+            None => Arc::clone(ApiTableProvider::declared(description, &self.api).source()),
+        })
     }
 
     /// A table, as far as it is known without a request.

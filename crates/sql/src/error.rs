@@ -59,6 +59,21 @@ pub enum SqlError {
         /// What is wrong with them.
         source: vantage_api_pool::Error,
     },
+    /// A query cannot run over workers, or a worker does not know what it was asked.
+    #[cfg(feature = "distributed")]
+    #[error("workers: {0}")]
+    Workers(String),
+    /// A worker was lost when rows had been handed out already, so that the query was not run again.
+    #[cfg(feature = "distributed")]
+    #[error("the worker {worker} was lost after the query had handed out {rows} rows: {what}")]
+    WorkerLost {
+        /// Its address.
+        worker: String,
+        /// How many rows were handed out.
+        rows: u64,
+        /// What came of that.
+        what: String,
+    },
     /// A store of a job cannot be read.
     #[error("{store}: {what}")]
     Store {

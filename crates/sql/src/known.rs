@@ -14,6 +14,8 @@ use datafusion::{
 use indexmap::IndexMap;
 
 use crate::catalog::ApiSchemaProvider;
+#[cfg(feature = "distributed")]
+use crate::table::Source;
 
 /// The APIs of a session, by the names of their schemas.
 #[derive(Debug, Default)]
@@ -28,7 +30,17 @@ impl Apis {
         self.get(name).is_some()
     }
 
-    fn get(&self, name: &str) -> Option<Arc<ApiSchemaProvider>> {
+    /// The API that has this table, whose columns are declared.
+    #[cfg(feature = "distributed")]
+    pub(crate) fn name_of(&self, source: &Arc<Source>) -> Option<String> {
+        let apis = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_of = |api: &ApiSchemaProvider| {
+            api.declared(&source.name).is_some_and(|own| Arc::ptr_eq(&own, source))
+        };
+        apis.iter().find(|(_, api)| is_of(api)).map(|(name, _)| name.clone())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<ApiSchemaProvider>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }

@@ -99,8 +99,11 @@
 //! | `pushdown/` | pure: filters, keys and orders as requests |
 //! | `scan/` | the node of a plan that reads, its pages and what it counts |
 //! | `write.rs`, `error.rs` | inserts; what goes wrong |
+//! | `distributed/` | scans on several processes, with the feature `distributed` |
 
 mod catalog;
+#[cfg(feature = "distributed")]
+pub mod distributed;
 mod error;
 mod external;
 mod functions;

@@ -68,6 +68,28 @@ impl ApiSession {
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn with_config(config: SessionConfig) -> Result<Self> {
+        Self::built(config, |builder, _| Ok(builder))
+    }
+
+    /// The same over workers, between which the pages of its tables are divided: see
+    /// [`distributed`](crate::distributed). They are asked for nothing yet.
+    ///
+    /// # Errors
+    /// If `config` cannot be used over workers.
+    #[cfg(feature = "distributed")]
+    pub fn over_workers(
+        config: SessionConfig,
+        workers: crate::distributed::Workers,
+    ) -> Result<Self> {
+        Self::built(config, |builder, apis| {
+            crate::distributed::over_workers(builder, apis, workers)
+        })
+    }
+
+    fn built(
+        config: SessionConfig,
+        more: impl FnOnce(SessionStateBuilder, &Arc<Apis>) -> Result<SessionStateBuilder>,
+    ) -> Result<Self> {
         let mut config = config
             .with_default_catalog_and_schema(CATALOG, DEFAULT)
             .with_create_default_catalog_and_schema(true)
@@ -81,9 +103,8 @@ impl ApiSession {
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
-            .with_table_factory("API".to_owned(), Arc::new(factory))
-            .build();
-        let context = SessionContext::new_with_state(state);
+            .with_table_factory("API".to_owned(), Arc::new(factory));
+        let context = SessionContext::new_with_state(more(state, &apis)?.build());
         let function = Arc::new(ApiFunction::new(Arc::clone(&pools)));
         context.register_udtf(FUNCTION, Arc::clone(&function) as _);
         let session = Self { context, pools, apis, function };
@@ -208,6 +229,12 @@ impl ApiSession {
     pub async fn shutdown(&self, drain: Duration) {
         let pools = self.pools.all();
         join_all(pools.iter().map(|pool| pool.shutdown(drain))).await;
+    }
+
+    /// The APIs whose tables it has.
+    #[cfg(feature = "distributed")]
+    pub(crate) fn apis(&self) -> Arc<Apis> {
+        Arc::clone(&self.apis)
     }
 
     fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<()> {

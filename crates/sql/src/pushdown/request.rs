@@ -167,7 +167,7 @@ impl Source {
     }
 
     /// A value that a placeholder could have.
-    fn example(&self, name: &str) -> Value {
+    pub(crate) fn example(&self, name: &str) -> Value {
         match self.columns.get(name).map(|column| column.kind) {
             Some(ColumnType::Int) => 1.into(),
             Some(ColumnType::Float) => 1.0.into(),

@@ -30,6 +30,7 @@ use vantage_api_ingest::{description::Collation, schema::ColumnType};
 use super::{
     metrics::PageMetrics,
     pages::Reading,
+    range::PageRange,
     run::{Plan, begin, run},
     shared::Runs,
 };
@@ -44,14 +45,16 @@ const SHOWN: usize = 8;
 /// Reads the rows of a table that meet the conditions of a request, page by page.
 #[derive(Debug)]
 pub(crate) struct ApiScanExec {
-    source: Arc<Source>,
+    pub(super) source: Arc<Source>,
     /// The columns of its rows, by their positions in the table.
-    columns: Vec<usize>,
-    request: Request,
-    limit: Option<usize>,
+    pub(super) columns: Vec<usize>,
+    pub(super) request: Request,
+    pub(super) limit: Option<usize>,
+    /// The pages that it reads; all if it does not say.
+    pub(super) range: Option<Arc<PageRange>>,
     /// The filters that joins fill while the query runs.
-    filters: Vec<Arc<dyn PhysicalExpr>>,
-    properties: Arc<PlanProperties>,
+    pub(super) filters: Vec<Arc<dyn PhysicalExpr>>,
+    pub(super) properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
     runs: Runs,
 }
@@ -78,6 +81,7 @@ impl ApiScanExec {
             columns,
             request,
             limit: None,
+            range: None,
             filters: Vec::new(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -87,12 +91,13 @@ impl ApiScanExec {
     }
 
     /// The same scan, not yet begun.
-    fn again(&self) -> Self {
+    pub(super) fn again(&self) -> Self {
         Self {
             source: Arc::clone(&self.source),
             columns: self.columns.clone(),
             request: self.request.clone(),
             limit: self.limit,
+            range: self.range.clone(),
             filters: self.filters.clone(),
             properties: Arc::clone(&self.properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -118,11 +123,11 @@ impl ApiScanExec {
         self.properties = Arc::new(properties);
     }
 
-    fn partitions(&self) -> usize {
+    pub(super) fn partitions(&self) -> usize {
         self.properties.partitioning.partition_count()
     }
 
-    fn of_columns(&self) -> Vec<SourceColumn> {
+    pub(super) fn of_columns(&self) -> Vec<SourceColumn> {
         self.columns.iter().filter_map(|at| self.source.columns.all.get(*at).cloned()).collect()
     }
 
@@ -143,14 +148,14 @@ impl ApiScanExec {
     }
 
     /// Whether only the number of its rows is wanted, which a page tells.
-    fn is_total(&self) -> bool {
+    pub(super) fn is_total(&self) -> bool {
         let is_trusted = self.source.settings.trust_total.is_some();
-        is_trusted && self.columns.is_empty() && self.limit.is_none()
+        is_trusted && self.columns.is_empty() && self.limit.is_none() && self.range.is_none()
     }
 
     /// The total of its set, and whether that is the number of its rows.
     fn total(&self) -> Option<(u64, bool)> {
-        let has_all = self.limit.is_none() && self.filters.is_empty();
+        let has_all = self.limit.is_none() && self.filters.is_empty() && self.range.is_none();
         let (total, is_trusted) = self.source.total_of(&self.request.conditions)?;
         Some((total, is_trusted && has_all))
     }
@@ -181,6 +186,9 @@ impl DisplayAs for ApiScanExec {
         }
         if let Some(limit) = self.limit {
             write!(f, ", limit={limit}")?;
+        }
+        if let Some(range) = &self.range {
+            write!(f, ", pages={range}")?;
         }
         if self.is_total() {
             write!(f, ", rows=told by a page")?;
@@ -308,6 +316,7 @@ impl ExecutionPlan for ApiScanExec {
             request: self.request.clone(),
             columns: self.of_columns(),
             filters: self.filters.clone(),
+            range: self.range.clone(),
             reading: if self.is_total() { Reading::Total } else { Reading::Rows(self.limit) },
         };
         let (columns, schema) = (self.of_columns(), self.schema());

@@ -15,7 +15,7 @@ use vantage_api_pool::{
 };
 use vantage_core::VantageError;
 
-use super::metrics::PageMetrics;
+use super::{metrics::PageMetrics, range::PageRange};
 use crate::{error::SqlError, pushdown::Read, table::Source};
 
 /// How many requests are read at a time, each with its next pages.
@@ -49,6 +49,7 @@ pub(super) fn pages(
     source: Arc<Source>,
     reads: Vec<Read>,
     reading: Reading,
+    range: Option<Arc<PageRange>>,
     metrics: PageMetrics,
 ) -> BoxStream<'static, Result<Piece>> {
     let at_once = match reading {
@@ -57,8 +58,9 @@ pub(super) fn pages(
     };
     let is_whole = reads.len() == 1;
     let each = reads.into_iter().map(move |read| {
-        let (source, metrics) = (Arc::clone(&source), metrics.clone());
-        let opening = open(source, Arc::new(read), reading, metrics, is_whole);
+        let (source, range) = (Arc::clone(&source), range.clone());
+        let told = Told { source, read: Arc::new(read), metrics: metrics.clone(), is_whole };
+        let opening = open(told, reading, range);
         stream::once(opening).try_flatten().boxed()
     });
     let each: Vec<_> = each.collect();
@@ -69,12 +71,11 @@ pub(super) fn pages(
 }
 
 async fn open(
-    source: Arc<Source>,
-    read: Arc<Read>,
+    told: Told,
     reading: Reading,
-    metrics: PageMetrics,
-    is_whole: bool,
+    range: Option<Arc<PageRange>>,
 ) -> Result<BoxStream<'static, Result<Piece>>> {
+    let (source, read, is_whole) = (&told.source, &told.read, told.is_whole);
     let refused = |error: VantageError| SqlError::of_vantage(&source.name, &error);
     if reading == Reading::Total {
         let total = read.table.get_count().await.map_err(refused)?;
@@ -86,9 +87,11 @@ async fn open(
     }
     let rows = read.table.stream_json().await.map_err(refused)?;
     let rows = rows.prefetch(usize::try_from(source.settings.prefetch).unwrap_or(usize::MAX));
-    let is_exact = matches!(reading, Reading::Rows(Some(limit)) if is_exact(&source, limit));
-    let told = Told { source, read, metrics, is_whole };
-    Ok(if is_exact { told.one_by_one(rows).boxed() } else { told.ahead(rows).boxed() })
+    if let Some(range) = range {
+        return told.range(rows, &range);
+    }
+    let is_exact = matches!(reading, Reading::Rows(Some(limit)) if is_exact(source, limit));
+    Ok(if is_exact { told.one_by_one(rows).boxed() } else { told.ahead(rows.pages()).boxed() })
 }
 
 /// Whether a limit is met by so few pages that none is requested too many.
@@ -107,12 +110,33 @@ struct Told {
 }
 
 impl Told {
+    /// The page that was read before, if there is one, and the pages of a range.
+    fn range(
+        self,
+        rows: PaginatedStream<Box<RawValue>>,
+        range: &PageRange,
+    ) -> Result<BoxStream<'static, Result<Piece>>> {
+        let first = range.first().map_err(|error| {
+            let what = format!("its first page, which was read before, has no rows: {error}");
+            SqlError::table(&self.source.name, what)
+        })?;
+        let first = first.map(|(number, rows)| {
+            self.metrics.page(rows.iter().map(|row| row.get().len()).sum());
+            Ok(Piece::Rows(Arc::clone(&self.read), number, rows))
+        });
+        let first = stream::iter(first);
+        Ok(match &range.rest {
+            Some(rest) => first.chain(self.ahead(rest.of(rows))).boxed(),
+            None => first.boxed(),
+        })
+    }
+
     /// The pages, which are read ahead.
     fn ahead(
         self,
-        rows: PaginatedStream<Box<RawValue>>,
+        pages: impl Stream<Item = Result<Page<Box<RawValue>>, vantage_api_pool::Error>> + Send,
     ) -> impl Stream<Item = Result<Piece>> + Send {
-        rows.pages().map(move |page| {
+        pages.map(move |page| {
             let page = page.map_err(|error| self.failed(error))?;
             self.metrics.page(page.bytes().len());
             if let Some(total) = page.total().filter(|_| self.is_whole) {

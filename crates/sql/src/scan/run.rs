@@ -17,6 +17,7 @@ use super::{
     look_up::look_up,
     metrics::{PageMetrics, PoolMetrics},
     pages::{Piece, Reading, pages},
+    range::PageRange,
     rows::Rows,
 };
 use crate::{
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     /// The filters that joins have filled when the run begins.
     pub(super) filters: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) reading: Reading,
+    /// The pages that are read; all if it does not say.
+    pub(super) range: Option<Arc<PageRange>>,
 }
 
 /// The pages of a run, which begins with the first poll: the other side of a join is known by then.
@@ -40,12 +43,12 @@ pub(super) fn begin(plan: Plan, metrics: PageMetrics) -> BoxStream<'static, Resu
 }
 
 async fn opened(plan: Plan, metrics: PageMetrics) -> Result<BoxStream<'static, Result<Piece>>> {
-    let Plan { source, request, columns, filters, reading } = plan;
+    let Plan { source, request, columns, filters, reading, range } = plan;
     let looked_up = look_up(&source, &request, &columns, &filters);
     let reads = looked_up.map_or_else(|| source.reads(&request), Ok)?;
     let pool = PoolMetrics::since_now(source.pool(), metrics.clone()).await;
     let is_limited = matches!(reading, Reading::Rows(Some(_)));
-    Ok(told(pages(source, reads, reading, metrics), pool, is_limited).boxed())
+    Ok(told(pages(source, reads, reading, range, metrics), pool, is_limited).boxed())
 }
 
 /// The pages; what the pool did is told at the first and at the end, and at each of a scan that may

@@ -89,6 +89,12 @@ impl ApiTableProvider {
         Ok(Self { source: Arc::new(Source::described(table, &columns, api)) })
     }
 
+    /// What is known of it.
+    #[cfg(feature = "distributed")]
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
     /// A table of a description with the columns that are declared.
     pub(crate) fn declared(table: &TableDescription, api: &PoolApi) -> Self {
         Self { source: Arc::new(Source::described(table, table, api)) }

@@ -55,6 +55,9 @@ pub(crate) struct Source {
     pub(crate) placeholders: Vec<String>,
     /// How many rows a page has, if that is set.
     pub(crate) page_size: Option<u64>,
+    /// Whether its pages have numbers, so that any of them can be asked for.
+    #[cfg(feature = "distributed")]
+    pub(crate) counts_pages: bool,
     totals: Mutex<Totals>,
 }
 
@@ -100,6 +103,8 @@ impl Source {
             trust: trust_of(&data),
             placeholders,
             page_size: data["paging"]["size"].as_u64(),
+            #[cfg(feature = "distributed")]
+            counts_pages: matches!(data["paging"]["by"].as_str(), Some("page" | "offset")),
             totals: Mutex::default(),
         }
     }
@@ -139,6 +144,8 @@ impl Source {
             trust: Trust::Exact,
             placeholders,
             page_size: None,
+            #[cfg(feature = "distributed")]
+            counts_pages: false,
             totals: Mutex::default(),
         }
     }
