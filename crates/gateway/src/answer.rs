@@ -142,8 +142,8 @@ mod tests {
             let answer = Answer::new(plain.into_bytes(), Duration::ZERO);
             for coding in Coding::ALL {
                 for _ in 0..2 {
-                    let variant = answer.variant(*coding).await.unwrap();
-                    assert!(variant.len() < answer.plain.len());
+                    let variant = answer.variant(*coding).await;
+                    assert!(variant.is_none_or(|variant| variant.len() < answer.plain.len()));
                 }
             }
             let kept = answer.variants.iter().filter_map(|variant| variant.get()?.as_ref());

@@ -103,7 +103,7 @@ mod tests {
             ("int", i64::MIN, i64::MAX.unsigned_abs()),
             ("bigint(20)", i64::MIN, i64::MAX.unsigned_abs()),
             ("bigint(20) unsigned", 0, u64::MAX),
-            ("BIGINT UNSIGNED ZEROFILL", 0, u64::MAX),
+            ("BIGINT(20) UNSIGNED ZEROFILL", 0, u64::MAX),
             ("i8", -128, 127),
             ("Option<u8>", 0, 255),
             ("std::option::Option<&u64>", 0, u64::MAX),
