@@ -12,6 +12,7 @@ use crate::{error::ExtractError, extraction::Extraction};
 #[derive(Clone, Debug)]
 pub(super) struct WasmData {
     file: PathBuf,
+    #[cfg_attr(not(feature = "wasm"), expect(dead_code, reason = "it is read, and not used"))]
     memory: Option<usize>,
 }
 
@@ -28,9 +29,8 @@ impl WasmData {
 
     #[cfg(not(feature = "wasm"))]
     pub(super) fn build(self) -> Result<Extraction, ExtractError> {
-        let Self { file, memory: _ } = self;
         let reason = "this program is built without the feature `wasm`";
-        Err(ExtractError::setting(format!("wasm {}", file.display()), reason))
+        Err(ExtractError::setting(format!("wasm {}", self.file.display()), reason))
     }
 }
 
