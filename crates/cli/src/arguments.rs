@@ -1,6 +1,6 @@
 //! What may be said on the command line.
 
-#[cfg(feature = "gateway")]
+#[cfg(any(feature = "distributed", feature = "gateway"))]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -68,6 +68,12 @@ pub(crate) enum Command {
     /// written as JOB.STREAM.
     #[cfg(feature = "sql")]
     Sql(Sql),
+    /// Reads pages of the tables of the API for `apipool sql --worker` on other machines.
+    ///
+    /// Connections are not encrypted. Whoever reaches the port can read the API with this machine's
+    /// credentials, unless APIPOOL_SQL_TOKEN is set, here and there, to a text that both know.
+    #[cfg(feature = "distributed")]
+    SqlWorker(SqlWorker),
     /// Serves tables of the API, what jobs have written, and a key-value store over REST.
     #[cfg(feature = "gateway")]
     Serve(Serve),
@@ -309,6 +315,20 @@ pub(crate) struct Sql {
     /// The most rows that a query gives.
     #[arg(long, value_name = "N")]
     pub(crate) max_rows: Option<usize>,
+    /// A worker that reads a part of the pages; at least two.
+    #[cfg(feature = "distributed")]
+    #[arg(long = "worker", value_name = "URL")]
+    pub(crate) workers: Vec<String>,
+}
+
+#[cfg(feature = "distributed")]
+#[derive(Args)]
+pub(crate) struct SqlWorker {
+    #[command(flatten)]
+    pub(crate) file: File,
+    /// The IP address and the port to listen on.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7001")]
+    pub(crate) bind: SocketAddr,
 }
 
 #[cfg(feature = "gateway")]

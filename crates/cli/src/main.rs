@@ -49,6 +49,8 @@ async fn main() -> ExitCode {
         Command::Cancel(hold) => commands::cluster::cancel(&hold).await,
         #[cfg(feature = "sql")]
         Command::Sql(sql) => commands::sql::run(&sql).await,
+        #[cfg(feature = "distributed")]
+        Command::SqlWorker(worker) => commands::sql_worker::run(&worker).await,
         #[cfg(feature = "gateway")]
         Command::Serve(serve) => commands::serve::run(&serve).await,
     };

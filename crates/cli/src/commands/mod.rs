@@ -14,6 +14,8 @@ pub(crate) mod run;
 pub(crate) mod serve;
 #[cfg(feature = "sql")]
 pub(crate) mod sql;
+#[cfg(feature = "distributed")]
+pub(crate) mod sql_worker;
 pub(crate) mod status;
 
 use vantage_api_ingest::description::{Description, Reader};

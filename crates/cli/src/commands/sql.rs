@@ -15,7 +15,14 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(sql: &Sql) -> Result<(), Failure> {
-    let session = session(&describe(&sql.file)?)?;
+    let description = describe(&sql.file)?;
+    #[cfg(feature = "distributed")]
+    let session = match sql.workers.as_slice() {
+        [] => session(&description)?,
+        workers => crate::sql::session_over_workers(&description, workers)?,
+    };
+    #[cfg(not(feature = "distributed"))]
+    let session = session(&description)?;
     let done = run_in(&session, sql).await;
     session.shutdown(DRAIN).await;
     done

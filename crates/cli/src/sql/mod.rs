@@ -20,5 +20,7 @@ pub(crate) use input::Input;
 pub(crate) use queries::with_queries;
 pub(crate) use run::{Settings, all};
 pub(crate) use session::session;
+#[cfg(feature = "distributed")]
+pub(crate) use session::{session_over_workers, token};
 pub(crate) use shell::converse;
 pub(crate) use statements::Cut;
