@@ -139,8 +139,8 @@ func (j *Job) Wait(ctx context.Context) (*Report, error) {
 	return report, nil
 }
 
-// Run starts a run, gives each commit to watch, which may be nil, and returns its report as Wait. When
-// the context is done it stops the run, waits until what was read is committed, and returns
+// Run starts a run, gives what streams have committed to watch, which may be nil, and returns its
+// report as Wait. A watch that lags behind misses some of it, but never the last of a stream. When the context is done it stops the run, waits until what was read is committed, and returns
 // [context.Cause].
 func (j *Job) Run(ctx context.Context, watch func(Progress)) (*Report, error) {
 	if ctx.Err() != nil {

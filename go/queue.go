@@ -103,9 +103,19 @@ func (q *queue) deliver(tag uint64, c completion) {
 	}
 	if len(ch) < cap(ch)-1 {
 		ch <- c
-	} else {
-		c.drop()
+		return
 	}
+	if c.what != C.VAP_PROGRESS {
+		c.drop()
+		return
+	}
+	// Counts only grow, so what is told last says all.
+	select {
+	case old := <-ch:
+		old.drop()
+	default:
+	}
+	ch <- c
 }
 
 // drop closes what nobody takes.

@@ -150,7 +150,10 @@ fn in_map<E: Error>(map: Map<String, Value>) -> Result<Auth, E> {
     };
     serde_json::from_value(Value::Object(map)).map_err(|error| {
         let what = error.to_string();
-        let is_about_keys = ["unknown", "missing"].iter().any(|start| what.starts_with(start));
+        // An unknown variant of a setting is its value, which may be a secret.
+        let own = format!("unknown variant `{scheme}`");
+        let is_about_keys =
+            ["unknown field", "missing", &own].iter().any(|start| what.starts_with(*start));
         match is_about_keys {
             true => E::custom(format!("{scheme}: {what}")),
             false => E::custom(format!("{scheme}: has a value of another form")),

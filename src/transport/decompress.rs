@@ -27,7 +27,8 @@ pub(super) const ACCEPTED: HeaderValue =
 
 /// How much compressed data is decoded at a time, in bytes. Deflate expands at most 1032 times.
 const PIECE: usize = 1024;
-/// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
+/// How much is decoded before other tasks get a turn, in bytes: about a millisecond of gzip. Of brotli
+/// and zstd one piece may be more than that, up to the limit of a body.
 const TURN: usize = 256 * 1024;
 
 /// How a body is compressed (RFC 9110 section 8.4.1).

@@ -184,6 +184,7 @@ async fn what_can_never_be_signed_is_refused_before_anything_is_sent() {
         (hmac(json!({ "headers": { "X-S": "{signatur}" } })), "unknown placeholder"),
         (hmac(json!({ "query": { "s": "{signature}" }, "algorithm": "md5" })), "sha512"),
         (hmac(json!({ "query": { "s": "{signature}" }, "signature_encoding": "text" })), "hex"),
+        (hmac(json!({ "query": { "s": "{signature}" }, "key_encoding": CANARY })), "another form"),
         (
             json!({ "aws": {
                 "access_key_id": "a", "secret_access_key": CANARY, "region": "", "service": "s3",

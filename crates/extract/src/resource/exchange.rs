@@ -56,25 +56,27 @@ impl<F: Factory> Shared<F> {
     pub(super) fn returned(&self, mut resource: Resource<F::Item>, permit: Permit, now: Instant) {
         let memory = memory_of(&resource.item);
         let before = mem::replace(&mut resource.memory, memory);
-        let is_closed = self.is_closed();
-        resource.why = if is_closed { DiscardReason::Closed } else { DiscardReason::Idle };
         self.events.emit(PoolEvent::Returned);
         let mut state = self.lock();
+        // A pool that is closed from here on closes what is idle then.
+        let is_closed = self.is_closed();
+        resource.why = if is_closed { DiscardReason::Closed } else { DiscardReason::Idle };
         state.recent = state.recent.max(now);
         state.memory = (state.memory + memory).saturating_sub(before);
         state.peak = state.peak.max(state.memory);
         state.largest = state.largest.max(memory);
-        let (born, before) = (resource.born, state.pool.idle().len());
+        let (born, idle_before) = (resource.born, state.pool.idle().len());
         if is_closed {
             drop(resource);
         } else {
             state.pool.returned(resource, born, now);
         }
-        let is_gone = state.pool.idle().len() == before;
+        let is_gone = state.pool.idle().len() == idle_before;
         state.pool.leave();
         let wakers = mem::take(&mut state.wakers);
         let is_pressed = self.is_pressed(&state);
-        let is_missing = state.pool.missing() > 0;
+        // Those who want one may have waited for the memory that is free now.
+        let is_missing = state.pool.missing() > 0 || memory < before && state.wanted > 0;
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         if is_gone {

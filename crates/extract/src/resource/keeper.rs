@@ -226,7 +226,14 @@ async fn check_idle<F: Factory>(pool: Weak<Shared<F>>, now: Instant) {
         let is_healthy = is_healthy(&mut resource, pool.settings.reset_timeout).await;
         if is_healthy {
             resource.checked = Instant::now();
-            pool.change(|state| state.pool.put_back(resource, since));
+            pool.change(|state| match pool.is_closed() {
+                true => {
+                    resource.why = DiscardReason::Closed;
+                    drop(resource);
+                    state.pool.leave();
+                }
+                false => state.pool.put_back(resource, since),
+            });
         } else {
             if resource.uses == 0 {
                 pool.was_born_ill();

@@ -156,10 +156,11 @@ impl fmt::Debug for Wasm {
 
 fn read(path: &Path) -> Result<Bytes, String> {
     let unread = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
-    let file = File::open(path).map_err(unread)?;
-    if !file.metadata().map_err(unread)?.is_file() {
+    // Before it is opened, which would wait for the writer of a pipe.
+    if !std::fs::metadata(path).map_err(unread)?.is_file() {
         return Err(format!("{} is no file", path.display()));
     }
+    let file = File::open(path).map_err(unread)?;
     let mut bytes = Vec::new();
     file.take(FILE + 1).read_to_end(&mut bytes).map_err(unread)?;
     match bytes.len() as u64 > FILE {

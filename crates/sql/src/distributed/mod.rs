@@ -25,7 +25,9 @@
 //! page of each table whose pages are counted (`paging.by` is `page` or `offset`). From the total that
 //! the page tells follow the ranges: each worker gets as many of the other pages as the next one, or one
 //! more, and the first also gets the rows of the page that was read. No page is requested twice.
-//! `EXPLAIN` shows the ranges, and requests that page as well. The last range has no end.
+//! `EXPLAIN` shows the ranges, and requests that page as well. The last range has no end. With offsets
+//! each page must have as many rows as the first one: another one before the last fails the query,
+//! since the ranges would leave rows out.
 //!
 //! A table with cursors or links is read by one process, and so is one whose first page tells no total,
 //! or that is read in an order, up to a limit, or for its total alone. The rest of the query may run on

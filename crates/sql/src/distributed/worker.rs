@@ -30,6 +30,9 @@ use super::{
 };
 use crate::{error::SqlError, scan::ApiScanExec, session::ApiSession};
 
+/// The most bytes of a plan, with the rows of a first page. It is read before its token is looked at.
+const PLAN: usize = 64 << 20;
+
 /// How long queries under way may take once a worker is to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -105,7 +108,7 @@ impl SqlWorker {
         let serving = Server::builder()
             .http2_keepalive_interval(Some(ALIVE))
             .http2_keepalive_timeout(Some(ALIVE))
-            .add_service(worker.into_worker_server())
+            .add_service(worker.into_worker_server().max_decoding_message_size(PLAN))
             .serve_with_incoming_shutdown(TcpIncoming::from(listener), signal);
         let overdue = async {
             let _ = stopped.await;

@@ -24,6 +24,9 @@ use crate::error::SqlError;
 
 /// How long a worker may take to say that it is there.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// The most connections that are kept: a plan may name any address.
+const MOST_CHANNELS: usize = 1024;
 /// How often a connection in use is checked, and how long the other side may take to answer that.
 pub(super) const ALIVE: Duration = Duration::from_secs(10);
 
@@ -122,11 +125,11 @@ impl Workers {
                 Err(what) => silent.push(format!("{url}: {what}")),
             }
         }
-        let urls = living.iter().map(|(url, _)| url.clone()).collect();
-        *self.0.living.lock().unwrap_or_else(PoisonError::into_inner) = urls;
         if living.is_empty() {
             return Err(SqlError::Workers(format!("none answers ({})", silent.join("; "))));
         }
+        let urls = living.iter().map(|(url, _)| url.clone()).collect();
+        *self.0.living.lock().unwrap_or_else(PoisonError::into_inner) = urls;
         Ok(living)
     }
 
@@ -183,6 +186,9 @@ impl Channels {
             .http2_keep_alive_interval(ALIVE)
             .keep_alive_timeout(ALIVE);
         let channel = endpoint.connect_lazy();
+        if channels.len() >= MOST_CHANNELS {
+            channels.clear();
+        }
         channels.insert(url.clone(), channel.clone());
         Ok(create_worker_client(BoxCloneSyncChannel::new(channel)))
     }

@@ -100,6 +100,23 @@ fn is_exact(source: &Source, limit: usize) -> bool {
     (limit as u64).div_ceil(size) <= EXACT_PAGES
 }
 
+/// The next range begins so many rows on: by a page of another length, rows would be left out or read
+/// twice. One without rows is passed over.
+fn even(table: &str, each: Option<u64>, piece: Piece) -> Result<Piece> {
+    if let (Some(each), Piece::Page(_, page)) = (each, &piece) {
+        let rows = page.texts().count() as u64;
+        if rows != 0 && rows != each {
+            let what = format!(
+                "page {} has {rows} rows and others have {each}: such pages cannot be divided \
+                 between workers",
+                page.number()
+            );
+            return Err(SqlError::table(table, what).into());
+        }
+    }
+    Ok(piece)
+}
+
 /// What is told of each page of a request.
 struct Told {
     source: Arc<Source>,
@@ -126,7 +143,13 @@ impl Told {
         });
         let first = stream::iter(first);
         Ok(match &range.rest {
-            Some(rest) => first.chain(self.ahead(rest.of(rows))).boxed(),
+            Some(rest) => {
+                let each = rest.pages.filter(|_| self.source.counts_rows);
+                let each = each.map(|_| rest.start.page_size());
+                let table = self.source.name.clone();
+                let pages = self.ahead(rest.of(rows)).map(move |piece| even(&table, each, piece?));
+                first.chain(pages).boxed()
+            }
             None => first.boxed(),
         })
     }
