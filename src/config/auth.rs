@@ -1,9 +1,10 @@
 //! [pure] How a pool signs in, as data. Knows nothing of the tokens that come of it.
 
+mod oauth2;
 mod secrets;
 mod signatures;
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
@@ -16,8 +17,8 @@ use serde_json::{Map, Value};
 
 use super::forms::refuse_scalars;
 
+pub(crate) use oauth2::OAuth2;
 pub(crate) use secrets::{Secrets, TokenRequestData};
-use signatures::JwtData;
 pub(crate) use signatures::{AwsData, Encoding, HmacData, TimestampData};
 
 /// How a pool signs in.
@@ -51,30 +52,6 @@ pub(crate) enum Auth {
     Hmac(Box<HmacData>),
     /// A signature of each request for AWS.
     Aws(AwsData),
-}
-
-/// A client of OAuth 2.0: by the client credentials grant, with a refresh token, or with assertions.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(not(feature = "oauth2"), expect(dead_code, reason = "read, and then refused"))]
-pub(crate) struct OAuth2 {
-    pub(crate) token_url: String,
-    pub(crate) client_id: String,
-    #[serde(default)]
-    pub(crate) client_secret: String,
-    #[serde(default)]
-    pub(crate) refresh_token: Option<String>,
-    /// The file of a refresh token that is replaced with each use.
-    #[serde(default)]
-    pub(crate) keep_in: Option<String>,
-    #[serde(default)]
-    pub(crate) scopes: Vec<String>,
-    #[serde(default)]
-    pub(crate) params: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(crate) credentials_in_body: bool,
-    #[serde(default)]
-    pub(crate) jwt: Option<Box<JwtData>>,
 }
 
 /// Reads how a pool signs in. An error names keys alone, since what else is there may be a secret.

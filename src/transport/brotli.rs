@@ -6,7 +6,7 @@ use brotli_decompressor::DecompressorWriter;
 
 use super::{
     body_limit::{BodyLimit, LimitedBuffer},
-    decompress::Decompressor,
+    decompressor::Decompressor,
 };
 
 /// How much is handed on at a time, in bytes.

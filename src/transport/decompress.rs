@@ -11,7 +11,8 @@ use super::brotli::Brotli;
 #[cfg(feature = "zstd")]
 use super::zstd::Zstd;
 use super::{
-    body_limit::{BodyLimit, LimitedBuffer, answered, too_large},
+    body_limit::{BodyLimit, answered, too_large},
+    decompressor::Decompressor,
     gzip::Gzip,
 };
 use crate::error::{Delivery, Error, ErrorKind};
@@ -80,18 +81,6 @@ impl Coding {
             })?),
         })
     }
-}
-
-/// Data that is decompressed into a buffer.
-pub(super) trait Decompressor {
-    /// What was decoded.
-    fn decoded(&mut self) -> &mut LimitedBuffer;
-
-    /// Decodes the next bytes. An error of the buffer comes back as it is.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// An error if the data is not whole.
-    fn finish(&mut self) -> io::Result<()>;
 }
 
 /// Decompresses the body that begins with `first` and goes on with `payload`.

@@ -6,7 +6,7 @@ use flate2::write::GzDecoder;
 
 use super::{
     body_limit::{BodyLimit, LimitedBuffer, answered},
-    decompress::Decompressor,
+    decompressor::Decompressor,
 };
 use crate::error::ErrorKind;
 

@@ -12,6 +12,7 @@ mod client;
 mod connection_pool;
 mod connector;
 mod decompress;
+mod decompressor;
 mod exchange;
 mod framing;
 #[cfg(any(test, fuzzing))]

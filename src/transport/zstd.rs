@@ -10,7 +10,7 @@ use zstd::{
 
 use super::{
     body_limit::{BodyLimit, LimitedBuffer},
-    decompress::Decompressor,
+    decompressor::Decompressor,
 };
 
 /// The largest window, as a power of two (RFC 9659 section 3).

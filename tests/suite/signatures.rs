@@ -1,16 +1,17 @@
 //! Ways to sign in with a key that is never sent: assertions at a token endpoint, and requests that
 //! are signed.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::LazyLock};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
     hmac,
     signature::{
         ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512,
-        UnparsedPublicKey, VerificationAlgorithm,
+        RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
     },
 };
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use vantage_api_pool::{AwwPool, Error, ErrorKind, PoolConfig};
 use wiremock::{MockServer, Request, ResponseTemplate};
@@ -25,7 +26,13 @@ const CANARY: &str = "canary-5c1d";
 /// Keys that are used in these tests alone.
 const PKCS8: &str = include_str!("keys/pkcs8.pem");
 const PKCS1: &str = include_str!("keys/pkcs1.pem");
-const PUBLIC: &[u8] = include_bytes!("keys/public.der");
+
+/// The public part of both.
+static PUBLIC: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let key = PrivateKeyDer::from_pem_slice(PKCS8.as_bytes()).unwrap();
+    let key = RsaKeyPair::from_pkcs8(key.secret_der()).unwrap();
+    key.public().as_ref().to_vec()
+});
 
 fn pool(server: &MockServer, auth: &Value) -> Result<AwwPool, Error> {
     let settings = json!({
@@ -85,7 +92,7 @@ async fn an_assertion_is_signed_and_exchanged_for_a_token() {
     }});
     let pool = pool(&server, &auth).unwrap();
     soon("an answer", pool.get("/rows")).await.unwrap();
-    let (form, head, claims) = asked(&server, &RSA_PKCS1_2048_8192_SHA256, PUBLIC).await;
+    let (form, head, claims) = asked(&server, &RSA_PKCS1_2048_8192_SHA256, &PUBLIC).await;
     let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned();
     assert_eq!(
         form,
@@ -111,11 +118,11 @@ async fn keys_may_be_in_each_usual_form_and_algorithm() {
             PKCS1.to_owned(),
             "RS512",
             &RSA_PKCS1_2048_8192_SHA512 as &dyn VerificationAlgorithm,
-            PUBLIC,
+            PUBLIC.as_slice(),
         ),
-        (in_one_line, "RS256", &RSA_PKCS1_2048_8192_SHA256, PUBLIC),
-        (account.to_string(), "RS256", &RSA_PKCS1_2048_8192_SHA256, PUBLIC),
-        (elliptic.serialize_pem(), "ES256", &ECDSA_P256_SHA256_FIXED, &point),
+        (in_one_line, "RS256", &RSA_PKCS1_2048_8192_SHA256, PUBLIC.as_slice()),
+        (account.to_string(), "RS256", &RSA_PKCS1_2048_8192_SHA256, PUBLIC.as_slice()),
+        (elliptic.serialize_pem(), "ES256", &ECDSA_P256_SHA256_FIXED, point.as_slice()),
     ] {
         let server = with_assertions().await;
         let is_account = key.starts_with('{');
@@ -153,7 +160,7 @@ async fn a_key_file_is_read_for_each_assertion_and_named_if_it_cannot_be() {
     for key in [PKCS8, PKCS1] {
         fs::write(&path, key).unwrap();
         soon("an answer", pool.get("/rows")).await.unwrap();
-        asked(&server, &RSA_PKCS1_2048_8192_SHA256, PUBLIC).await;
+        asked(&server, &RSA_PKCS1_2048_8192_SHA256, &PUBLIC).await;
         pool.invalidate_token(0).await.unwrap();
     }
     fs::remove_file(&path).unwrap();

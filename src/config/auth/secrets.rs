@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
-use super::OAuth2;
+use super::oauth2::OAuth2;
 use crate::data::{OneOrMany, optional_duration};
 
 /// Where secrets are.

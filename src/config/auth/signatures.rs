@@ -1,13 +1,9 @@
 //! [pure] What is signed with a secret key, as data.
 
-use std::{path::PathBuf, time::Duration};
-
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
-use super::Secrets;
-use crate::data::optional_duration;
+use super::secrets::Secrets;
 
 /// Signatures by HMAC.
 #[derive(Clone, Deserialize)]
@@ -62,23 +58,4 @@ pub(crate) struct AwsData {
     pub(crate) session_token: Option<String>,
     pub(crate) region: String,
     pub(crate) service: String,
-}
-
-/// Assertions, which a private key signs.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(not(feature = "oauth2"), expect(dead_code, reason = "read, and then refused"))]
-pub(crate) struct JwtData {
-    #[serde(default)]
-    pub(crate) key: Option<String>,
-    #[serde(default)]
-    pub(crate) key_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(crate) key_id: Option<String>,
-    #[serde(default)]
-    pub(crate) algorithm: Option<String>,
-    #[serde(default)]
-    pub(crate) claims: Map<String, Value>,
-    #[serde(default, with = "optional_duration")]
-    pub(crate) lifetime: Option<Duration>,
 }
