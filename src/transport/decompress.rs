@@ -28,8 +28,7 @@ pub(super) const ACCEPTED: HeaderValue =
 
 /// How much compressed data is decoded at a time, in bytes. Deflate expands at most 1032 times.
 const PIECE: usize = 1024;
-/// How much is decoded before other tasks get a turn, in bytes: about a millisecond of gzip. Of brotli
-/// and zstd one piece may be more than that, up to the limit of a body.
+/// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
 const TURN: usize = 256 * 1024;
 
 /// How a body is compressed (RFC 9110 section 8.4.1).
@@ -97,20 +96,28 @@ pub(super) async fn decompress(
     let (mut turn, mut came) = (0, 0);
     let mut chunk = Some(first);
     while let Some(bytes) = chunk {
-        for piece in bytes.chunks(PIECE) {
+        for mut piece in bytes.chunks(PIECE) {
             came += piece.len();
             // Data that decodes to nothing still has to be read; incompressible data takes a
             // little more than it decodes to.
             let is_left = came <= limit.bytes.saturating_add(limit.bytes / 8 + PIECE);
-            let written =
-                if is_left { decoder.write(piece) } else { Err(io::Error::other(too_large())) };
-            if let Err(error) = written {
-                return limit.cut(undecodable(error)).map(|()| taken(&mut *decoder));
-            }
-            let done = came + decoder.decoded().bytes.len();
-            if done - turn > TURN {
-                turn = done;
-                tokio::task::yield_now().await;
+            let mut goes_on = true;
+            while goes_on {
+                let written = match is_left {
+                    true => decoder.write(&mut piece),
+                    false => Err(io::Error::other(too_large())),
+                };
+                goes_on = match written {
+                    Ok(goes_on) => goes_on,
+                    Err(error) => {
+                        return limit.cut(undecodable(error)).map(|()| taken(&mut *decoder));
+                    }
+                };
+                let done = came + decoder.decoded().bytes.len();
+                if done - turn > TURN {
+                    turn = done;
+                    tokio::task::yield_now().await;
+                }
             }
         }
         chunk = payload.next().await.transpose()?;

@@ -9,8 +9,9 @@ pub(super) trait Decompressor {
     /// What was decoded.
     fn decoded(&mut self) -> &mut LimitedBuffer;
 
-    /// Decodes the next bytes. An error of the buffer comes back as it is.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Decodes a piece of these bytes, of which it leaves those that it has not taken, and says whether
+    /// it goes on with them, or with what it has taken. An error of the buffer comes back as it is.
+    fn write(&mut self, bytes: &mut &[u8]) -> io::Result<bool>;
 
     /// An error if the data is not whole.
     fn finish(&mut self) -> io::Result<()>;

@@ -57,18 +57,19 @@ impl Decompressor for Gzip {
         self.decoder.get_mut()
     }
 
-    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &mut &[u8]) -> io::Result<bool> {
         while let Some(next) = bytes.first() {
             if self.is_padding {
                 let is_all_padding = bytes.iter().copied().all(is_padding);
-                return is_all_padding.then_some(()).ok_or(io::ErrorKind::InvalidData.into());
+                *bytes = &[];
+                return is_all_padding.then_some(false).ok_or(io::ErrorKind::InvalidData.into());
             }
             match self.decoder.write(bytes)? {
                 0 => self.end_member(*next)?,
-                taken => bytes = &bytes[taken..],
+                taken => *bytes = &bytes[taken..],
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn finish(&mut self) -> io::Result<()> {

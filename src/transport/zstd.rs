@@ -17,7 +17,7 @@ use super::{
 const WINDOW_LOG: u32 = 23;
 
 /// How much is decoded at a time, in bytes.
-const PIECE: usize = 8 * 1024;
+const PIECE: usize = 16 * 1024;
 
 pub(super) struct Zstd {
     decoder: Decoder<'static>,
@@ -39,24 +39,20 @@ impl Decompressor for Zstd {
         &mut self.decoded
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut input = InBuffer::around(bytes);
+    fn write(&mut self, bytes: &mut &[u8]) -> io::Result<bool> {
         let mut piece = [0; PIECE];
-        loop {
-            let before = input.pos;
-            let mut output = OutBuffer::around(&mut piece[..]);
-            // After the end of a frame it begins another one by itself.
-            let missing = self.decoder.run(&mut input, &mut output)?;
-            self.decoded.add(output.as_slice()).map_err(io::Error::other)?;
-            self.is_open = missing != 0;
-            let is_drained = output.pos() < PIECE || missing == 0;
-            if input.pos == bytes.len() && is_drained {
-                return Ok(());
-            }
-            if input.pos == before && output.pos() == 0 {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
+        let mut input = InBuffer::around(bytes);
+        let mut output = OutBuffer::around(&mut piece[..]);
+        // After the end of a frame it begins another one by itself.
+        let missing = self.decoder.run(&mut input, &mut output)?;
+        let (taken, made) = (input.pos, output.pos());
+        self.decoded.add(output.as_slice()).map_err(io::Error::other)?;
+        if taken == 0 && made == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
         }
+        *bytes = bytes.get(taken..).unwrap_or_default();
+        self.is_open = missing != 0;
+        Ok(!bytes.is_empty() || made == PIECE && self.is_open)
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -54,8 +54,9 @@ impl Division {
         let mut before = 0;
         let ranges = lengths.into_iter().enumerate().map(|(at, length)| {
             let start = self.after.as_ref().filter(|_| length > 0);
+            // A page that was read whole is behind the place, which may be in it.
             let start = start.and_then(|after| match before {
-                0 => Some(after.clone()),
+                0 => after.ahead(0, &KEY).or_else(|| Some(after.clone())),
                 before => after.ahead(before, &KEY),
             });
             // The last one has no end: rows that come meanwhile are read.
