@@ -8,9 +8,10 @@ use crate::types::Kind;
 
 /// How deep schemas that are merged may lie in each other.
 const DEEPEST: usize = 16;
-/// The most properties that are taken of an object, and the most of its choices and types that are
-/// looked at.
+/// The most properties that are taken of an object.
 const MOST_PROPERTIES: usize = 1_000;
+/// The most choices and types of a schema that are looked at.
+const MOST_CHOICES: usize = 100;
 /// The longest name of a property, in bytes.
 const LONGEST_NAME: usize = 256;
 
@@ -79,7 +80,7 @@ impl Document {
     fn only_choice<'d>(&'d self, schema: &'d Value) -> Option<&'d Value> {
         let choice = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(*key)?.as_array())?;
         let is_null = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("null");
-        let mut others = choice.iter().take(MOST_PROPERTIES).filter(|schema| !is_null(schema));
+        let mut others = choice.iter().take(MOST_CHOICES).filter(|schema| !is_null(schema));
         let only = others.next()?;
         others.next().is_none().then_some(only)
     }
@@ -98,7 +99,7 @@ fn type_of(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(kind) => Some(kind),
         Value::Array(kinds) => {
-            let kinds = kinds.iter().take(MOST_PROPERTIES).filter_map(Value::as_str);
+            let kinds = kinds.iter().take(MOST_CHOICES).filter_map(Value::as_str);
             let mut kinds = kinds.filter(|kind| *kind != "null");
             let only = kinds.next()?;
             kinds.next().is_none().then_some(only)
