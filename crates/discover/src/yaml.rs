@@ -1,7 +1,7 @@
 //! [pure] Texts in YAML, from names and values that others chose.
 
 /// A value as a scalar of YAML: as it is if that is read as this very text everywhere in a
-/// description, else in quotes. A `${` in it is no variable.
+/// description, else in quotes. Nothing in it is a variable.
 pub(crate) fn text(value: &str) -> String {
     let is_plain = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '/')
         && value.chars().all(|c| c.is_ascii_alphanumeric() || "_-./+".contains(c));
@@ -10,9 +10,22 @@ pub(crate) fn text(value: &str) -> String {
     if is_plain && !is_word {
         return value.to_owned();
     }
-    let escaped = value.replace("$$", "$$$$").replace("${", "$${");
+    let is_special = value.contains("$$") || value.contains("${");
+    match is_special {
+        true => quoted(&without_variables(value)),
+        false => quoted(value),
+    }
+}
+
+/// A text in which nothing is a variable: `$$` stands for `$`.
+pub(crate) fn without_variables(value: &str) -> String {
+    value.replace('$', "$$")
+}
+
+/// A text with variables as a scalar in quotes.
+pub(crate) fn quoted(template: &str) -> String {
     // JSON is YAML, but for the characters that YAML does not print.
-    let json = serde_json::Value::from(escaped).to_string();
+    let json = serde_json::Value::from(template).to_string();
     json.chars().map(|c| if is_unprintable(c) { escape(c) } else { c.to_string() }).collect()
 }
 
@@ -20,6 +33,8 @@ fn is_unprintable(c: char) -> bool {
     matches!(
         c,
         '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        // They turn the direction of what is read.
+        | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     )
 }
 
@@ -29,8 +44,19 @@ fn escape(c: char) -> String {
 
 /// A text for a comment: on one line, and of at most 200 characters.
 pub(crate) fn comment(said: &str) -> String {
-    let printable = said.chars().map(|c| if c.is_control() || is_unprintable(c) { ' ' } else { c });
-    printable.take(200).collect()
+    line(said, 200)
+}
+
+/// A text on one line, of at most so many characters and `…` if it has more. A terminal obeys
+/// nothing in it.
+pub(crate) fn line(said: &str, width: usize) -> String {
+    let printable = |c: char| if c.is_control() || is_unprintable(c) { ' ' } else { c };
+    let mut rest = said.chars();
+    let mut line: String = rest.by_ref().take(width).map(printable).collect();
+    if rest.next().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]
@@ -51,6 +77,9 @@ mod tests {
             ("", "\"\""),
             ("a: b # c", "\"a: b # c\""),
             ("${HOME}", "\"$${HOME}\""),
+            ("$${HOME}", "\"$$$${HOME}\""),
+            ("$a$${HOME}", "\"$$a$$$${HOME}\""),
+            ("$skip", "\"$skip\""),
             (".", "\".\""),
         ] {
             assert_eq!(text(value), written);
@@ -63,13 +92,25 @@ mod tests {
             let yaml = format!("a: {}\nb: 1\n", text(&value));
             let read: std::collections::BTreeMap<String, serde_json::Value> =
                 serde_saphyr::from_str(&yaml).unwrap();
-            let expected = value.replace("$$", "$$$$").replace("${", "$${");
+            let is_special = value.contains("$$") || value.contains("${");
+            let expected = if is_special { value.replace('$', "$$") } else { value.clone() };
             prop_assert_eq!(read["a"].as_str(), Some(expected.as_str()), "{}", yaml);
+        }
+
+        // A description reads `$$` as `$`, from the left.
+        #[test]
+        fn nothing_is_a_variable(value in "[${}A]{0,12}") {
+            let yaml = format!("a: {}\n", text(&value));
+            let read: std::collections::BTreeMap<String, String> =
+                serde_saphyr::from_str(&yaml).unwrap();
+            let read = read["a"].replace("$$", "\0");
+            prop_assert!(!read.contains("${"), "{}", yaml);
+            prop_assert_eq!(read.replace('\0', "$"), value);
         }
 
         #[test]
         fn a_comment_is_one_line(said in "(?s:.){0,40}") {
-            let is_one = !comment(&said).contains(['\n', '\r', '\u{85}', '\u{2028}']);
+            let is_one = !comment(&said).contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{1b}']);
             prop_assert!(is_one);
         }
     }

@@ -30,10 +30,11 @@ pub(crate) async fn run(init: &Init) -> Result<(), Failure> {
     settings.sign_in = sign_in;
     settings.headers = sign_in::headers(&init.headers)?;
     let draft = match (&init.openapi, &init.url) {
-        (Some(file), _) => specified(file, &settings)?,
-        (None, Some(url)) => discovered(url, settings).await?,
+        (Some(file), _) => specified(file, &settings),
+        (None, Some(url)) => discovered(url, settings).await,
         (None, None) => return Err(Failure::usage("init needs a URL, or --openapi FILE")),
     };
+    let draft = draft.map_err(told)?;
     write(&draft.to_yaml(), init.output.as_deref())
 }
 
@@ -100,6 +101,20 @@ async fn discovered(url: &str, settings: Settings) -> Result<Draft, Failure> {
         ));
     }
     Ok(draft)
+}
+
+/// A text in which a terminal obeys nothing but the ends of lines.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
+/// The failure, which may repeat names that others chose.
+fn told(failure: Failure) -> Failure {
+    match failure {
+        Failure::Incomplete => Failure::Incomplete,
+        Failure::Run(what) => Failure::Run(printable(&what)),
+        Failure::Usage(what) => Failure::Usage(printable(&what)),
+    }
 }
 
 fn open(unknown: Unknown) -> Failure {

@@ -5,6 +5,8 @@ use std::fmt;
 use serde_json::Value;
 use url::Url;
 
+use crate::yaml::comment;
+
 /// A request that a [`Discovery`](super::Discovery) wants to be made.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -21,7 +23,9 @@ pub struct Ask {
 
 impl Ask {
     pub(crate) fn new(url: Url, purpose: impl Into<String>) -> Self {
-        Self { url, headers: Vec::new(), post: None, purpose: purpose.into() }
+        // It may name a key of an answer.
+        let purpose = comment(&purpose.into());
+        Self { url, headers: Vec::new(), post: None, purpose }
     }
 
     pub(crate) fn body(mut self, body: Value) -> Self {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{names, way::Way};
 
-/// How many names of parameters are tried for one cursor, and where only a total is told.
+/// How many names of parameters are tried for one cursor or id.
 const TRIES: usize = 4;
 
 /// A way to page that is not proven yet.
@@ -28,6 +28,16 @@ pub(super) struct Candidate {
     pub(super) size: Option<String>,
 }
 
+impl Candidate {
+    /// The way that is open unless this candidate has brought the first page again: page 1 was asked
+    /// for, and if it is not the first page, page 2 may be the third.
+    pub(super) fn makes_unsure(&self) -> Option<Way> {
+        let Way::Page { param, first: 0 } = &self.way else { return None };
+        let is_page_1 = parameters(&self.second.url).contains(&(param.clone(), "1".to_owned()));
+        is_page_1.then(|| Way::Page { param: param.clone(), first: 1 })
+    }
+}
+
 /// What is known of a first page.
 pub(super) struct First<'p> {
     pub(super) url: &'p Url,
@@ -41,6 +51,7 @@ impl First<'_> {
     /// The candidates.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
         let mut found = Vec::new();
+        self.by_first_page(&mut found);
         self.by_links(&mut found);
         self.by_own_parameters(&mut found);
         self.by_echo(&mut found);
@@ -102,12 +113,30 @@ impl First<'_> {
         }
     }
 
+    /// The URL that was given has page 1, before which there may be a page 0.
+    fn by_first_page(&self, found: &mut Vec<Candidate>) {
+        let pages = parameters(self.url).into_iter();
+        for (param, _) in pages.filter(|(name, value)| value == "1" && is_page(name)) {
+            let url = with(self.url, &param, "0");
+            let second = Ask::new(url, format!("the page before, by `{param}=0`"));
+            let why = format!("the URL has `{param}=1`, page 0 is before it");
+            let way = Way::Page { param, first: 0 };
+            found.push(Candidate { way, second, why, place: None, size: None });
+        }
+    }
+
     /// The URL that was given says which page it is.
     fn by_own_parameters(&self, found: &mut Vec<Candidate>) {
         for (name, value) in parameters(self.url) {
             let Ok(value) = value.parse::<u64>() else { continue };
             let way = match value {
-                0 | 1 if is_page(&name) => Way::Page { param: name.clone(), first: value },
+                0 | 1 if is_page(&name) => {
+                    let page = |first| Way::Page { param: name.clone(), first };
+                    let why = || format!("the URL has `{name}`");
+                    // Page 0 may be another name for page 1.
+                    found.extend((value..=1).map(|first| self.computed(page(first), why())));
+                    continue;
+                }
                 0 if names::is_one(&name, names::OFFSET_PARAM) => {
                     Way::Offset { param: name.clone() }
                 }
@@ -203,11 +232,13 @@ impl First<'_> {
     }
 
     fn by_usual_names(&self, found: &mut Vec<Candidate>) {
-        let page = |param: &str| Way::Page { param: param.to_owned(), first: 1 };
+        let page = |param: &str, first| Way::Page { param: param.to_owned(), first };
         let offset = |param: &str| Way::Offset { param: param.to_owned() };
-        let ways = [page("page"), offset("offset"), page("_page"), offset("skip")];
+        // The first one asks for page 1: if pages count from 1, that is the first page again.
+        let ways =
+            [page("page", 0), page("page", 1), offset("offset"), page("_page", 1), offset("skip")];
         let why = || "the name is a usual one".to_owned();
-        found.extend(ways.into_iter().take(TRIES).map(|way| self.computed(way, why())));
+        found.extend(ways.into_iter().map(|way| self.computed(way, why())));
     }
 
     /// A way whose second page is at a place that can be computed.

@@ -266,12 +266,10 @@ impl Discovery {
         mut others: VecDeque<String>,
         small: u64,
     ) -> Stage {
-        let page = self.seen(answer, ask, &first.place);
-        match page {
-            Some(page) if page.rows == small && page.evidence.says_more(small) => {
-                return self.prove(page, Some(name));
-            }
-            _ => {}
+        // Now that a smaller page came, what the first one says of itself is no proof.
+        let page = self.seen(answer, ask, &first.place).filter(|page| page.rows == small);
+        if let Some(page) = page {
+            return self.prove(page, Some(name));
         }
         match others.pop_front() {
             Some(name) if self.may_ask() => {

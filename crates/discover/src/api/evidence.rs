@@ -194,7 +194,9 @@ impl Evidence {
             && (self.pointers.iter().any(|pointer| pointer.is == Named::Nothing)
                 || self.more.iter().any(|(_, more)| !*more)
                 || self.last.iter().any(|(_, is_last)| *is_last)
-                || self.totals.iter().any(|(_, total)| *total == rows)
+                || self.totals.iter().any(|(spot, total)| {
+                    *total == rows && !names::is_one(spot.key(), names::COUNT)
+                })
                 || self.link_next.is_some())
     }
 

@@ -9,6 +9,7 @@ use super::{
     candidates::{Candidate, First},
     discovery::{Discovery, Stage},
     evidence::Named,
+    next::{parameters, with},
     proof::{Proof, compare, is_usual_size},
     reasons::{said, says_more_by},
     stages::Seen,
@@ -27,8 +28,8 @@ impl Discovery {
         let start = First { url: asked, evidence: &first.evidence, rows: first.rows, last_id };
         let mut candidates: VecDeque<Candidate> = start.candidates().into();
         let is_told = first.evidence.says_more(first.rows);
-        if !is_told && !is_usual_size(first.rows) {
-            candidates.truncate(2);
+        if !is_told && !is_usual_size(first.rows) && revealed.is_none() {
+            candidates.truncate(3);
         }
         self.try_next(first, candidates, revealed)
     }
@@ -44,7 +45,7 @@ impl Discovery {
                 candidate.second.url = self.here(&candidate.second.url);
                 Stage::Prove { first, candidate: Box::new(candidate), others, revealed }
             }
-            _ => self.unproven(first),
+            _ => self.unproven(first, revealed.as_deref()),
         }
     }
 
@@ -80,6 +81,11 @@ impl Discovery {
             }
             _ => {
                 self.tried.push(format!("{} ({})", candidate.second.purpose, said(proof, status)));
+                if proof != Some(Proof::Same)
+                    && let Some(unsure) = candidate.makes_unsure()
+                {
+                    others.retain(|other| other.way != unsure);
+                }
                 // What cannot be computed may still be followed, by the same URL.
                 if let (Some(proof), Some(next)) = (proof, others.front())
                     && proof != Proof::Next
@@ -102,13 +108,19 @@ impl Discovery {
                     || url.port_or_known_default() != self.url.port_or_known_default()
                         && url.scheme() == self.url.scheme()
             });
+        if let Way::Page { param, first: 0 } = &candidate.way
+            && parameters(&self.url).iter().any(|(name, value)| name == param && value == "1")
+        {
+            // The first page is the one that was found before it.
+            self.url = with(&self.url, param, "0");
+        }
         let mut known = self.known(first, candidate.way.clone(), &why, second);
         known.chosen.is_elsewhere = is_elsewhere;
         self.look_for_size(known, candidate, revealed)
     }
 
-    /// No candidate holds.
-    fn unproven(&mut self, first: Seen) -> Stage {
+    /// No candidate holds. With the parameter `revealed`, the first page became a smaller one.
+    fn unproven(&mut self, first: Seen, revealed: Option<&str>) -> Stage {
         let tried = match self.tried.is_empty() {
             true => "nothing names it".to_owned(),
             false => format!("tried were {}", self.tried.join(", ")),
@@ -120,6 +132,15 @@ impl Discovery {
             return Stage::Over(Err(Unknown::new(
                 format!(
                     "more rows follow the {} of the first page, as {by} says, but the way to them was not found: {tried}",
+                    first.rows
+                ),
+                advice,
+            )));
+        }
+        if let Some(name) = revealed {
+            return Stage::Over(Err(Unknown::new(
+                format!(
+                    "with `{name}` a page has {} of the rows, and the way to the others was not found: {tried}",
                     first.rows
                 ),
                 advice,

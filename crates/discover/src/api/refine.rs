@@ -111,7 +111,8 @@ impl Discovery {
     /// Where nothing tells how far a set goes that is read ahead, a page past its end is looked at.
     fn look_beyond(&mut self, known: Known) -> Stage {
         let evidence = &known.first.evidence;
-        let is_told = evidence.total(known.first.rows).is_some()
+        let rows = known.first.rows;
+        let is_told = evidence.total(rows).is_some_and(|(_, total)| *total > rows)
             || !evidence.pages.is_empty()
             || !evidence.pointers.is_empty()
             || evidence.link_next.is_some();

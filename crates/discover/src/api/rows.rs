@@ -7,6 +7,8 @@ use crate::{json_path::JsonPath, names};
 
 /// How deep lists are looked for.
 const DEPTH: usize = 4;
+/// How many lists a question names.
+const MOST_NAMED: usize = 10;
 
 /// Where the rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,9 +136,14 @@ fn one_of<'f, 'v>(some: &[&'f Found<'v>]) -> Result<Option<&'f Found<'v>>, Unkno
         [one] => Ok(Some(one)),
         [one, other, ..] if other.list.len().saturating_mul(4) <= one.list.len() => Ok(Some(one)),
         several => {
-            let names: Vec<_> = several.iter().map(|found| format!("`{}`", found.path)).collect();
+            let names = several.iter().take(MOST_NAMED);
+            let names: Vec<_> = names.map(|found| format!("`{}`", found.path)).collect();
+            let more = match several.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             Err(Unknown::new(
-                format!("several lists may be the rows: {}", names.join(", ")),
+                format!("several lists may be the rows: {}{more}", names.join(", ")),
                 "say which one: --items PATH",
             ))
         }

@@ -25,7 +25,7 @@ pub(super) fn names(
     let given = next::parameters(url).into_iter();
     found.extend(given.filter(|(name, _)| names::is_one(name, names::SIZE)).map(|(name, _)| name));
     let echo = evidence.sizes.iter().filter(|(spot, size)| {
-        *size == rows && !spot.key().starts_with("x-") && !names::is_one(spot.key(), &["count"])
+        *size == rows && !spot.key().starts_with("x-") && !names::is_one(spot.key(), names::COUNT)
     });
     found.extend(echo.map(|(spot, _)| spot.key().to_owned()));
     found.extend(usual(way, place).iter().map(|name| (*name).to_owned()));

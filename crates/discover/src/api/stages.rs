@@ -190,7 +190,12 @@ impl Known {
             second.iter().find(|(other, _)| other == spot).map(|(_, value)| *value)
         };
         let total = first.evidence.total(first.rows);
-        if let Some((spot, total)) = total {
+        let came = first.rows + second.map_or(0, |second| second.rows);
+        // It was the number of rows on the page where more came than that, and may be where one
+        // page came.
+        if let Some((spot, total)) = total.filter(|(spot, total)| {
+            *total >= came && (second.is_some() || !names::is_one(spot.key(), names::COUNT))
+        }) {
             match (second, again(|evidence| &evidence.totals, spot)) {
                 (Some(_), Some(same)) if same == *total => {
                     add("total", spot, format!("verified: {total} on both pages"));

@@ -1,7 +1,9 @@
 //! [pure] Why there is no draft.
 
+use crate::yaml::line;
+
 /// What could not be found out, and what to do about it. Nothing of the answers is in it but names
-/// of keys and headers, and counts.
+/// of keys and headers, and counts; in characters that a terminal prints.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}\n  -> {advice}")]
 #[non_exhaustive]
@@ -12,9 +14,11 @@ pub struct Unknown {
     pub advice: String,
 }
 
+/// The most characters of either.
+const WIDTH: usize = 1_000;
+
 impl Unknown {
     pub(crate) fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        let (what, advice) = (what.into(), advice.into());
-        Self { what: what.replace(['\n', '\r'], " "), advice }
+        Self { what: line(&what.into(), WIDTH), advice: line(&advice.into(), WIDTH) }
     }
 }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use serde_json::{Map, Value};
 
 use super::error::SpecificationError;
+use crate::yaml::{comment, line};
 
 /// How many references may follow each other.
 const LONGEST_CHAIN: usize = 32;
@@ -13,6 +14,9 @@ const LONGEST_CHAIN: usize = 32;
 /// 700 paths of GitHub.
 const MOST_STEPS: usize = 500_000;
 const MOST_STEPS_OF_PATH: usize = 10_000;
+
+/// The longest reference that is followed, in bytes.
+const LONGEST_REFERENCE: usize = 4_096;
 
 /// A specification.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ impl Document {
         let version = version("openapi").or_else(|| version("swagger"));
         let version = version.ok_or(SpecificationError::NoSpecification)?;
         if !["2", "3.0", "3.1"].iter().any(|known| version.starts_with(known)) {
-            return Err(SpecificationError::Version(version.chars().take(20).collect()));
+            return Err(SpecificationError::Version(line(&version, 20)));
         }
         if !root.get("paths").is_some_and(Value::is_object) {
             return Err(SpecificationError::NoPaths);
@@ -68,7 +72,8 @@ impl Document {
                 return None;
             }
             let Some(reference) = value.get("$ref") else { return Some(value) };
-            let pointer = reference.as_str()?.strip_prefix('#')?;
+            let reference = reference.as_str().filter(|text| text.len() <= LONGEST_REFERENCE)?;
+            let pointer = reference.strip_prefix('#')?;
             value = match self.root.pointer(pointer) {
                 Some(found) => found,
                 None => self.root.pointer(&percent_decoded(pointer))?,
@@ -114,5 +119,5 @@ fn percent_decoded(pointer: &str) -> String {
 }
 
 fn first_line(error: &str) -> String {
-    error.lines().next().unwrap_or_default().chars().take(200).collect()
+    comment(error.lines().next().unwrap_or_default())
 }

@@ -8,6 +8,10 @@ use crate::{json_path::JsonPath, names, types::Kind};
 
 /// How deep rows are looked for in an answer.
 const DEPTH: usize = 3;
+/// The most headers of an answer and types of its content that are looked at.
+const MOST_HEADERS: usize = 200;
+/// The longest name of a parameter, in bytes.
+const LONGEST_NAME: usize = 256;
 
 /// A parameter of the query.
 #[derive(Clone, Debug)]
@@ -78,7 +82,7 @@ impl<'d> Operation<'d> {
 }
 
 fn read_parameter(document: &Document, parameter: &Value) -> Option<Parameter> {
-    let name = parameter.get("name")?.as_str()?.to_owned();
+    let name = parameter.get("name")?.as_str().filter(|name| name.len() <= LONGEST_NAME)?;
     // OpenAPI 2.0 has the type beside the name.
     let schema = parameter.get("schema").and_then(|schema| document.resolve(schema));
     let schema = schema.unwrap_or(parameter);
@@ -90,7 +94,7 @@ fn read_parameter(document: &Document, parameter: &Value) -> Option<Parameter> {
         maximum: number("maximum"),
         minimum: number("minimum"),
         default: number("default"),
-        name,
+        name: name.to_owned(),
     })
 }
 
@@ -99,20 +103,22 @@ fn answer<'d>(document: &'d Document, get: &'d Value) -> Option<(&'d Value, Vec<
     let responses = get.get("responses")?.as_object()?;
     let is_success = |code: &str| code.starts_with('2');
     let known = ["200", "2XX", "2xx"].iter().find_map(|code| responses.get(*code));
-    let known =
-        known.or_else(|| responses.iter().find(|(code, _)| is_success(code)).map(|(_, r)| r));
+    let known = known.or_else(|| {
+        responses.iter().take(MOST_HEADERS).find(|(code, _)| is_success(code)).map(|(_, r)| r)
+    });
     let response = document.resolve(known.or_else(|| responses.get("default"))?)?;
     let headers = response.get("headers").and_then(Value::as_object);
     let headers =
-        headers.into_iter().flatten().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        headers.into_iter().flatten().take(MOST_HEADERS).map(|(name, _)| name.to_ascii_lowercase());
     let content = response.get("content").and_then(Value::as_object);
     let json = content.and_then(|content| {
         let is_json = |kind: &str| kind.contains("json") || kind == "*/*";
-        let plain = content.iter().find(|(kind, _)| kind.starts_with("application/json"));
-        plain.or_else(|| content.iter().find(|(kind, _)| is_json(kind))).map(|(_, media)| media)
+        let mut kinds = content.iter().take(MOST_HEADERS);
+        let plain = kinds.clone().find(|(kind, _)| kind.starts_with("application/json"));
+        plain.or_else(|| kinds.find(|(kind, _)| is_json(kind))).map(|(_, media)| media)
     });
     let schema = json.and_then(|media| media.get("schema")).or_else(|| response.get("schema"))?;
-    Some((schema, headers))
+    Some((schema, headers.collect()))
 }
 
 struct Found<'d> {

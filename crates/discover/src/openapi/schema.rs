@@ -10,6 +10,10 @@ use crate::types::Kind;
 const DEEPEST: usize = 16;
 /// The most properties that are taken of an object.
 const MOST_PROPERTIES: usize = 1_000;
+/// The most choices and types of a schema that are looked at.
+const MOST_CHOICES: usize = 100;
+/// The longest name of a property, in bytes.
+const LONGEST_NAME: usize = 256;
 
 /// What a schema describes.
 #[derive(Clone, Debug)]
@@ -45,11 +49,10 @@ impl Document {
         }
         let Some(schema) = self.resolve(schema) else { return Shape::Any };
         let own = schema.get("properties").and_then(Value::as_object);
-        for (name, property) in own.into_iter().flatten() {
-            if properties.len() < MOST_PROPERTIES {
-                properties.insert(name, property);
-            }
-        }
+        let room = MOST_PROPERTIES.saturating_sub(properties.len());
+        let named = own.into_iter().flatten().take(room);
+        let named = named.filter(|(name, _)| name.len() <= LONGEST_NAME);
+        properties.extend(named.map(|(name, property)| (name.as_str(), property)));
         let mut shape = Shape::Any;
         let all = schema.get("allOf").and_then(Value::as_array);
         for part in all.into_iter().flatten() {
@@ -77,7 +80,7 @@ impl Document {
     fn only_choice<'d>(&'d self, schema: &'d Value) -> Option<&'d Value> {
         let choice = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(*key)?.as_array())?;
         let is_null = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("null");
-        let mut others = choice.iter().filter(|schema| !is_null(schema));
+        let mut others = choice.iter().take(MOST_CHOICES).filter(|schema| !is_null(schema));
         let only = others.next()?;
         others.next().is_none().then_some(only)
     }
@@ -96,7 +99,8 @@ fn type_of(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(kind) => Some(kind),
         Value::Array(kinds) => {
-            let mut kinds = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
+            let kinds = kinds.iter().take(MOST_CHOICES).filter_map(Value::as_str);
+            let mut kinds = kinds.filter(|kind| *kind != "null");
             let only = kinds.next()?;
             kinds.next().is_none().then_some(only)
         }

@@ -7,11 +7,14 @@ use serde_json::Value;
 use super::document::Document;
 use crate::{draft::Draft, sign_in::SignIn};
 
+/// The most ways to sign in that are looked at.
+const MOST_WAYS: usize = 20;
+
 /// The schemes that an operation needs; those of the whole API unless it has its own.
 pub(super) fn needed(document: &Document, operation: &Value) -> Vec<String> {
     let own = operation.get("security").or_else(|| document.get("security"));
     let ways = own.and_then(Value::as_array).into_iter().flatten();
-    ways.filter_map(|way| way.as_object()?.keys().next().cloned()).collect()
+    ways.take(MOST_WAYS).filter_map(|way| way.as_object()?.keys().next().cloned()).collect()
 }
 
 /// Adds the schemes that are used, the most frequent first.

@@ -1,9 +1,14 @@
 //! [pure] Where the API is.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::document::Document;
-use crate::draft::Draft;
+use crate::{draft::Draft, names, yaml::without_variables};
+
+/// The most variables of a URL.
+const MOST_VARIABLES: usize = 50;
 
 /// Sets the base URL, and the variables in it.
 pub(super) fn place(document: &Document, draft: &mut Draft) {
@@ -25,6 +30,9 @@ pub(super) fn place(document: &Document, draft: &mut Draft) {
             format!("${{ORIGIN}}{slash}{url}")
         }
     };
+    if draft.vars.is_empty() {
+        draft.base_url = draft.base_url.replace("$$", "$");
+    }
     for other in servers.into_iter().flatten().skip(1).take(5) {
         if let Some(url) = other.get("url").and_then(Value::as_str) {
             draft.about_api.push(format!("or: {url}"));
@@ -34,28 +42,54 @@ pub(super) fn place(document: &Document, draft: &mut Draft) {
 
 /// `https://{host}/v1` with `host` as a variable.
 fn with_variables(url: &str, server: Option<&Value>, draft: &mut Draft) -> String {
-    let mut url = url.replace('$', "$$");
     let variables = server.and_then(|server| server.get("variables")?.as_object());
-    for (name, variable) in variables.into_iter().flatten() {
-        let own: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        let is_name = own.starts_with(|c: char| c.is_ascii_alphabetic());
-        let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
-        let braced = format!("{{{name}}}");
-        if is_name && url.contains(&braced) {
-            url = url.replace(&braced, &format!("${{{own}}}"));
-            draft.vars.push((own, default.to_owned()));
-        }
+    let mut known: HashMap<&str, String> = HashMap::new();
+    let mut pieces = url.split('{');
+    let mut with = without_variables(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let named = piece.split_once('}').and_then(|(name, rest)| {
+            let variable = variables.and_then(|variables| variables.get(name))?;
+            Some((name, rest, variable.get("default").and_then(Value::as_str)))
+        });
+        let is_room = known.len() < MOST_VARIABLES;
+        let Some((name, rest, default)) =
+            named.filter(|(name, ..)| is_room || known.contains_key(name))
+        else {
+            with.push('{');
+            with.push_str(&without_variables(piece));
+            continue;
+        };
+        let own = known.entry(name).or_insert_with(|| {
+            let own = variable(name, draft);
+            draft.vars.push((own.clone(), default.unwrap_or_default().to_owned()));
+            own
+        });
+        with.push_str(&format!("${{{own}}}"));
+        with.push_str(&without_variables(rest));
     }
-    url
+    with
+}
+
+/// The name of a variable in the draft. The environment may have one of the same name and goes
+/// first, so it must be none that a secret has.
+fn variable(name: &str, draft: &Draft) -> String {
+    let own: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let is_secret = names::is_secret(&own) || names::plain(&own).ends_with("key");
+    let is_name = own.starts_with(|c: char| c.is_ascii_alphabetic()) && own.len() <= 64;
+    let named = format!("SERVER_{own}");
+    match is_secret || !is_name || draft.vars.iter().any(|(taken, _)| *taken == named) {
+        true => format!("SERVER_{}", draft.vars.len() + 1),
+        false => named,
+    }
 }
 
 /// `schemes`, `host` and `basePath`.
 fn of_swagger(document: &Document) -> Option<String> {
     let text = |key| document.get(key).and_then(Value::as_str);
     let path = text("basePath").unwrap_or_default();
-    let Some(host) = text("host") else { return Some(path.to_owned()) };
+    let Some(host) = text("host") else { return Some(without_variables(path)) };
     let schemes = document.get("schemes").and_then(Value::as_array);
     let schemes: Vec<_> = schemes.into_iter().flatten().filter_map(Value::as_str).collect();
     let scheme = if schemes.is_empty() || schemes.contains(&"https") { "https" } else { "http" };
-    Some(format!("{scheme}://{host}{path}"))
+    Some(without_variables(&format!("{scheme}://{host}{path}")))
 }

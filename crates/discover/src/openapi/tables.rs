@@ -102,7 +102,7 @@ fn table(
     name: String,
     operation: &Operation<'_>,
 ) -> Table {
-    let endpoint = path.trim_start_matches('/').replace('$', "$$");
+    let endpoint = path.trim_start_matches('/').to_owned();
     let mut table = Table::new(name, endpoint, Way::None);
     table.items = (operation.items.to_string(), operation.items_why.to_owned());
     let columns = operation.row.iter().take(MOST_COLUMNS);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use vantage_api_ingest::description::Description;
 use vantage_api_pool::vantage::PoolTableExt;
 
+use super::printable;
 use crate::{commands::pool, failure::Failure, output};
 
 /// How many rows are shown, and how much of each.
@@ -24,7 +25,7 @@ pub(super) async fn read(description: &Description) -> Result<(), Failure> {
     let Some(named) = table else { return Ok(()) };
     let table = description.table(&named.name, &source);
     let Some(table) = table else { return Ok(()) };
-    output::note(table.preview());
+    output::note(printable(&table.preview().to_string()));
     let rows = table.stream_json().await.map_err(Failure::usage)?;
     // Nothing is asked for but these.
     let pages = rows.prefetch(1).max_pages(2).pages();
@@ -59,7 +60,7 @@ pub(super) async fn read(description: &Description) -> Result<(), Failure> {
         counts.join(" and ")
     ));
     for row in rows.iter().take(SHOWN) {
-        let row: String = row.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let row = printable(row).replace('\n', " ");
         let shown: String = row.chars().take(WIDEST).collect();
         output::note(format_args!("  {shown}{}", if shown.len() < row.len() { "…" } else { "" }));
     }

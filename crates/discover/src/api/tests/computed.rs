@@ -194,6 +194,70 @@ fn where_nothing_tells_the_end_a_page_past_it_is_looked_at() {
 }
 
 #[test]
+fn a_count_that_is_of_each_page_ends_nothing() {
+    // The set has 137 rows, and each page says that it has all of it.
+    for size_is_taken in [true, false] {
+        for beside in [json!({}), json!({ "next": null })] {
+            let draft = draft("https://h/api/rows", |request| {
+                let asked = request.size("limit", 50, 50);
+                let size = if size_is_taken || beside == json!({}) { asked } else { 50 };
+                let found = rows(request.number("offset").unwrap_or(0), size);
+                let mut body = beside.clone();
+                body["count"] = found.len().into();
+                body["items"] = found.into();
+                answer(&body)
+            });
+            assert!(!draft.contains("total: count"), "{draft}");
+            if size_is_taken || beside == json!({}) {
+                has(&draft, &["{ by: offset, param: offset,"]);
+            } else {
+                assert!(!draft.contains("by: none"), "{draft}");
+            }
+        }
+    }
+}
+
+/// An API whose pages have no number in them, and begin with `first`.
+fn silent(first: u64) -> impl Fn(&Request<'_>) -> Answer {
+    move |request| {
+        let page = request.number("page").unwrap_or(first);
+        let Some(at) = page.checked_sub(first) else { return Answer::new(400, [], "{}") };
+        let size = request.size("per_page", 20, 100);
+        answer(&json!(rows(at.saturating_mul(size), size)))
+    }
+}
+
+// uriyyo/fastapi-pagination#1570, aravindnc/mongoose-aggregate-paginate-v2#20: pages count from 0
+// as well, and page 0 may be page 1.
+#[test]
+fn the_first_page_is_not_left_out() {
+    for query in ["", "?page=0", "?page=1"] {
+        let draft = draft(&format!("https://h/api/rows{query}"), silent(0));
+        has(&draft, &["{ by: page, param: page, first: 0,", "endpoint: rows"]);
+        has(&draft, &["size_param: per_page, size: 100 }"]);
+        assert!(draft.contains("verified: "), "{draft}");
+    }
+    for query in ["", "?page=1"] {
+        let draft = draft(&format!("https://h/api/rows{query}"), silent(1));
+        has(&draft, &["{ by: page, param: page,", "endpoint: rows"]);
+    }
+    for query in ["", "?page=0", "?page=1"] {
+        let draft = draft(&format!("https://h/api/rows{query}"), |request| {
+            let page = request.number("page").unwrap_or(1).max(1);
+            answer(&json!(rows((page - 1).saturating_mul(20), 20)))
+        });
+        has(&draft, &["{ by: page, param: page }", "endpoint: rows"]);
+    }
+    // A set of an odd number of rows, or with links.
+    let linked = draft("https://h/api/rows?page=1", |request| {
+        let page = request.number("page").unwrap_or(0);
+        let next = ((page + 1) * 20 < TOTAL).then(|| request.url_with("page", &(page + 1)));
+        answer(&json!({ "data": rows(page * 20, 20), "next": next }))
+    });
+    has(&linked, &["{ by: page, param: page, first: 0 }"]);
+}
+
+#[test]
 fn a_set_on_one_page_is_asked_for_in_smaller_ones() {
     let draft = draft("https://h/api/rows", |request| {
         let (page, size) =

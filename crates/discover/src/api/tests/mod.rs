@@ -102,9 +102,14 @@ fn has(draft: &str, lines: &[&str]) {
 
 #[test]
 fn nothing_of_a_credential_gets_into_a_draft() {
-    for url in
-        ["https://h/rows?api_key=abc", "https://ann:abc@h/rows", "https://h/rows?access_token=abc"]
-    {
+    for url in [
+        "https://h/rows?api_key=abc",
+        "https://ann:abc@h/rows",
+        "https://h/rows?access_token=abc",
+        "https://h/rows?subscription-key=abc",
+        "https://h/rows?bearer=abc",
+        "https://h/rows?sas=abc",
+    ] {
         let error = Discovery::new(url, Settings::default()).unwrap_err().to_string();
         assert!(!error.contains("abc") && error.contains("VARIABLE"), "{error}");
     }

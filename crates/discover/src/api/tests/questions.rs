@@ -24,6 +24,68 @@ fn an_odd_number_of_rows_is_a_guess_that_says_so() {
     assert!(draft.contains("a guess: 37 rows came"), "{draft}");
 }
 
+#[test]
+fn a_page_that_says_that_it_is_all_is_asked_for_smaller() {
+    // It ignores the parameter of every place.
+    for beside in [json!({ "next": null }), json!({ "has_more": false }), json!({ "last": true })] {
+        let said = question("https://h/api/rows", |request| {
+            let mut body = beside.clone();
+            body["items"] = rows(0, request.size("limit", 50, 50)).into();
+            answer(&body)
+        });
+        assert!(said.starts_with("with `limit` a page has 2 of the rows"), "{said}");
+        assert!(said.contains("page=2") && said.contains("offset=2"), "{said}");
+    }
+    // A set that is one page has the rows that a smaller page leaves.
+    let draft = draft("https://h/api/rows", |request| {
+        let from = request.number("offset").unwrap_or(0);
+        let found = rows(from, request.size("limit", 500, 500));
+        answer(&json!({ "total": TOTAL, "items": found }))
+    });
+    has(&draft, &["{ by: offset, param: offset,", "total: total"]);
+}
+
+#[test]
+fn a_count_that_may_be_of_the_page_is_no_proof_that_it_is_all() {
+    for key in ["count", "itemCount", "record_count"] {
+        let said =
+            question("https://h/api/rows", |_| answer(&json!({ key: 50, "items": rows(0, 50) })));
+        assert!(said.starts_with("50 rows came, as many as a page may have"), "{said}");
+    }
+}
+
+// mongoose-paginate-v2#78: page 0 is refused; 503 of a page says nothing of where pages begin.
+#[test]
+fn page_2_is_no_proof_where_page_1_was_not_seen() {
+    let said = question("https://h/api/rows", |request| match request.number("page") {
+        Some(1) => Answer::new(503, [], ""),
+        page => answer(&json!(rows(page.unwrap_or(0) * 20, 20))),
+    });
+    assert!(said.contains("page=1` (status 503)") && !said.contains("`page=2`"), "{said}");
+}
+
+#[test]
+fn a_terminal_obeys_nothing_of_an_answer() {
+    let lists: serde_json::Map<String, Value> =
+        (0..1_000).map(|at| (format!("\u{1b}[2J\u{9b}{at}"), json!(rows(0, 7)))).collect();
+    let said = question("https://h/api/search", |_| answer(&json!(lists)));
+    assert!(!said.replace("\n  -> ", "").contains(char::is_control), "{said:?}");
+    assert!(said.contains("and 990 more"), "{said}");
+    let long = format!("{}\u{1b}", "x".repeat(1_000_000));
+    let said = question("https://h/api/search", |_| {
+        answer(&json!({ &long: rows(0, 7), "b": rows(0, 7), "\u{1b}": rows(0, 6) }))
+    });
+    assert!(said.len() < 3_000 && !said.replace("\n  -> ", "").contains(char::is_control));
+    // Names of parameters are those of keys.
+    let mut discovery = Discovery::new("https://h/api/rows", Settings::default()).unwrap();
+    for _ in 0..2 {
+        let Step::Ask(ask) = discovery.next_step() else { panic!("it has ended") };
+        assert!(!ask.purpose.contains(char::is_control), "{:?}", ask.purpose);
+        let body = json!({ "items": rows(0, 7), "\u{1b}[cursor\u{7}": "abc", "\u{1b}page": 1 });
+        discovery.answered(answer(&body));
+    }
+}
+
 // dlt-hub/dlt#2816, #3358: the flag was not understood, or the cursor never ended.
 #[test]
 fn more_without_a_way_to_it_is_a_question() {
