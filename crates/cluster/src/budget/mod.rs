@@ -100,11 +100,12 @@ impl Budget {
             state.is_unlimited || state.blocks.are_few()
         };
         if !is_wanted {
-            self.state().accepted += news.accepted;
+            self.state().accept(news.accepted);
             return Ok(());
         }
         let asked = Instant::now();
-        let grant = within(PATIENCE, store.grant(&news.key, news.accepted)).await?;
+        let grant = within(PATIENCE, store.grant(&news.key, news.accepted)).await;
+        let grant = grant.inspect_err(|_| self.state().accept(news.accepted))?;
         let mut state = self.state();
         match grant {
             Grant::Unlimited => state.is_unlimited = true,
@@ -166,7 +167,12 @@ impl State {
         self.limit = self.limit.or(news.limit);
         self.refused = self.refused.max(news.refused);
         self.quota = self.quota.or(news.quota);
-        self.accepted = self.accepted.saturating_add(news.accepted);
+        self.accept(news.accepted);
+    }
+
+    /// So many requests were not refused.
+    fn accept(&mut self, requests: u32) {
+        self.accepted = self.accepted.saturating_add(requests);
     }
 
     /// A request was refused that was sent at this moment. Permits of the rate at which that was are given
@@ -204,7 +210,7 @@ impl SharedBudget for Budget {
     fn ended(&self, is_refused: bool, age: Duration, quota: Option<f64>) {
         let mut state = self.state();
         if !is_refused {
-            state.accepted = state.accepted.saturating_add(1);
+            state.accept(1);
             if quota.is_none() {
                 return;
             }
@@ -226,6 +232,8 @@ impl fmt::Debug for Budget {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgPoolOptions;
+
     use super::*;
 
     #[test]
@@ -250,6 +258,19 @@ mod tests {
         let newer = budget.news().unwrap();
         assert_eq!((newer.limit, newer.quota), (Some(None), Some(2.0)));
         assert!(newer.refused > news.refused);
+    }
+
+    #[tokio::test]
+    async fn what_was_accepted_is_told_later_if_no_permits_could_be_asked_for() {
+        let budget = Budget::new();
+        budget.limited("http://a", None);
+        assert_eq!(budget.news().unwrap().limit, Some(None));
+        budget.ended(false, Duration::ZERO, None);
+        // Nobody listens there.
+        let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
+        let pool = pool.connect_lazy("postgres://127.0.0.1:1/none").unwrap();
+        assert!(budget.ask(&Store { pool }).await.is_err());
+        assert_eq!(budget.news().unwrap().accepted, 1);
     }
 
     #[test]

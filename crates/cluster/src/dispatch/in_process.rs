@@ -40,7 +40,7 @@ impl InProcess {
         self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn next(&self) -> i64 {
+    async fn next(&self) -> Taken<'_> {
         loop {
             let came = self.came.notified();
             if let Some(unit) = self.take() {
@@ -50,14 +50,26 @@ impl InProcess {
         }
     }
 
-    fn take(&self) -> Option<i64> {
+    fn take(&self) -> Option<Taken<'_>> {
         let mut units = self.units();
         let unit = units.waiting.pop_front()?;
         units.taken.insert(unit);
         if !units.waiting.is_empty() {
             self.came.notify_one();
         }
-        Some(unit)
+        Some(Taken { from: self, unit })
+    }
+}
+
+/// A unit that is handled, until this is dropped.
+struct Taken<'a> {
+    from: &'a InProcess,
+    unit: i64,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.from.units().taken.remove(&self.unit);
     }
 }
 
@@ -84,13 +96,12 @@ impl Dispatcher for InProcess {
         let slot = || async {
             let mut stop = stop.clone();
             loop {
-                let unit = tokio::select! {
+                let taken = tokio::select! {
                     biased;
                     () = stopped(&mut stop) => return,
-                    unit = self.next() => unit,
+                    taken = self.next() => taken,
                 };
-                handler.handle(unit).await;
-                self.units().taken.remove(&unit);
+                handler.handle(taken.unit).await;
             }
         };
         join_all((0..slots).map(|_| slot())).await;

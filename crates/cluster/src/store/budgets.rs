@@ -18,9 +18,12 @@ pub(crate) enum Grant {
 
 impl Store {
     /// Sets the limit of a budget, in requests per second, that was configured; none if there is none.
+    /// One that is there already takes no write. Another one waits for the disk: nobody would tell it again.
     pub(crate) async fn limit_budget(&self, key: &str, limit: Option<f64>) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO _apipool_budget (key, most) VALUES ($1, $2)
+            "INSERT INTO _apipool_budget (key, most)
+             SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM _apipool_budget
+                 WHERE key = $1 AND most IS NOT DISTINCT FROM $2)
              ON CONFLICT (key) DO UPDATE SET most = excluded.most",
         )
         .bind(key)
@@ -75,7 +78,8 @@ impl Store {
     ) -> Result<(), Error> {
         sqlx::query(
             "UPDATE _apipool_budget SET told = $2,
-                 told_until = clock_timestamp() + make_interval(secs => $3) WHERE key = $1",
+                 told_until = clock_timestamp() + make_interval(secs => $3)
+             WHERE key = $1 AND set_config('synchronous_commit', 'off', true) IS NOT NULL",
         )
         .bind(key)
         .bind(rate.max(0.1))
@@ -89,7 +93,7 @@ impl Store {
     pub(crate) async fn return_budget(&self, key: &str, time: Duration) -> Result<(), Error> {
         sqlx::query(
             "UPDATE _apipool_budget SET granted = granted - make_interval(secs => $2)
-             WHERE key = $1",
+             WHERE key = $1 AND set_config('synchronous_commit', 'off', true) IS NOT NULL",
         )
         .bind(key)
         .bind(seconds(time))

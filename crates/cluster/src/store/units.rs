@@ -7,9 +7,6 @@ use vantage_api_ingest::parts::Part;
 use super::{RunId, Store, seconds};
 use crate::{Error, dispatch::Dispatcher};
 
-/// How long the answer to a claim may take.
-const UNHEARD: Duration = Duration::from_secs(5);
-
 /// Takes a unit of a job that has no cap; or, if `$4`, of one whose cap leaves room for it.
 const CLAIM: &str = "UPDATE _apipool_unit u SET epoch = epoch + 1, starts = starts + 1, owner = $2,
          since = now()
@@ -135,17 +132,24 @@ impl Store {
         Ok(())
     }
 
+    /// The time by the clock of the database, in seconds since 1970.
+    pub(crate) async fn time(&self) -> Result<f64, Error> {
+        let sql = "SELECT extract(epoch FROM now())::float8";
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
+    }
+
     /// Gives units back that this process has and knows nothing of, since the answer to a claim was lost:
-    /// all but those in `begun`. A claim whose answer may still come is left alone.
-    pub(crate) async fn disown(&self, me: &str, begun: &[i64]) -> Result<(), Error> {
+    /// all but those in `begun`, which was looked up after this [time](Self::time). What was claimed
+    /// later may have begun later, and is left alone.
+    pub(crate) async fn disown(&self, me: &str, begun: &[i64], time: f64) -> Result<(), Error> {
         sqlx::query(
             "UPDATE _apipool_unit SET owner = NULL
              WHERE owner = $1 AND NOT done AND NOT failed AND id <> ALL($2)
-                 AND since < now() - make_interval(secs => $3)",
+                 AND since < to_timestamp($3)",
         )
         .bind(me)
         .bind(begun)
-        .bind(seconds(UNHEARD))
+        .bind(time)
         .execute(&self.pool)
         .await?;
         Ok(())

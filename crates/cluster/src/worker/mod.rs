@@ -212,7 +212,9 @@ impl Shared {
             self.running.keep_dropped(dropped);
             return Err(error);
         }
-        self.store.disown(&self.me, &self.running.begun()).await
+        // First the time: however late the database is asked, it takes away nothing that has begun since.
+        let time = self.store.time().await?;
+        self.store.disown(&self.me, &self.running.begun(), time).await
     }
 
     /// Begins the runs that are due.

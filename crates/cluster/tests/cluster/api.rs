@@ -33,6 +33,8 @@ struct State {
     /// How many requests per second are accepted, and when the next one is, if there is a limit.
     limit: Option<(f64, Instant)>,
     refused: u64,
+    /// Whether each answer tells a quota of 100 requests per second.
+    tells_quota: bool,
     /// The row after which rows have a wider column and one more.
     wider_after: Option<u64>,
 }
@@ -81,6 +83,11 @@ impl Api {
         self.state.lock().unwrap().limit = Some((rate, Instant::now()));
     }
 
+    /// Tells with each answer that there is a quota of 100 requests per second.
+    pub(crate) fn tell_quota(&self) {
+        self.state.lock().unwrap().tells_quota = true;
+    }
+
     /// Gives the rows after this one a float and a text where those before have a whole number alone.
     pub(crate) fn widen_after(&self, row: u64) {
         self.state.lock().unwrap().wider_after = Some(row);
@@ -116,7 +123,7 @@ impl Api {
                 }
             }
             if !request.starts_with("GET /items") {
-                write(stream, "404 Not Found", "")?;
+                write(stream, "404 Not Found", "", "")?;
                 continue;
             }
             let page = request.split_once("page=").map_or("1", |(_, rest)| rest);
@@ -126,7 +133,7 @@ impl Api {
     }
 
     fn answer(&self, stream: &TcpStream, page: u64, process: Option<i32>) -> std::io::Result<()> {
-        let (latency, body) = {
+        let (latency, quota, body) = {
             let mut state = self.state.lock().unwrap();
             if let Some((poison, times)) = &mut state.poison
                 && *poison == page
@@ -164,20 +171,24 @@ impl Api {
                     Ok(json!({ "data": rows, "total": state.rows }).to_string())
                 }
             };
-            (state.latency, body)
+            let quota = match state.tells_quota {
+                true => "ratelimit-remaining: 6000\r\nratelimit-reset: 60\r\n",
+                false => "",
+            };
+            (state.latency, quota, body)
         };
         thread::sleep(latency);
         match body {
-            Ok(body) => write(stream, "200 OK", &body),
-            Err(status) => write(stream, status, ""),
+            Ok(body) => write(stream, "200 OK", quota, &body),
+            Err(status) => write(stream, status, quota, ""),
         }
     }
 }
 
-fn write(mut stream: &TcpStream, status: &str, body: &str) -> std::io::Result<()> {
+fn write(mut stream: &TcpStream, status: &str, headers: &str, body: &str) -> std::io::Result<()> {
     write!(
         stream,
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -27,6 +27,7 @@ async fn a_cap_holds_for_all_workers_together_until_it_is_taken_away() {
         let done = "SELECT count(*) FROM _apipool_unit WHERE is_part AND done";
         while database.number(done) < 6 {
             most = most.max(database.number("SELECT _apipool_in_work('copy')"));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;

@@ -5,7 +5,8 @@
 //! chaos -- --nocapture` injects more faults than the fifteen of a usual run, and `APIPOOL_SEED=7`
 //! repeats a run. `crates/cluster/tests/cluster/run --release scaling -- --ignored --nocapture` measures what
 //! several processes are worth; `APIPOOL_LATENCY=500`, in milliseconds, where the machine is too busy to
-//! serve an API of 50 ms.
+//! serve an API of 50 ms. `crates/cluster/tests/cluster/run budget -- --ignored --nocapture` measures how
+//! well a limit is used.
 
 #![cfg(test)]
 

@@ -101,6 +101,28 @@ async fn one_process_needs_no_queue() {
     soon(worker.stop()).await;
 }
 
+/// What it had in hand was known as taken for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_without_a_queue_was_doing_when_it_was_dropped_is_done_by_the_next_one() {
+    let (api, database) = (Api::start(20_000, Duration::from_millis(60)), Database::new());
+    let all = description(&api, &database.url, "write: append");
+    let dispatcher = Arc::new(InProcess::new());
+    let start = || {
+        let pool = all.api.clone().builder().unwrap().build().unwrap();
+        Worker::dispatched(database.settings(), all.clone(), pool, dispatcher.clone())
+    };
+    let first = start().await.unwrap();
+    let cluster = Cluster::connect(&database.settings()).await.unwrap();
+    let run = cluster.begin(&all, "copy").await.unwrap();
+    let taken = "SELECT count(*) FROM _apipool_unit WHERE is_part AND owner IS NOT NULL";
+    database.reaches(taken, 1).await;
+    drop(first);
+    let second = start().await.unwrap();
+    assert_eq!(soon(cluster.ended(run)).await.unwrap(), Some(RunState::Complete));
+    assert_eq!(database.rows(), (20_000, 20_000));
+    soon(second.stop()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_not_divided_is_run_whole() {
     let (api, database) = (Api::start(1_000, QUICK), Database::new());
