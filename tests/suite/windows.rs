@@ -418,7 +418,12 @@ async fn a_read_in_windows_resumes_after_any_row() {
 
 #[tokio::test]
 async fn pages_of_windows_have_tokens_after_them() {
-    let of: Vec<At> = (0..45).map(|n| n * 600).collect();
+    have_tokens_after_them((0..45).map(|n| n * 600).collect()).await;
+    // Pages end between rows that share the bound of a window.
+    have_tokens_after_them((0..45).map(|n| n / 3 * 1200).collect()).await;
+}
+
+async fn have_tokens_after_them(of: Vec<At>) {
     let habits = Habits::new(WindowBounds::Both);
     let server = habits.serve(&of).await;
     let begin = || {
