@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi,
     paging::{Export, ResumeToken},
-    vantage::ApiTable,
+    vantage::{ApiTable, PoolTableExt},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;
@@ -384,3 +384,30 @@ fn exports_that_contradict_themselves_are_refused_by_name() {
     let error = serde_yaml_ng::from_str::<ApiTable>(unknown).unwrap_err();
     assert!(error.to_string().contains("`state`"), "{error}");
 }
+/// A job may cost much, so none is made only to look at its first page.
+#[tokio::test]
+async fn a_count_or_some_row_of_an_export_makes_one_job() {
+    let files = |request: &Request| match request.url.path() {
+        "/files/0" => lines(&[]),
+        "/exports/files/1" => lines(&numbered(0..10)),
+        _ => file(request),
+    };
+    let (server, _) = job(0, files).await;
+    let settings = ApiTable::new().paging(several());
+    let settings = settings.envelope(Envelope::ndjson());
+    let pool = AwwPool::builder(server.uri()).build().unwrap();
+    let api = PoolApi::new(pool).table("exports", settings);
+    let table = Table::<PoolApi, EmptyEntity>::new("exports", api).with_id_column("id");
+    let jobs = async || {
+        let all = mock::received(&server).await;
+        all.iter().filter(|request| request.url.path() == "/exports").count()
+    };
+    assert_eq!(soon("the count", table.get_count()).await.unwrap(), 17);
+    assert_eq!(jobs().await, 1);
+    let some = soon("a row", table.get_some_value()).await.unwrap();
+    assert_eq!(some.unwrap().0, "0");
+    assert_eq!(jobs().await, 2);
+}
+
+        ("{ by: export, job: id, interval: 0 }", "`interval`"),
+        ("{ by: export, job: id, restart_when_expired: 1 }", "restart_when_expired"),
