@@ -157,18 +157,11 @@ impl<T: Send + 'static> Reader<T> {
         })
     }
 
-    /// Where the stream stands: after the last item that it has returned.
-    pub(super) fn position(&self) -> Position {
-        let taken = self.page.as_ref().map_or(self.position.taken, OpenPage::taken);
-        Position { taken, full: self.judge.plan.full, ..self.position.clone() }
-    }
-
     /// Leaves the current page after an error, and returns that error.
     fn leave_page(&mut self, error: Error) -> Error {
         self.held = None;
         if let Some(page) = self.page.take() {
-            self.position.taken = page.taken();
-            self.rows += page.handed_out();
+            self.leave(&page);
         }
         self.on_page(error)
     }
@@ -181,8 +174,7 @@ impl<T: Send + 'static> Reader<T> {
         let concluded = match self.page.take() {
             None => Ok(()),
             Some(page) => {
-                self.position.taken = page.taken();
-                self.rows += page.handed_out();
+                self.leave(&page);
                 match self.is_judged {
                     true => Ok(()),
                     false => {
@@ -254,7 +246,7 @@ impl<T: Send + 'static> Reader<T> {
         let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
-        let repeated = self.behind.min(items as u64);
+        let repeated = self.behind.min(items.saturating_sub(known) as u64);
         self.behind -= repeated;
         let skip = mem::take(&mut self.skip) + repeated;
         self.arrive(address);
@@ -283,8 +275,12 @@ impl<T: Send + 'static> Reader<T> {
         if self.judge.has_expired(&address, &error) {
             return self.begin_again(error);
         }
-        self.arrive(address);
+        // A read that is resumed in the middle of this page is there already.
+        if self.skip == 0 {
+            self.arrive(address);
+        }
         self.judge.miss(self.index, error)?;
+        self.skip = 0;
         self.feed = None;
         self.find_next_part(Verdict::Last)?;
         self.go_to_the_next();
@@ -315,13 +311,6 @@ impl<T: Send + 'static> Reader<T> {
             concluded => concluded?,
         }
         Ok(())
-    }
-
-    /// Moves the position to the page that has arrived.
-    fn arrive(&mut self, address: PageAddress) {
-        if self.behind == 0 {
-            self.position.go_to(self.index, Some(address), self.judge.plan.rows);
-        }
     }
 
     /// Judges the current page. `named` is the result of the scan when it arrived, if pages name

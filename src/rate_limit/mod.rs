@@ -52,4 +52,5 @@ pub(crate) use reading::quota;
 pub(crate) use retry_after::retry_after;
 pub(crate) use rotation::Rotation;
 pub use shared::SharedBudget;
+pub(crate) use timer::timer;
 pub(crate) use times::time;

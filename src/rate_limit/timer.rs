@@ -18,14 +18,15 @@ use crate::error::Error;
 static TIMERS: OnceLock<Option<Handle>> = OnceLock::new();
 
 /// A timer of the current runtime if that is known to have timers, otherwise of the process.
-pub(super) fn timer(wait: Duration, has_timers: bool) -> Result<Sleep, Error> {
+pub(crate) fn timer(wait: Duration, has_timers: bool) -> Result<Sleep, Error> {
     // A paused clock, as in tests, moves only with the timers of its own runtime.
     if has_timers || is_clock_virtual() {
         return Ok(sleep(wait));
     }
-    let timers = TIMERS.get_or_init(start).as_ref().ok_or_else(|| {
-        Error::config("a rate limiter cannot wait: the system has no thread for its timers")
-    })?;
+    let timers = TIMERS
+        .get_or_init(start)
+        .as_ref()
+        .ok_or_else(|| Error::config("a wait cannot begin: the system has no thread for timers"))?;
     let _entered = timers.enter();
     Ok(sleep(wait))
 }
@@ -35,7 +36,7 @@ fn start() -> Option<Handle> {
     let runtime = Builder::new_current_thread().enable_time().build().ok()?;
     let handle = runtime.handle().clone();
     let drive = move || runtime.block_on(std::future::pending::<()>());
-    thread::Builder::new().name("rate-limit-timers".into()).spawn(drive).ok()?;
+    thread::Builder::new().name("vantage-timers".into()).spawn(drive).ok()?;
     Some(handle)
 }
 

@@ -169,7 +169,9 @@ impl Read {
     /// are read: their totals cannot be added.
     pub(super) async fn count(self) -> Result<u64> {
         let (read, target) = self.whole_set().with_only_target().await?;
-        let has_total = read.settings.paging.is_paged() && !read.settings.paging.is_in_windows();
+        let paging = &read.settings.paging;
+        // Another read of an export would make another job.
+        let has_total = paging.is_paged() && !paging.is_in_windows() && !paging.is_export();
         if let Some(target) = target.filter(|_| has_total) {
             let page = read.first_page(&target, Typed::<IgnoredAny>::new()).await?;
             let total = page.info.total;

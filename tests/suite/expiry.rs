@@ -146,20 +146,67 @@ async fn a_read_restarts_no_more_often_than_it_may() {
 #[tokio::test]
 async fn a_read_that_went_on_is_resumed_after_any_row() {
     for (name, paging, how) in ways() {
-        for taken in 0..=20 {
-            let (server, _) = expiring((0..20).collect(), 4, (2, 1), how).await;
+        for (taken, times) in (0..=20).flat_map(|taken| [(taken, 0), (taken, 1)]) {
+            let (server, _) = expiring((0..20).collect(), 4, (2, times), how).await;
             let warnings = Warnings::default();
             let mut begun = stream(&server, paging.clone(), &warnings);
             for _ in 0..taken {
                 soon("a row", begun.next()).await.unwrap().unwrap();
             }
             let token: ResumeToken = begun.resume_token().to_text().parse().unwrap();
+            // The cursor of the page in whose middle the read stands, or that of another one.
+            for page in [1, 3] {
+                let (server, _) = expiring((0..20).collect(), 4, (page, 1), how).await;
+                let rest = stream(&server, paging.clone(), &warnings).resume_from(token.clone());
+                let (rest, error) = read(rest).await;
+                assert!(error.is_none(), "{name}, after {taken}: {error:?}");
+                assert_eq!(rest, rows(taken..20), "{name}, after {taken}, {times}, {page}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_whose_cursor_expires_is_resumed_after_any_page() {
+    for (name, paging, how) in ways() {
+        let (server, _) = expiring((0..20).collect(), 4, (0, 0), how).await;
+        let warnings = Warnings::default();
+        let mut pages = stream(&server, paging.clone(), &warnings).pages();
+        let mut taken = 0;
+        while let Some(page) = soon("a page", pages.next()).await {
+            let page = page.unwrap();
+            let token: ResumeToken = page.resume_token().to_text().parse().unwrap();
+            taken += page.count() as u64;
+            let expired = (taken as usize / 4, 1);
+            let (server, _) = expiring((0..20).collect(), 4, expired, how).await;
             let rest = stream(&server, paging.clone(), &warnings).resume_from(token);
             let (rest, error) = read(rest).await;
             assert!(error.is_none(), "{name}, after {taken}: {error:?}");
             assert_eq!(rest, rows(taken..20), "{name}, after {taken}");
         }
+        assert_eq!(taken, 20);
     }
+}
+
+/// A second cursor that expires while the rows from before the first one are still skipped.
+#[tokio::test]
+async fn a_read_that_begins_again_twice_skips_all_that_was_read() {
+    let times = AtomicUsize::new(0);
+    let server = mock::answering(move |request: &Request| {
+        let start = param(request, "cursor").map_or(0, |text| text.parse::<usize>().unwrap());
+        let due = [15, 5, 10].get(times.load(Ordering::SeqCst)).copied();
+        if due == Some(start) {
+            times.fetch_add(1, Ordering::SeqCst);
+            return mock::refusal(410);
+        }
+        let next = (start + 5 < 30).then_some(start + 5);
+        let page: Vec<_> = rows(0..30).into_iter().skip(start).take(5).collect();
+        ResponseTemplate::new(200).set_body_json(json!({ "data": page, "next": next }))
+    })
+    .await;
+    let (read, error) = read(stream(&server, paging(), &Warnings::default())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read, rows(0..30));
 }
 
 /// Rows that are deleted before the place move it if a read counts them, and not if it goes on by a

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi,
     paging::{Export, ResumeToken},
-    vantage::ApiTable,
+    vantage::{ApiTable, PoolTableExt},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;
@@ -209,13 +209,12 @@ async fn an_answer_without_a_job_is_an_error_that_names_its_place() {
 
 #[tokio::test]
 async fn a_job_that_takes_too_long_is_given_up_by_name() {
-    let (server, polls) = job(usize::MAX, file).await;
+    let (server, _) = job(usize::MAX, file).await;
     let export = export().results_at("files[].url").within(Duration::from_millis(300));
     let (_, error) = read(stream(&server, Paging::export(export), Envelope::ndjson())).await;
     let error = error.unwrap();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(error.to_string().contains("Export::within"), "{error}");
-    assert!(polls.load(Ordering::SeqCst) > 0);
     // A wait that the API asks for, and that ends too late, is not begun.
     let server = mock::answering(|_: &Request| {
         ok(json!({ "id": 7, "state": "running" })).insert_header("retry-after", "86400")
@@ -250,6 +249,45 @@ async fn a_read_that_is_dropped_polls_no_more() {
     assert!(seen < 1000, "{ended:?}");
     mock::received(&server).await;
     assert_eq!(polls.load(Ordering::SeqCst), seen);
+}
+
+/// The worker on whose thread a wait began may leave before the wait ends.
+#[tokio::test]
+async fn a_job_is_polled_on_if_the_pool_shrinks_during_a_wait() {
+    let (polls, is_done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counted, told) = (Arc::clone(&polls), Arc::clone(&is_done));
+    let server = mock::answering(move |request: &Request| match request.url.path() {
+        "/exports" => ok(json!({ "id": 7 })),
+        "/exports/7" => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let state = if told.load(Ordering::SeqCst) { "done" } else { "running" };
+            ok(json!({ "state": state, "files": [{ "url": "/files/2" }] }))
+        }
+        _ => file(request),
+    })
+    .await;
+    let pool = AwwPool::builder(server.uri()).workers(6).build().unwrap();
+    let export = export().interval(Duration::from_millis(200)).results_at("files[].url");
+    let reads: Vec<_> = (0..12)
+        .map(|_| {
+            let rows = PaginatedStream::get(&pool, "/exports");
+            let rows = rows.paging(Paging::export(export.clone())).envelope(Envelope::ndjson());
+            tokio::spawn(read(rows))
+        })
+        .collect();
+    soon("polls", async {
+        while polls.load(Ordering::SeqCst) < 24 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon("the resize", pool.resize(1)).await.unwrap();
+    is_done.store(true, Ordering::SeqCst);
+    for rows in reads {
+        let (rows, error) = soon("the rows", rows).await.unwrap();
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(rows, numbered(10..17));
+    }
 }
 
 #[tokio::test]
@@ -295,6 +333,61 @@ async fn a_result_elsewhere_is_refused_unless_it_is_allowed_and_goes_without_cre
     let (rows, error) = read(stream(&server, allowed, Envelope::ndjson())).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(rows, numbered(0..3));
+}
+
+/// A job elsewhere is polled without credentials, and cannot have them sent where it likes.
+#[tokio::test]
+async fn a_job_elsewhere_leads_to_no_result_at_the_api_itself() {
+    let target = Arc::new(Mutex::new(String::new()));
+    let named = Arc::clone(&target);
+    let jobs = mock::answering(move |request: &Request| match request.url.path() {
+        "/job" => ok(json!({ "files": [{ "url": *named.lock().unwrap() }] })),
+        _ => file(request),
+    })
+    .await;
+    let job = format!("{}/job", jobs.uri());
+    let server = mock::answering(move |request: &Request| match request.url.path() {
+        "/exports" => ok(json!({ "id": job })),
+        _ => lines(&numbered(0..3)),
+    })
+    .await;
+    let export = Export::at("id").interval(Duration::from_millis(1)).results_at("files[].url");
+    let paging = || Paging::export(export.clone()).allow_origin(jobs.uri());
+    *target.lock().unwrap() = format!("{}/v1/private", server.uri());
+    let (rows, error) = read(stream(&server, paging(), Envelope::ndjson())).await;
+    assert_eq!((rows.len(), error.unwrap().kind()), (0, ErrorKind::ForeignOrigin));
+    let asked = mock::received(&server).await;
+    assert!(asked.iter().all(|request| request.url.path() == "/exports"), "{asked:?}");
+    *target.lock().unwrap() = "/files/2".into();
+    let (rows, error) = read(stream(&server, paging(), Envelope::ndjson())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rows, numbered(10..17));
+}
+
+#[tokio::test]
+async fn a_result_url_that_repeats_the_token_of_the_poll_is_followed_without_it() {
+    let server = mock::answering(|request: &Request| match request.url.path() {
+        "/exports" => ok(json!({ "id": 7 })),
+        "/exports/7" => {
+            let query = request.url.query().unwrap();
+            let url = format!("/files/2?part=1&{query}#top");
+            ok(json!({ "state": "done", "files": [{ "url": url }] }))
+        }
+        _ => file(request),
+    })
+    .await;
+    let acquire = || std::future::ready(Ok::<_, std::io::Error>("s3cret-token"));
+    let apply = |request: vantage_api_pool::Request, token: &str| {
+        request.add_query(&[("key", token)]).unwrap()
+    };
+    let pool = AwwPool::builder(server.uri()).build().unwrap();
+    let pool = pool.with_auth_callback(1, acquire, apply);
+    let rows = PaginatedStream::get(pool, "/exports").paging(several());
+    let (rows, error) = read(rows.envelope(Envelope::ndjson())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rows, numbered(10..17));
+    let last = mock::received(&server).await.pop().unwrap();
+    assert_eq!(last.url.query(), Some("part=1&key=s3cret-token"));
 }
 
 #[tokio::test]
@@ -361,6 +454,31 @@ async fn a_table_is_an_export_by_its_yaml_alone() {
     assert_eq!(soon("the rows", table.list_values()).await.unwrap().len(), 17);
 }
 
+/// A job may cost much, so none is made only to look at its first page.
+#[tokio::test]
+async fn a_count_or_some_row_of_an_export_makes_one_job() {
+    let files = |request: &Request| match request.url.path() {
+        "/files/0" => lines(&[]),
+        "/exports/files/1" => lines(&numbered(0..10)),
+        _ => file(request),
+    };
+    let (server, _) = job(0, files).await;
+    let settings = ApiTable::new().paging(several());
+    let settings = settings.envelope(Envelope::ndjson());
+    let pool = AwwPool::builder(server.uri()).build().unwrap();
+    let api = PoolApi::new(pool).table("exports", settings);
+    let table = Table::<PoolApi, EmptyEntity>::new("exports", api).with_id_column("id");
+    let jobs = async || {
+        let all = mock::received(&server).await;
+        all.iter().filter(|request| request.url.path() == "/exports").count()
+    };
+    assert_eq!(soon("the count", table.get_count()).await.unwrap(), 17);
+    assert_eq!(jobs().await, 1);
+    let some = soon("a row", table.get_some_value()).await.unwrap();
+    assert_eq!(some.unwrap().0, "0");
+    assert_eq!(jobs().await, 2);
+}
+
 #[test]
 fn exports_that_contradict_themselves_are_refused_by_name() {
     for (yaml, name) in [
@@ -373,6 +491,8 @@ fn exports_that_contradict_themselves_are_refused_by_name() {
         ("{ by: export, job: id, param: locator }", "`header`"),
         ("{ by: export, job_header: 'no header' }", "header"),
         ("{ by: export, job: id, within: 0 }", "`within`"),
+        ("{ by: export, job: id, interval: 0 }", "`interval`"),
+        ("{ by: export, job: id, restart_when_expired: 1 }", "restart_when_expired"),
         ("{ by: export, job: id, size_param: n, size: 5 }", "page_size"),
     ] {
         let settings: ApiTable = serde_yaml_ng::from_str(&format!("paging: {yaml}")).unwrap();

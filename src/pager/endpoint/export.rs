@@ -7,15 +7,14 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::time::sleep;
-use url::Url;
 
-use super::{Endpoint, FetchedPage};
+use super::{Endpoint, FetchedPage, request::untrusted};
 use crate::{
+    base_url::BaseUrl,
     dispatch::{Caller, Effort},
     error::{Error, ErrorKind},
-    pager::strategy::{Export, JobState, PageAddress},
-    rate_limit::retry_after,
+    pager::strategy::{Export, JobState, PageAddress, resolved},
+    rate_limit::{retry_after, timer},
     request::Request,
     response::Response,
 };
@@ -62,18 +61,21 @@ impl Endpoint {
             Error::new(ErrorKind::Decode, what).with_response(submitted.clone())
         })?;
         let poll = export.poll_of(&job);
-        let poll = if poll == job { absolute(&submitted, &poll) } else { poll };
+        let poll = if poll == job { absolute(&submitted, &poll)? } else { poll };
         let mut wait = waited(&submitted, export.interval);
         loop {
             let left = export.within.saturating_sub(begun.elapsed());
             let left = self.bounds.left(Instant::now).map_or(left, |most| left.min(most));
-            if wait > left {
+            if left.is_zero() || wait > left {
                 let within = humantime::format_duration(export.within);
                 let what = format!("export: the job is not done (Export::within is {within})");
                 return Err(Error::new(ErrorKind::DeadlineExceeded, what));
             }
-            sleep(wait).await;
-            let (answer, effort) = self.exchange(caller, self.request_to(base, &poll)?).await?;
+            // The thread of the pager may end before the wait does.
+            timer(wait, false)?.await;
+            let request = self.request_to(base, &poll)?;
+            let is_foreign = request.other_base().is_some();
+            let (answer, effort) = self.exchange(caller, request).await?;
             let text = String::from_utf8_lossy(answer.body());
             let state = export.state(&job, answer.counts_as(), &text);
             match state {
@@ -83,11 +85,10 @@ impl Endpoint {
                     return Err(Error::new(ErrorKind::ApiError, what).with_response(answer));
                 }
                 Some(JobState::Done(results)) if export.has_results() => {
-                    let results = results.into_iter().map(|url| match export.are_results_urls() {
-                        true => absolute(&answer, &url),
-                        false => url,
-                    });
-                    let urls: Vec<_> = results.collect();
+                    let urls = match export.are_results_urls() {
+                        true => self.results_at(base, &answer, results, is_foreign)?,
+                        false => results,
+                    };
                     let none = urls.is_empty().then(|| (empty(&answer), effort));
                     return Ok((PageAddress::Results { urls, cursor: None }, none));
                 }
@@ -102,6 +103,25 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// The URLs of results that an answer names. One of another origin, which had no credentials,
+    /// cannot choose what is requested with the pool's.
+    fn results_at(
+        &self,
+        base: &BaseUrl,
+        answer: &Response,
+        urls: Vec<String>,
+        is_foreign: bool,
+    ) -> Result<Vec<String>, Error> {
+        let result = |url: String| {
+            let url = absolute(answer, &url)?;
+            if is_foreign && self.request_to(base, &url)?.other_base().is_none() {
+                return Err(untrusted(&url));
+            }
+            Ok(url)
+        };
+        urls.into_iter().map(result).collect()
     }
 
     async fn exchange(
@@ -124,11 +144,13 @@ fn waited(answer: &Response, interval: Duration) -> Duration {
     asked.map_or(interval, |asked| asked.max(interval))
 }
 
-/// The absolute form of a URL in a response (RFC 3986 section 5).
-fn absolute(response: &Response, reference: &str) -> String {
-    let own = response.url().map(ToString::to_string).unwrap_or_default();
-    let joined = Url::parse(&own).and_then(|own| own.join(reference));
-    joined.map_or_else(|_| reference.to_owned(), Into::into)
+/// The absolute form of a URL in an answer.
+fn absolute(answer: &Response, reference: &str) -> Result<String, Error> {
+    let url = resolved(answer, reference).map_err(|source| {
+        let what = "export: an answer names a job or a result by what is no URL";
+        Error::new(ErrorKind::Decode, what).with_source(source).with_response(answer.clone())
+    })?;
+    Ok(url.into())
 }
 
 /// The result of a job that has none: no rows.

@@ -183,7 +183,7 @@ fn take_params(target: &str, names: &[&str]) -> (String, Vec<(String, String)>) 
 }
 
 /// The error for a URL that was named by a page without credentials.
-fn untrusted(url: &str) -> Error {
+pub(super) fn untrusted(url: &str) -> Error {
     let what = format!(
         "the next page is at {}, as a page of another origin says; such a page leads to no others \
          of the pool's API than those of the endpoint itself, with its query parameters unchanged",

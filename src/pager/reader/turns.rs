@@ -1,7 +1,8 @@
 //! Where a read turns to after a page: the next page, the next window of time, or, if the place of the
-//! next page has expired, another place. Each window is a set of its own to the rest of the reader.
+//! next page has expired, another place; and where it stands meanwhile. Each window is a set of its own
+//! to the rest of the reader.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use super::{Reader, horizon};
 use crate::{
@@ -9,12 +10,35 @@ use crate::{
     pager::{
         endpoint::PageScan,
         feed::Feed,
-        strategy::{PagingFault, Plan, Position, Verdict, Window},
+        page::OpenPage,
+        strategy::{PageAddress, PagingFault, Plan, Position, Verdict, Window},
     },
     response::Response,
 };
 
 impl<T: Send + 'static> Reader<T> {
+    /// Where the stream stands: after the last item that it has returned.
+    pub(in crate::pager) fn position(&self) -> Position {
+        let page = self.page.as_ref().filter(|_| self.behind == 0);
+        let taken = page.map_or(self.position.taken, OpenPage::taken);
+        Position { taken, full: self.judge.plan.full, ..self.position.clone() }
+    }
+
+    /// Counts what was taken of a page that is left. Skipped rows were taken before.
+    pub(super) fn leave(&mut self, page: &OpenPage<T>) {
+        if self.behind == 0 {
+            self.position.taken = page.taken();
+        }
+        self.rows += page.handed_out();
+    }
+
+    /// Moves the position to the page that has arrived.
+    pub(super) fn arrive(&mut self, address: PageAddress) {
+        if self.behind == 0 {
+            self.position.go_to(self.index, Some(address), self.judge.plan.rows);
+        }
+    }
+
     /// Takes a page of the current window, without the rows that windows before had, and returns
     /// how many those are. `None` if it is left unread, since the window is cut.
     ///
@@ -66,10 +90,14 @@ impl<T: Send + 'static> Reader<T> {
     /// Takes a page of a read that may go on after its last row, without the rows that came before,
     /// and returns how many those are.
     fn take_last_row(&mut self, scan: &mut PageScan, response: &Response) -> Result<usize, Error> {
-        self.position.last = Some(self.last.clone());
+        let before = self.last.clone();
         let rows = scan.list.texts_of(response).collect::<Result<Vec<_>, _>>()?;
         let known = self.endpoint.paging.take_last(&mut self.last, &rows);
         let known = known.map_err(|fault| failed(fault, response))?;
+        // The position stays where it is while rows are skipped.
+        if self.behind <= rows.len().saturating_sub(known.len()) as u64 {
+            self.position.last = Some(before);
+        }
         if !known.is_empty() {
             scan.list.leave_out(&known);
         }
@@ -102,6 +130,11 @@ impl<T: Send + 'static> Reader<T> {
         // Skipped rows were read before.
         if self.behind == 0 {
             self.position.go_to(self.index, following, self.judge.plan.rows);
+            let window = self.parts.as_ref().map(|parts| Box::new(parts.window.clone()));
+            self.position.window = window;
+            if self.position.last.is_some() {
+                self.position.last = Some(self.last.clone());
+            }
         }
     }
 
@@ -131,6 +164,7 @@ impl<T: Send + 'static> Reader<T> {
             self.judge.begin_again(plan, "goes on at the place that the answer names");
             return Ok(());
         }
+        self.behind += mem::take(&mut self.skip);
         let paging = &self.endpoint.paging;
         if let Some((param, last)) = paging.after_the_last(&self.last) {
             let how = match paging.restart_field() {
@@ -141,13 +175,15 @@ impl<T: Send + 'static> Reader<T> {
             *self.last = last;
             let decided = self.position.decided.take();
             let last = Some(self.last.clone());
-            self.position = Position { last, decided, ..self.endpoint.start() };
+            let taken = self.behind;
+            self.position = Position { taken, last, decided, ..self.endpoint.start() };
             let plan = self.reopen(self.endpoint.start());
             self.judge.begin_again(plan, &how);
             return Ok(());
         }
         let plan = self.reopen(self.endpoint.start());
-        self.behind = rows;
+        self.behind += rows;
+        let rows = self.behind;
         self.judge.begin_again(plan, &format!("begins again after {rows} rows"));
         Ok(())
     }

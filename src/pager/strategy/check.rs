@@ -132,6 +132,11 @@ impl Paging {
                 "restart_when_expired: has a meaning only where pages name each other",
             ));
         }
+        if ends.restarts > 0 && self.is_export() {
+            return Err(Error::config(
+                "restart_when_expired: has no meaning for an export, whose job is submitted once",
+            ));
+        }
         if ends.expired_next.is_some() && (ends.restarts == 0 || !is_cursor) {
             return Err(Error::config(
                 "expired_next: has a meaning for cursors with `restart_when_expired` only",

@@ -38,8 +38,9 @@ const CURSORS: [&str; 10] = [
 const OFFSETS: [&str; 5] = ["offset", "start", "startat", "startindex", "skip"];
 const PAGES: [&str; 4] = ["page", "pagenumber", "currentpage", "pageno"];
 const TOTAL_PAGES: [&str; 5] = ["totalpages", "pagecount", "lastpage", "pages", "numpages"];
-const TOTALS: [&str; 6] =
-    ["total", "totalcount", "totalresults", "totalitems", "totalsize", "count"];
+const TOTALS: [&str; 5] = ["total", "totalcount", "totalresults", "totalitems", "totalsize"];
+/// It may be that of the page alone.
+const COUNTS: [&str; 1] = ["count"];
 const FLAGS: [&str; 5] = ["hasmore", "hasnext", "hasnextpage", "hasmorepages", "more"];
 const LAST_FLAGS: [&str; 4] = ["islast", "done", "endofstream", "last"];
 
@@ -96,10 +97,12 @@ fn decide(page: &FirstPage<'_>, found: &[Found<'_>]) -> Result<(Mode, String), S
     let pages = number(found, &TOTAL_PAGES).or(page.info.total_pages);
     let total = page.info.total.or_else(|| number(found, &TOTALS));
     let flag = flag(found).or(page.info.has_next);
+    let is_beyond = |count: Option<u64>| count.is_some_and(|count| count > page.rows as u64);
     let more = flag == Some(true)
         || pages.is_some_and(|pages| pages > 1)
-        || total.is_some_and(|total| total > page.rows as u64);
-    if let Some(mode) = numbered(page, found, more, pages) {
+        || is_beyond(total)
+        || is_beyond(number(found, &COUNTS));
+    if let Some(mode) = numbered(page, found, more) {
         return Ok(mode);
     }
     let is_offset = |one: &Found<'_>| is_named(one, &OFFSETS) && one.value.as_u64() == Some(0);
@@ -157,22 +160,16 @@ fn alone(
     }
 }
 
-fn numbered(
-    page: &FirstPage<'_>,
-    found: &[Found<'_>],
-    more: bool,
-    pages: Option<u64>,
-) -> Option<(Mode, String)> {
+fn numbered(page: &FirstPage<'_>, found: &[Found<'_>], more: bool) -> Option<(Mode, String)> {
     let echo = found.iter().find(|one| is_named(one, &PAGES) && one.value.is_u64());
     let asked = page.query.iter().find(|(name, _)| PAGES.contains(&plain(name).as_str()));
     let first = echo.and_then(|one| one.value.as_u64()).or(page.info.page);
     let first = first.or_else(|| asked.and_then(|(_, number)| number.parse().ok()));
-    let is_known = first.is_some_and(|first| first < 2) || pages.is_some_and(|pages| pages > 1);
-    if !more || !is_known {
+    // Without the number of this page it is not known whether they count from 0.
+    if !more || first.is_none_or(|first| first > 1) {
         return None;
     }
     let param = asked.map_or("page", |(name, _)| name.as_str()).to_owned();
-    let first = first.filter(|first| *first < 2);
     let why = format!("`by: page`, `param: {param}`, as the page is numbered (likely)");
     Some((Mode::Number { param, first }, why))
 }
@@ -210,8 +207,9 @@ fn is_cursor(value: &Value) -> bool {
     }
 }
 
+/// The greatest of the numbers under these names.
 fn number(found: &[Found<'_>], names: &[&str]) -> Option<u64> {
-    found.iter().filter(|one| is_named(one, names)).find_map(|one| one.value.as_u64())
+    found.iter().filter(|one| is_named(one, names)).filter_map(|one| one.value.as_u64()).max()
 }
 
 fn flag(found: &[Found<'_>]) -> Option<bool> {
@@ -291,6 +289,8 @@ mod tests {
             (r#"{"page":1,"total_pages":3}"#, 10, "`by: page`, `param: page`"),
             (r#"{"meta":{"page":0,"totalPages":3}}"#, 10, "`by: page`"),
             (r#"{"startAt":0,"maxResults":50,"total":70}"#, 50, "`param: startAt`"),
+            (r#"{"offset":0,"limit":20,"total":1562,"count":20}"#, 20, "`param: offset`"),
+            (r#"{"offset":0,"count":30}"#, 20, "`param: offset`"),
             (r#"{"nextPageToken":"t"}"#, 10, "`param: pageToken`, `next: nextPageToken`"),
             (r#"{"response_metadata":{"next_cursor":"c"}}"#, 10, "`param: cursor`"),
             (r#"{"metadata":{"continue":"c"}}"#, 10, "`param: continue`"),
@@ -313,6 +313,10 @@ mod tests {
             (r#"{"has_more":true}"#, 10, "`by: keyset`"),
             (r#"{"total":50}"#, 10, "more follow"),
             (r#"{"next":"opaque"}"#, 10, "`param`"),
+            (r#"{"totalPages":3}"#, 20, "more follow"),
+            (r#"{"count":20,"total":1562}"#, 20, "more follow"),
+            (r#"{"meta":{"total":20},"total":1562}"#, 20, "more follow"),
+            (r#"{"count":20}"#, 20, "`by: none`"),
             (r#"{"next":"/a","links":{"next":"/b"}}"#, 10, "both `"),
         ] {
             let why = decided(json, rows).unwrap_err();

@@ -49,7 +49,7 @@ use crate::{
 /// | `results` | where its answer has the URL of the result, or with `[]` those of several |
 /// | `results_from` | the path of the result instead, with the id as `{job}`; by default the last answer is the result |
 /// | `param`, `header` | the parameter that takes the place in a result of several pages, and the header of a page that says where the next one is |
-/// | `interval` | how long to wait before each poll, unless `Retry-After` says more: 2 seconds by default |
+/// | `interval` | how long to wait before each poll, unless `Retry-After` says more: above zero, and 2 seconds by default |
 /// | `within` | how long a job may take: an hour by default |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -184,7 +184,8 @@ impl Export {
         self
     }
 
-    /// Waits so long before each poll, unless `Retry-After` says more: 2 seconds by default.
+    /// Waits so long before each poll, unless `Retry-After` says more: 2 seconds by default. It must
+    /// be above zero.
     #[must_use]
     pub fn interval(mut self, wait: Duration) -> Self {
         self.interval = wait;
@@ -228,8 +229,8 @@ impl Export {
         if [&self.poll, &self.results_from].into_iter().flatten().any(|path| is_without(&path)) {
             return refused("`poll` and `results_from` name the job by `{job}`");
         }
-        if self.within.is_zero() {
-            return refused("`within` must be above zero");
+        if self.within.is_zero() || self.interval.is_zero() {
+            return refused("`within` and `interval` must be above zero");
         }
         Ok(())
     }

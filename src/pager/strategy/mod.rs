@@ -52,7 +52,7 @@ pub(super) use export::JobState;
 pub(super) use keyset::PagingFault;
 pub(super) use last_row::LastRow;
 pub use moment::MomentFormat;
-pub(super) use next_page::{PageMetadata, is_zero, read_pointer};
+pub(super) use next_page::{PageMetadata, is_zero, read_pointer, resolved};
 use paging::Mode;
 pub use paging::Paging;
 pub(super) use plan::{Observation, Plan, Stride};

@@ -17,7 +17,7 @@ use crate::{
         facts::{PageInfo, Remarks, Unreadable},
     },
     path::{Gaps, Path},
-    response::Mismatch,
+    response::{Mismatch, Response},
 };
 
 /// Reads the JSON text of the value that names the next page: text, a number, or a list. `None` if
@@ -213,6 +213,28 @@ fn drop_secret(url: &mut Url, secret: &str) {
     url.set_query(Some(kept.as_str()).filter(|query| !query.is_empty()));
 }
 
+/// The URL that a response was at last requested from.
+fn own_url(response: &Response) -> Result<Url, url::ParseError> {
+    Url::parse(&response.url().map(Uri::to_string).unwrap_or_default())
+}
+
+/// The absolute form of a URL in a response (RFC 3986 section 5), without its fragment and the token
+/// of the request.
+///
+/// # Errors
+/// If it is no URL.
+pub(in crate::pager) fn resolved(
+    response: &Response,
+    reference: &str,
+) -> Result<Url, url::ParseError> {
+    let mut url = own_url(response)?.join(reference)?;
+    url.set_fragment(None);
+    if let Some(secret) = response.secret() {
+        drop_secret(&mut url, secret.expose_secret());
+    }
+    Ok(url)
+}
+
 /// The number in a parameter of the query of `url`.
 fn number_in(url: &str, param: &str) -> Option<u64> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -257,18 +279,14 @@ impl PageView<'_> {
 
     /// The URL of the page itself.
     fn url(&self) -> Result<Url, url::ParseError> {
-        Url::parse(&self.response.url().map(Uri::to_string).unwrap_or_default())
+        own_url(self.response)
     }
 
     /// The absolute form of a URL in the page (RFC 3986 section 5).
     fn resolve(&self, reference: &str) -> Result<PageAddress, Error> {
-        let resolved = self.url().and_then(|url| url.join(reference));
-        let mut url = resolved
+        let resolved = resolved(self.response, reference);
+        let url = resolved
             .map_err(|source| self.strange("the next page has no valid URL").with_source(source))?;
-        url.set_fragment(None);
-        if let Some(secret) = self.response.secret() {
-            drop_secret(&mut url, secret.expose_secret());
-        }
         Ok(PageAddress::Url(url.into()))
     }
 
@@ -284,7 +302,6 @@ mod tests {
     use http::StatusCode;
 
     use super::{super::PageRequest, *};
-    use crate::response::Response;
 
     /// Where `paging` continues after a page at `/v1/rows` with this pointer, in JSON, and these
     /// fields.

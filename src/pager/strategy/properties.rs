@@ -125,6 +125,11 @@ impl Paging {
         }
     }
 
+    /// Whether each read of the set makes a job.
+    pub(crate) fn is_export(&self) -> bool {
+        self.as_export().is_some()
+    }
+
     /// The export, if it is one.
     pub(in crate::pager) fn as_export(&self) -> Option<&Export> {
         match &self.mode {

@@ -266,9 +266,11 @@ impl Paging {
     /// A restart by [`restart_when_expired`](Self::restart_when_expired) goes on after the last row
     /// that was read, instead of at the start: the endpoint is requested again, with the value that
     /// this row has at `field` (keys joined by dots), a text or a number, in the parameter `param`.
-    /// For an API that orders by the field. Rows of that value that come again are left out by their
-    /// content. What was inserted, changed or deleted meanwhile is read or missed by the value of its
-    /// field alone, and totals are taken for [estimates](Self::totals_are_estimates) from then on.
+    /// For an API that orders by the field, and whose parameter includes the rows of that value
+    /// (`>=`), unless no two rows share one: a parameter that means `>` skips the rest of them. Rows
+    /// of that value that come again are left out by their content. What was inserted, changed or
+    /// deleted meanwhile is read or missed by the value of its field alone, and totals are taken for
+    /// [estimates](Self::totals_are_estimates) from then on.
     #[must_use]
     pub fn restart_after(mut self, param: impl Into<String>, field: &str) -> Self {
         self.ends.after = Some(RestartAfter { param: param.into(), field: Path::parse(field) });

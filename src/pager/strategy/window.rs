@@ -40,6 +40,9 @@ pub(in crate::pager) struct Window {
     /// The rows of that moment, and those of the step before it.
     tied: KnownRows,
     before: KnownRows,
+    /// Whether rows have a time of day.
+    #[serde(default)]
+    has_times: bool,
 }
 
 impl Windows {
@@ -64,17 +67,20 @@ impl Windows {
                  `{from}` of the endpoint"
             ))
         })?;
-        let from = read(&self.from, start)?;
         let smallest = self.smallest();
+        let start = read(&self.from, start)?;
         let now = now.div_euclid(smallest).saturating_add(1).saturating_mul(smallest);
         let end = match own.1.or(self.end.as_deref()) {
             Some(OPEN) => None,
             Some(end) => Some(read(&self.to, end)?),
             None => Some(now),
         };
-        if end.is_some_and(|end| end < from) {
+        if end.is_some_and(|end| end < start) {
             return Err(Error::config("windows: the last one ends before the first one begins"));
         }
+        // The endpoint's own bound is sent as it is.
+        let is_excluded = own.0.is_some() && self.bounds == WindowBounds::Neither;
+        let from = if is_excluded { start.saturating_add(smallest) } else { start };
         let length = self.longest();
         let mut window = Window {
             from,
@@ -88,6 +94,7 @@ impl Windows {
             is_in_order: true,
             tied: KnownRows::default(),
             before: KnownRows::default(),
+            has_times: false,
         };
         window.to = window.end_after(length);
         Ok(window)
@@ -101,7 +108,7 @@ impl Windows {
             _ => window.from,
         };
         let to = window.to.map(|to| match self.bounds {
-            WindowBounds::Both if self.field.is_none() => {
+            WindowBounds::Both if self.field.is_none() && window.to != window.end => {
                 to.saturating_sub(smallest).max(window.from)
             }
             _ => to,
@@ -161,15 +168,21 @@ impl Windows {
             };
             return Err(incomplete(what, self, window));
         };
-        if latest <= window.from {
-            let what = "as many rows as Paging::row_cap have the same moment, so the rest cannot \
-                        be reached: ";
+        if window.has_times && self.format == MomentFormat::Date {
+            let what = "as many rows as Paging::row_cap were read of a window, no total told \
+                        before that there are more, and the rows have a time of day whose zone \
+                        in the API's days is not known, so the rest cannot be told from them: ";
             return Err(incomplete(what, self, window));
         }
         let from = match self.bounds {
             WindowBounds::End => latest.saturating_sub(self.smallest()),
             _ => latest,
         };
+        if from <= window.from {
+            let what = "as many rows as Paging::row_cap have the same moment, so the rest cannot \
+                        be reached: ";
+            return Err(incomplete(what, self, window));
+        }
         let mut known = window.tied.clone();
         if matches!(self.bounds, WindowBounds::End | WindowBounds::Neither) {
             known.add_all(&window.before);
@@ -205,7 +218,12 @@ impl Windows {
             if window.known.leave_out(hash) {
                 known.push(index);
             }
-            window.remember(moment, self.smallest(), hash, self.bounds)?;
+            // A row with a time of day may belong to the day before or after, by the API's zone.
+            let has_time = moment.rem_euclid(DAY) != 0;
+            window.has_times |= has_time;
+            let is_zoned = has_time && self.format == MomentFormat::Date;
+            let zone = if is_zoned { DAY } else { 0 };
+            window.remember(moment, self.smallest(), hash, (self.bounds, zone))?;
         }
         Ok(known)
     }
@@ -261,10 +279,10 @@ impl Window {
         moment: i64,
         smallest: i64,
         hash: u64,
-        bounds: WindowBounds,
+        (bounds, zone): (WindowBounds, i64),
     ) -> Result<(), PagingFault> {
         let is_shared = self.to.is_some_and(|to| match bounds {
-            WindowBounds::Both => moment >= to,
+            WindowBounds::Both => moment >= to.saturating_sub(zone),
             WindowBounds::Neither => moment > to.saturating_sub(smallest),
             WindowBounds::Start | WindowBounds::End => false,
         });

@@ -74,7 +74,7 @@ pub enum WindowBounds {
     #[serde(rename = "[)")]
     Start,
     /// Both, written `[]`: with a [`field`](Windows::field) windows share their bounds, and a row
-    /// that comes twice for that is left out once. Without, each window ends one
+    /// that comes twice for that is left out once. Without, each window but the last ends one
     /// [`granularity`](Windows::granularity) before the next one begins, which would miss rows in
     /// between.
     #[serde(rename = "[]")]
@@ -112,7 +112,12 @@ impl Windows {
     /// Where a row has the moment by which the API selects (keys joined by dots). A row without
     /// one is an [`ErrorKind::Decode`](crate::ErrorKind::Decode), and a row outside its window an
     /// [`ErrorKind::PaginationMissing`](crate::ErrorKind::PaginationMissing): the parameters have
-    /// no effect.
+    /// no effect. A moment without an offset is taken for UTC.
+    ///
+    /// Bounds that are [days](MomentFormat::Date) may be those of another time zone than the rows'.
+    /// A window of them whose rows have a time of day, and that has reached
+    /// [`row_cap`](crate::Paging::row_cap) without a total, is an
+    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete).
     #[must_use]
     pub fn field(mut self, path: &str) -> Self {
         self.field = Some(Path::parse(path));

@@ -130,7 +130,9 @@ impl Read {
     /// The first row, from one request for one row if that is enough.
     pub(in crate::vantage) async fn some(self) -> Result<Option<KeyedRow>> {
         let (mut read, target) = self.with_only_target().await?;
-        let is_whole = read.window.is_none() && !read.settings.paging.is_in_windows();
+        let paging = &read.settings.paging;
+        // Another read of an export would make another job.
+        let is_whole = read.window.is_none() && !paging.is_in_windows() && !paging.is_export();
         if let Some(target) = target.filter(|_| is_whole) {
             let page = read.first_page(&target, read.decoder.clone()).await?;
             // If pages name each other, an empty page may have a next one.
