@@ -42,7 +42,7 @@ async fn limits_of_a_scan_joins_by_keys_and_columns_that_are_not_declared_stay()
     let world = World::new(Pages::Numbered, 2, 43);
     assert_kept(&world, "SELECT count(*) FROM (SELECT id FROM items LIMIT 3)").await;
     for sql in [
-        "SELECT count(*) FROM items JOIN (SELECT DISTINCT t FROM items WHERE id < 3) USING (t)",
+        "SELECT count(*) FROM items JOIN (SELECT DISTINCT t FROM items WHERE id < 3) AS few USING (t)",
         "SELECT count(*) FROM items a JOIN undeclared b ON a.id = b.id",
     ] {
         let session = world.session();
