@@ -257,10 +257,11 @@ async fn sent(yaml: &str) -> String {
         Ok(description) => description,
         Err(error) => return error.to_string(),
     };
-    let pool = match description.api.clone().builder().and_then(|builder| builder.build()) {
-        Ok(pool) => pool,
-        Err(error) => return error.to_string(),
-    };
+    let pool =
+        match description.api.clone().builder().and_then(vantage_api_pool::PoolBuilder::build) {
+            Ok(pool) => pool,
+            Err(error) => return error.to_string(),
+        };
     let source = description.source(pool);
     let tables = description.tables.iter();
     let tables = tables.filter_map(|table| description.table(&table.name, &source));
