@@ -15,7 +15,7 @@ use crate::{
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const KEY: &str = include_str!("../suite/keys/pkcs8.pem");
 
-fn pool(server: &Server, folder: &str, auth: Value) -> AwwPool {
+fn pool(server: &Server, folder: &str, auth: &Value) -> AwwPool {
     let url = format!("{}/{folder}", server.url());
     let settings = json!({ "base_url": url, "auth": auth, "max_attempts": 1 });
     PoolConfig::from_yaml(&settings.to_string()).unwrap().builder().unwrap().build().unwrap()
@@ -26,7 +26,7 @@ fn aws(server: &Server, service: &str, secret: &str) -> AwwPool {
         "access_key_id": "AKIDEXAMPLE", "secret_access_key": secret, "region": "eu-west-1",
         "service": service,
     }});
-    pool(server, "aws", auth)
+    pool(server, "aws", &auth)
 }
 
 async fn all(pool: &AwwPool) -> Vec<Value> {
@@ -67,8 +67,8 @@ async fn assertions_are_verified_by_pyjwt() {
             "token_url": url, "client_id": issuer, "jwt": { "key": KEY, "claims": claims },
         }})
     };
-    assert_same("rows", &all(&pool(&server, "jwt", auth("me", json!({})))).await, &rows::all());
-    let elsewhere = pool(&server, "jwt", auth("me", json!({ "aud": "https://elsewhere" })));
+    assert_same("rows", &all(&pool(&server, "jwt", &auth("me", json!({})))).await, &rows::all());
+    let elsewhere = pool(&server, "jwt", &auth("me", json!({ "aud": "https://elsewhere" })));
     let error = within("a refusal", elsewhere.get("/rows")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Token);
     assert!(error.to_string().contains("invalid_grant"), "{error}");
