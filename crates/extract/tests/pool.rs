@@ -381,7 +381,9 @@ async fn a_factory_that_fails_is_tried_again_and_opens_the_breaker() {
     world.fails.store(true, SeqCst);
     assert!(pool.checkout().await.is_err());
     world.fails.store(false, SeqCst);
-    until("one is made", || block_on(pool.checkout()).is_ok());
+    // A loop that blocked this thread would leave what yields to its runtime waiting.
+    let made = async { while pool.checkout().await.is_err() {} };
+    tokio::time::timeout(LONG, made).await.expect("one is made");
     assert_eq!(pool.breaker_state(), BreakerState::HalfOpen);
     let both = (pool.checkout().await.unwrap(), pool.checkout().await.unwrap());
     assert_eq!(pool.breaker_state(), BreakerState::Closed);
@@ -451,7 +453,8 @@ async fn uses_lifetime_and_idle_time_end_a_resource() {
     // Using it does not renew its lifetime.
     let (old, _) = pool(1, |pool| pool.max_lifetime(Duration::from_millis(40)));
     let mut events = old.events();
-    until("it is replaced", || block_on(old.checkout()).unwrap().number > 0);
+    let replaced = async { while old.checkout().await.unwrap().number == 0 {} };
+    tokio::time::timeout(LONG, replaced).await.expect("it is replaced");
     event(&mut events, PoolEvent::Discarded(DiscardReason::MaxLifetime)).await;
 
     let (idle, world) = pool(4, |pool| pool.min(1).idle_timeout(Duration::from_millis(20)));
@@ -618,7 +621,9 @@ async fn every_variable_of_the_environment_has_an_effect() {
     world.fails.store(true, SeqCst);
     assert!(matches!(pool.checkout().await, Err(PoolError::CircuitOpen { .. })));
     world.fails.store(false, SeqCst);
-    until("one is made", || block_on(pool.checkout()).is_ok());
+    // A loop that blocked this thread would leave what yields to its runtime waiting.
+    let made = async { while pool.checkout().await.is_err() {} };
+    tokio::time::timeout(LONG, made).await.expect("one is made");
     assert_eq!(pool.breaker_state(), BreakerState::HalfOpen);
 
     let (pool, world) = built(&[
