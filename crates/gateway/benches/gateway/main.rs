@@ -7,8 +7,7 @@
 //! ```
 //!
 //! Servers are processes of their own with one worker. Each figure is the best of five rounds, in
-//! which the servers take turns, so that other work on the machine disturbs all of them alike. All have
-//! the allocator of `apipool`.
+//! which the servers take turns, so that other work on the machine disturbs all of them alike.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
@@ -20,9 +19,6 @@ use std::{env, time::Duration};
 
 use load::{Figures, idle, measure};
 use server::Server;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
