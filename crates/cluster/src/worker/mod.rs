@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -52,6 +52,9 @@ struct Shared {
     running: Arc<Running>,
     /// Since when it looks for what is due.
     since: DateTime<Utc>,
+    /// Held while a heartbeat is written, and for good once the worker leaves: one that is written
+    /// later would have it come back.
+    beating: Mutex<()>,
 }
 
 impl Worker {
@@ -95,8 +98,17 @@ impl Worker {
     ) -> Result<Self, Error> {
         store.beat(&me, settings.silence(), settings.slots).await?;
         let (running, since) = (Arc::new(Running::default()), Utc::now());
-        let shared = Shared { me, store, settings, description, pool, dispatcher, running, since };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared {
+            me,
+            store,
+            settings,
+            description,
+            pool,
+            dispatcher,
+            running,
+            since,
+            beating: Mutex::new(()),
+        });
         let (stop, stopping) = watch::channel(false);
         let slots = {
             let shared = Arc::clone(&shared);
@@ -126,6 +138,7 @@ impl Worker {
             tracing::warn!(%error, "the slots have ended before their time");
         }
         let shared = &self.shared;
+        let _silent = shared.beating.lock().await;
         let dropped = shared.running.dropped();
         let left = async {
             shared.store.drop_all(&dropped).await?;
@@ -165,6 +178,7 @@ impl Shared {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let _beating = self.beating.lock().await;
             let beat = self.store.beat(&self.me, self.settings.silence(), self.settings.slots);
             if let Err(error) = within(PATIENCE, beat).await {
                 tracing::warn!(%error, "a heartbeat was not written");
