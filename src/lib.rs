@@ -95,7 +95,8 @@ pub mod limits {
 pub mod paging {
     pub use crate::pager::{
         Export, ExtractError, Extracting, Extractor, MomentFormat, Page, PageRequest, PageStrategy,
-        PageView, RawPage, ReadMode, ResumeToken, UrlPart, WindowBounds, Windows,
+        PageView, RawPage, ReadMode, ResumeToken, UrlPart, WindowBounds, Windows, day_of,
+        moment_of,
     };
 }
 

@@ -341,8 +341,9 @@ setters! {
     /// How long the `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) may take:
     /// 30 s by default.
     acquire_timeout: Duration;
-    /// Whether compressed responses are asked for: `true` by default. They are compressed by gzip,
-    /// and by brotli and zstd with the features of these names.
+    /// Whether responses compressed by gzip are asked for: `true` by default. With the features
+    /// `brotli` and `zstd` such responses are read as well; they are asked for by a
+    /// [default header](Self::default_header) `Accept-Encoding`, which takes the place of this.
     gzip: bool;
     /// Whether the root certificates that the operating system trusts are trusted too, besides
     /// those of the web: `false` by default. They are read when the pool is built; where

@@ -212,6 +212,14 @@ impl Endpoint {
         self.moved.set(format!("{}{}{query}", base.origin(), url.path())).ok()
     }
 
+    /// Sends requests to where another endpoint, which is this one but for its query, has moved.
+    pub(super) fn learn_move(&self, other: &Self) {
+        let Some(moved) = other.moved.get() else { return };
+        let path = moved.split('?').next().unwrap_or_default();
+        let query = self.path.split_once('?').map(|(_, query)| format!("?{query}"));
+        let _ = self.moved.set(format!("{path}{}", query.unwrap_or_default()));
+    }
+
     pub(super) fn path(&self) -> &str {
         self.moved.get().unwrap_or(&self.path)
     }

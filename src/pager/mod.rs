@@ -37,6 +37,6 @@ pub use resume_token::ResumeToken;
 pub(crate) use strategy::PageAddress;
 pub use strategy::{
     Export, MomentFormat, PageRequest, PageStrategy, PageView, Paging, UrlPart, WindowBounds,
-    Windows,
+    Windows, day_of, moment_of,
 };
 pub use stream::{Page, PaginatedStream};

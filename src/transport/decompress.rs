@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
+use http::{HeaderMap, header::CONTENT_ENCODING};
 
 #[cfg(feature = "brotli")]
 use super::brotli::Brotli;
@@ -17,18 +17,10 @@ use super::{
 };
 use crate::error::{Delivery, Error, ErrorKind};
 
-/// The codings that are asked for.
-pub(super) const ACCEPTED: HeaderValue =
-    HeaderValue::from_static(match (cfg!(feature = "brotli"), cfg!(feature = "zstd")) {
-        (false, false) => "gzip",
-        (true, false) => "gzip, br",
-        (false, true) => "gzip, zstd",
-        (true, true) => "gzip, br, zstd",
-    });
-
 /// How much compressed data is decoded at a time, in bytes. Deflate expands at most 1032 times.
 const PIECE: usize = 1024;
-/// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
+/// How much is decoded before other tasks get a turn, in bytes: about a millisecond. Brotli decodes up
+/// to its window in one go.
 const TURN: usize = 256 * 1024;
 
 /// How a body is compressed (RFC 9110 section 8.4.1).

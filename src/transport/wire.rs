@@ -10,11 +10,12 @@ use http::{
     header::{ACCEPT_ENCODING, HOST},
 };
 
-use super::decompress::ACCEPTED;
 use crate::{
     error::{Error, ErrorKind},
     request::Request,
 };
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Headers that describe the connection or the framing and belong to the transport.
 const RESERVED: [&str; 9] = [
@@ -75,7 +76,7 @@ pub(super) fn default_headers(
 ) -> Result<Vec<(WireName, WireValue)>, Error> {
     let host = origin.authority().map_or("", |authority| authority.as_str());
     let host = HeaderValue::from_str(host).map_err(|_| invalid("the host is not legal"))?;
-    let own = [(HOST, Some(host)), (ACCEPT_ENCODING, gzip.then_some(ACCEPTED))];
+    let own = [(HOST, Some(host)), (ACCEPT_ENCODING, gzip.then_some(GZIP))];
     let own = own.iter().filter(|(name, _)| !headers.contains_key(name));
     let own = own.filter_map(|(name, value)| Some((name, value.as_ref()?)));
     own.chain(headers).map(|(name, value)| wire_header(name, value)).collect()

@@ -211,3 +211,16 @@ async fn a_table_decides_by_its_yaml_alone() {
     let posted = ApiTable::new().envelope(envelope).paging(Paging::auto().post(&json!({})));
     assert!(posted.check_paging().unwrap_err().to_string().contains("auto"));
 }
+
+#[tokio::test]
+async fn a_set_that_is_not_there_is_empty_if_that_is_set() {
+    let server = mock::answering(ResponseTemplate::new(404)).await;
+    let rows = |paging: Paging| {
+        let pool = AwwPool::builder(server.uri()).build().unwrap();
+        PaginatedStream::get(pool, "/rows").paging(paging)
+    };
+    let (read_rows, error) = read(rows(Paging::auto().not_found_is_empty(true))).await;
+    assert!(read_rows.is_empty() && error.is_none(), "{error:?}");
+    let (_, error) = read(rows(Paging::auto())).await;
+    assert_eq!(error.unwrap().status().unwrap().as_u16(), 404);
+}

@@ -580,3 +580,68 @@ async fn windows_without_a_start_send_nothing() {
     );
     assert_eq!(mock::count(&server).await, 0);
 }
+
+/// The set grows over the cap between the run that began in a window and the one that goes on there.
+#[tokio::test]
+async fn a_window_that_grows_over_the_cap_meanwhile_loses_and_doubles_nothing() {
+    let habits = Habits { cap: 20, is_in_order: false, ..Habits::new(WindowBounds::Start) };
+    let before: Vec<At> = (0..19).map(|n| n * 600).collect();
+    let after: Vec<At> = (0..20).map(|n| n * 600).collect();
+    let first = habits.serve(&before).await;
+    let windows = || habits.windows(86_400).field("at").end("2024-01-02T00:00:00Z");
+    let mut begun = stream(&first, habits.paging(4, windows()));
+    for _ in 0..2 {
+        soon("a row", begun.next()).await.unwrap().unwrap();
+    }
+    let token = begun.resume_token();
+    let grown = habits.serve(&after).await;
+    let rest = stream(&grown, habits.paging(4, windows())).resume_from(token);
+    let (rest, error) = read(rest).await;
+    // It is read on up to the cap, and says that the rest cannot be told from what was read.
+    let error = error.expect("rows beyond the cap");
+    assert_eq!(error.kind(), ErrorKind::Incomplete, "{error}");
+    let ids: Vec<i64> = rest.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+    let expected: Vec<i64> = (0..18).rev().collect();
+    assert_eq!(ids, expected, "two rows were taken before, and none comes twice");
+}
+
+#[tokio::test]
+async fn slices_of_pages_go_through_all_windows() {
+    let of: Vec<At> = (0..40).map(|n| n * 600).collect();
+    let habits = Habits::new(WindowBounds::Start);
+    let server = habits.serve(&of).await;
+    let windows = || habits.windows(6000).field("at").end("2024-01-01T06:40:00Z");
+    let (mut read_rows, mut token) = (Vec::new(), None::<ResumeToken>);
+    for _ in 0..10 {
+        let mut slice = stream(&server, habits.paging(10, windows())).max_pages(1);
+        if let Some(token) = token.take() {
+            slice = slice.resume_from(token);
+        }
+        while let Some(Ok(row)) = soon("a row", slice.next()).await {
+            read_rows.push(row);
+        }
+        token = Some(slice.resume_token());
+    }
+    assert_eq!(read_rows, rows(&of));
+}
+
+#[tokio::test]
+async fn windows_of_an_endpoint_that_has_moved_ask_for_it_once() {
+    let of: Vec<At> = (0..40).map(|n| n * 600).collect();
+    let habits = Habits::new(WindowBounds::Start);
+    let (own, set, moves) = (habits.clone(), of.clone(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&moves);
+    let server = mock::answering(move |request: &Request| match request.url.path() {
+        "/rows" => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let query = request.url.query().unwrap_or_default();
+            ResponseTemplate::new(301)
+                .insert_header("location", format!("/v2/rows?{query}").as_str())
+        }
+        _ => own.answer(request, &set),
+    })
+    .await;
+    let windows = habits.windows(6000).field("at").end("2024-01-01T06:40:00Z");
+    assert_eq!(whole(stream(&server, habits.paging(10, windows))).await, rows(&of));
+    assert_eq!(moves.load(Ordering::SeqCst), 1);
+}

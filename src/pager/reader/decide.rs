@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use url::form_urlencoded;
 
 use crate::{
@@ -28,8 +29,19 @@ pub(super) async fn decide(
         position.check(&endpoint.paging)?;
         return Ok(None);
     }
+    if position.address.is_none() {
+        return Ok(None);
+    }
     let looking = Arc::new(endpoint.clone());
-    let page = looking.fetch(&connected.caller, 0, looking.paging.start(), None).await?;
+    let page = looking.fetch(&connected.caller, 0, looking.paging.start(), None).await;
+    let page = match page {
+        // An empty set is read whole.
+        Err(error) if is_not_found(&error) && endpoint.paging.is_not_found_empty() => {
+            position.address = None;
+            return Ok(None);
+        }
+        page => page?,
+    };
     let Some(scan) = &page.scan else { return Ok(None) };
     let query = looking.path().split_once('?').map_or("", |(_, query)| query);
     let seen = FirstPage {
@@ -47,4 +59,8 @@ pub(super) async fn decide(
     position.decided = Some(Box::new(paging.clone()));
     endpoint.paging = paging;
     Ok(Some(told))
+}
+
+fn is_not_found(error: &Error) -> bool {
+    error.status() == Some(StatusCode::NOT_FOUND)
 }

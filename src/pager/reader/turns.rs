@@ -56,7 +56,8 @@ impl<T: Send + 'static> Reader<T> {
         let Some(parts) = self.parts.as_mut() else { return Ok(Some(0)) };
         let cap = self.endpoint.paging.most_rows();
         let is_beyond = cap.zip(scan.info.total).is_some_and(|(cap, total)| total >= cap);
-        if is_beyond && self.index == 0 {
+        // A read that goes on in this page has taken a part of it, which is in no half.
+        if is_beyond && self.index == 0 && self.skip == 0 {
             let half = parts.windows.half(&parts.window);
             let half = half.map_err(|error| error.with_response(response.clone()))?;
             self.pages += 1;
@@ -115,7 +116,9 @@ impl<T: Send + 'static> Reader<T> {
             _ => parts.windows.after(&parts.window),
         };
         if parts.next.is_some() {
-            self.endpoint.bounds.check_pages(self.pages.saturating_add(1))?;
+            // This page was within the bound, and is handed out.
+            let next = self.pages.saturating_add(1);
+            self.failure = self.endpoint.bounds.check_pages(next).err();
         }
         Ok(())
     }
@@ -141,6 +144,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Goes on at the start of a window.
     fn enter(&mut self, window: Window) {
         let Some(parts) = &mut self.parts else { return };
+        parts.origin.learn_move(&self.endpoint);
         self.endpoint = Arc::new(parts.origin.within(&parts.windows, &window));
         parts.window = window.clone();
         let start = Position { window: Some(Box::new(window)), ..self.endpoint.start() };

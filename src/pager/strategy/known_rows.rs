@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+/// How many rows of one part of a read are remembered because the next one may have them as well.
+pub(super) const MOST_SHARED: usize = 10_000;
+
 /// How often each of some rows occurs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Paging, PagingFault,
     end_settings::RestartAfter,
-    known_rows::{KnownRows, hash, text_of},
+    known_rows::{KnownRows, MOST_SHARED, hash, text_of},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -75,6 +75,10 @@ impl Paging {
             }
             if !is_known {
                 last.tied.add(hash);
+            }
+            if last.tied.len() > MOST_SHARED {
+                let what = format!("more than {MOST_SHARED} rows have the same `{field}`");
+                return Err(PagingFault { kind: ErrorKind::Incomplete, what });
             }
         }
         Ok(known)

@@ -1,8 +1,9 @@
 //! [pure] How an API splits a set into pages: the settings of every way to page (`paging`,
-//! `setters`, `end_settings`), what is true of each (`properties`), and the parameters they turn into, in the query or in a `body`.
-//! `address` says where a page is, `plan` decides which page comes next, `end_of_set` has the table of what ends a set, and
-//! `next_page` reads what a page says about the page after it, and `keyset` what its last row says.
-//! `detect` decides by a first page how others follow. `windows` cut a set in time (`window`), each of which is a set to all others.
+//! `setters`, `end_settings`), what is true of each (`properties`), and the parameters they turn
+//! into, in the query or in a `body`. `address` says where a page is, `plan` decides which page comes
+//! next, `end_of_set` has the table of what ends a set, `next_page` reads what a page says about the
+//! page after it, and `keyset` what its last row says. `detect` decides by a first page how others
+//! follow. `windows` cut a set in time; each `window` is a set to all others.
 //!
 //! # How to add a new paging strategy
 //!
@@ -11,11 +12,11 @@
 //!
 //! For all users: add a variant to `Mode` with the fields that its data form takes, and a
 //! constructor of [`Paging`] that makes it, both in `paging`. The compiler then names each place
-//! that must know the variant: what it is called in errors (`paging`), which settings it has
+//! that must know the variant: what it is called in errors (`properties`), which settings it has
 //! (`setters`), where it begins, which addresses it reads and by which parameter (`parameters`),
-//! and where a page names the next one (`next_page`). Three questions it does not ask: whether
-//! places can be computed (`Paging::is_addressable`), else each page names the next one; whether
-//! pages hold URLs (`Paging::is_led_by_urls`); and which settings contradict the variant (`check`).
+//! and where a page names the next one (`next_page`). What it does not ask: whether places can be
+//! computed (`Paging::is_addressable`), else each page names the next one; whether pages hold URLs
+//! (`Paging::is_led_by_urls`); and which settings contradict the variant (`check`).
 //! A place of a new kind is a variant of `PageAddress`. What ends a set is the same for all.
 
 mod address;
@@ -51,7 +52,7 @@ pub use export::Export;
 pub(super) use export::JobState;
 pub(super) use keyset::PagingFault;
 pub(super) use last_row::LastRow;
-pub use moment::MomentFormat;
+pub use moment::{MomentFormat, day_of, moment_of};
 pub(super) use next_page::{PageMetadata, is_zero, read_pointer, resolved};
 use paging::Mode;
 pub use paging::Paging;

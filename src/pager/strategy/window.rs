@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PagingFault,
-    known_rows::{KnownRows, hash},
+    known_rows::{KnownRows, MOST_SHARED, hash},
     moment::{DAY, MomentFormat},
     windows::{OPEN, WindowBounds, Windows},
 };
@@ -13,9 +13,6 @@ use crate::{
     error::{Error, ErrorKind},
     path::Gaps,
 };
-
-/// How many rows of one window are remembered because the next one may have them as well.
-const MOST_SHARED: usize = 10_000;
 
 /// A window, and how far it was read. Moments are in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +53,7 @@ impl Windows {
         now: i64,
     ) -> Result<Window, Error> {
         let read = |name: &str, text: &str| {
-            self.format.parse(text).ok_or_else(|| {
+            self.format.bound(text).ok_or_else(|| {
                 Error::config(format!("windows: what `{name}` says is no moment in their format"))
             })
         };
@@ -113,8 +110,8 @@ impl Windows {
             }
             _ => to,
         });
-        let to = to.map(|to| (self.to.as_str(), self.format.write(to)));
-        [(self.from.as_str(), self.format.write(from))].into_iter().chain(to).collect()
+        let to = to.map(|to| (self.to.as_str(), self.format.written(to)));
+        [(self.from.as_str(), self.format.written(from))].into_iter().chain(to).collect()
     }
 
     /// The names of the parameters.
@@ -314,7 +311,7 @@ impl Window {
 }
 
 fn incomplete(what: &str, windows: &Windows, window: &Window) -> Error {
-    let from = windows.format.write(window.from);
-    let to = window.to.map_or_else(|| OPEN.to_owned(), |to| windows.format.write(to));
+    let from = windows.format.written(window.from);
+    let to = window.to.map_or_else(|| OPEN.to_owned(), |to| windows.format.written(to));
     Error::new(ErrorKind::Incomplete, format!("{what}{from} to {to}"))
 }

@@ -40,7 +40,7 @@ use crate::{data, error::Error, path::Path};
 /// | `step` | how long a window is at most: a number of seconds, or text such as `30d` |
 /// | `field` | where a row has the moment by which the API selects: keys joined by dots |
 /// | `start` | where the first window begins, if the endpoint has no parameter `from` |
-/// | `end` | where the last one ends, if the endpoint has no parameter `to`; `open` sends none. By default it is the moment at which the read begins |
+/// | `end` | where the last one ends, if the endpoint has no parameter `to`; `open` sends none. By default it is the end of the step of `granularity` in which the read begins, so of `date` the end of the day |
 /// | `format` | how bounds are written: `rfc3339` (the default), `unix`, `unix_ms` or `date` |
 /// | `bounds` | which of its bounds the API includes, as in SQL: `"[)"` (the default), `"[]"`, `"(]"` or `"()"` |
 /// | `granularity` | the smallest difference of two moments of the API; by default a second, of `unix_ms` a millisecond, of `date` a day |
@@ -133,7 +133,7 @@ impl Windows {
     }
 
     /// Where the last window ends, or `open`, which sends no end with the last window. By default
-    /// it is the moment at which the read begins. A parameter `to` of the endpoint takes its place.
+    /// it is the end of the step of the granularity in which the read begins. A parameter `to` of the endpoint takes its place.
     #[must_use]
     pub fn end(mut self, moment: impl Into<String>) -> Self {
         self.end = Some(moment.into());
@@ -184,6 +184,9 @@ impl Windows {
         if others.iter().any(|other| *other == self.from || *other == self.to) {
             return refused("one parameter cannot be both the place of a page and a bound");
         }
+        if self.format == MomentFormat::Text {
+            return refused("`format` is one of times");
+        }
         if own < self.format.granularity() {
             return refused("`granularity` is below what the format can write");
         }
@@ -196,7 +199,7 @@ impl Windows {
         if self.field.as_ref().is_some_and(|field| field.is_root() || field.is_spread()) {
             return refused("`field` is the path of one value in a row");
         }
-        let read = |text: &String| self.format.parse(text);
+        let read = |text: &String| self.format.bound(text);
         let start = self.start.as_ref().map(|text| read(text).ok_or("start"));
         let end = self.end.as_ref().filter(|end| *end != OPEN);
         let end = end.map(|text| read(text).ok_or("end"));

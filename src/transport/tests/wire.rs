@@ -170,6 +170,8 @@ async fn a_get_carries_what_it_should_and_nothing_else() {
     assert_eq!(names, ["accept-encoding", "host", "user-agent"]);
     assert!(head.contains(&format!("host: {}\r\n", server.address())), "{head}");
     assert!(head.contains("user-agent: test\r\n"), "{head}");
+    // Whatever codings are read: a feature changes nothing of what is sent.
+    assert!(head.contains("accept-encoding: gzip\r\n"), "{head}");
 }
 
 #[actix::test]

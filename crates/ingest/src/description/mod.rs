@@ -95,7 +95,6 @@ mod file;
 mod forms;
 mod gateway;
 mod job;
-mod moment;
 mod query;
 mod reader;
 mod sink;
@@ -116,8 +115,6 @@ pub use gateway::{
     KvDescription, LimitsDescription, Operation, SourceDescription, TokenDescription,
 };
 pub use job::{JobDescription, OnError};
-pub use moment::MomentFormat;
-pub(crate) use moment::{day_of, moment_of};
 pub use query::QueryFile;
 pub use reader::Reader;
 pub use sink::SinkDescription;
@@ -129,6 +126,8 @@ pub use table::{
     ColumnDescription, ColumnFlag, ContainedDescription, ContainedKind, ReferenceDescription,
     ReferenceKind, TableDescription,
 };
+pub use vantage_api_pool::paging::MomentFormat;
+pub(crate) use vantage_api_pool::paging::{day_of, moment_of};
 
 /// What a user wants: an API, its tables, the jobs that copy them, and what is served.
 ///

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use indexmap::IndexMap;
 use serde::Deserialize;
+use vantage_api_pool::paging::MomentFormat;
 
 use super::{
     checks::ChecksDescription,
@@ -11,7 +12,6 @@ use super::{
     commit::CommitEvery,
     condition::{self, Condition},
     forms,
-    moment::MomentFormat,
     query::QueryFile,
 };
 

@@ -230,12 +230,15 @@ impl RowDecoder {
     }
 
     /// Puts what is bound where a row that was read straight has nothing; false if a value is not of
-    /// the type of its column.
+    /// the type of its column, or is one that is refused or noted.
     fn fill<'a>(&self, bound: &[(usize, Cell<'a>)], values: &mut [Value<'a>]) -> bool {
         bound.iter().all(|(number, cell)| match values.get_mut(*number) {
             Some(value) if *value == Value::Null => {
                 let kind = self.columns.schema().columns.get(*number).map(|column| column.kind);
-                let of = kind.and_then(|kind| Value::of(cell, kind));
+                let is_refused =
+                    cell.text().is_some_and(|text| (self.rules.refuses)(text).is_some());
+                let of = kind.filter(|_| !is_refused).and_then(|kind| Value::of(cell, kind));
+                let of = of.filter(|of| !of.is_wide());
                 of.map(|of| *value = of).is_some()
             }
             _ => true,

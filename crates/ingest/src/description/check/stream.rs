@@ -14,7 +14,18 @@ fn unit(format: MomentFormat) -> Duration {
         MomentFormat::Date => Duration::from_secs(24 * 60 * 60),
         MomentFormat::Unix => Duration::from_secs(1),
         MomentFormat::UnixMs => Duration::from_millis(1),
-        MomentFormat::Rfc3339 | MomentFormat::Text => Duration::from_nanos(1),
+        _ => Duration::from_nanos(1),
+    }
+}
+
+/// What a text of a format looks like.
+fn example(format: MomentFormat) -> &'static str {
+    match format {
+        MomentFormat::Rfc3339 => "2024-01-31T12:00:00Z",
+        MomentFormat::Unix => "1706702400",
+        MomentFormat::UnixMs => "1706702400000",
+        MomentFormat::Date => "2024-01-31",
+        _ => "any text",
     }
 }
 
@@ -135,7 +146,7 @@ impl Checks<'_> {
         for (key, length) in [("step", step), ("granularity", granularity)] {
             if length.as_nanos() % unit(*format).as_nanos() != 0 {
                 let message =
-                    format!("is finer than the `format` of times: `{}`", format.example());
+                    format!("is finer than the `format` of times: `{}`", example(*format));
                 return Err(self.fault(&keys.to(key), message));
             }
         }
@@ -164,7 +175,7 @@ impl Checks<'_> {
         match text.filter(|text| format.parse(text).is_none()) {
             None => Ok(()),
             Some(text) => {
-                let example = format.example();
+                let example = example(format);
                 let message = format!("`{text}` is not of the `format`: write it as `{example}`");
                 Err(self.fault(keys, message))
             }
