@@ -66,6 +66,16 @@ impl ApiSchemaProvider {
         })
     }
 
+    /// Whether this is one of its tables whose columns are declared.
+    #[cfg(feature = "distributed")]
+    pub(crate) fn has_opened(&self, source: &Arc<Source>) -> bool {
+        let entry = self.tables.get(&source.name);
+        let entry = entry.filter(|entry| !entry.description.columns.is_empty());
+        entry
+            .and_then(|entry| entry.opened.get())
+            .is_some_and(|own| Arc::ptr_eq(own.source(), source))
+    }
+
     /// A table, as far as it is known without a request.
     pub(crate) fn known(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);

@@ -34,9 +34,7 @@ impl Apis {
     #[cfg(feature = "distributed")]
     pub(crate) fn name_of(&self, source: &Arc<Source>) -> Option<String> {
         let apis = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let is_of = |api: &ApiSchemaProvider| {
-            api.declared(&source.name).is_some_and(|own| Arc::ptr_eq(&own, source))
-        };
+        let is_of = |api: &ApiSchemaProvider| api.has_opened(source);
         apis.iter().find(|(_, api)| is_of(api)).map(|(name, _)| name.clone())
     }
 

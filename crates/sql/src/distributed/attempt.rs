@@ -7,18 +7,19 @@ use datafusion::{
     catalog::Session,
     common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion},
     error::{DataFusionError, Result},
-    execution::{SessionStateBuilder, context::QueryPlanner},
+    execution::{SessionStateBuilder, TaskContext, context::QueryPlanner},
     logical_expr::{LogicalPlan, LogicalPlanBuilder},
     physical_plan::{ExecutionPlan, empty::EmptyExec, placeholder_row::PlaceholderRowExec},
+    prelude::SessionConfig,
 };
-use datafusion_distributed::SessionStateBuilderExt;
+use datafusion_distributed::{DistributedExt, SessionStateBuilderExt};
 use futures::future::try_join_all;
 
 use super::{
     codec::ScanCodec,
     divided::DividedExec,
     division::Division,
-    workers::{Living, Workers},
+    workers::{Available, Workers},
 };
 use crate::scan::ApiScanExec;
 
@@ -27,7 +28,7 @@ use crate::scan::ApiScanExec;
 pub(super) struct Attempt {
     pub(super) plan: Arc<dyn ExecutionPlan>,
     /// Those that answered when it was made.
-    pub(super) workers: Living,
+    pub(super) workers: Available,
 }
 
 /// Divides the pages of scans between the workers that answer.
@@ -54,7 +55,11 @@ impl Attempts {
         if workers.len() < 2 {
             return Ok(None);
         }
-        let plan = over(self.divided(plan).await?, session).await?;
+        let session = SessionStateBuilder::new()
+            .with_config(over(session.config(), &workers))
+            .with_runtime_env(Arc::clone(session.runtime_env()))
+            .build();
+        let plan = distributed(self.divided(plan).await?, &session).await?;
         Ok(Some(Attempt { plan, workers }))
     }
 
@@ -114,8 +119,27 @@ async fn divided_scan(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Ex
     Ok(Some(Arc::new(scan.without_look_ups())))
 }
 
+/// The settings of a query over these workers.
+fn over(config: &SessionConfig, workers: &Available) -> SessionConfig {
+    config.clone().with_distributed_worker_resolver(workers.clone())
+}
+
+/// The context of a plan over these workers.
+pub(super) fn context_over(context: &TaskContext, workers: &Available) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
+        context.task_id(),
+        context.session_id(),
+        over(context.session_config(), workers),
+        context.scalar_functions().clone(),
+        context.higher_order_functions().clone(),
+        context.aggregate_functions().clone(),
+        context.window_functions().clone(),
+        context.runtime_env(),
+    ))
+}
+
 /// A plan of one process as that of several.
-async fn over(
+async fn distributed(
     plan: Arc<dyn ExecutionPlan>,
     session: &dyn Session,
 ) -> Result<Arc<dyn ExecutionPlan>> {

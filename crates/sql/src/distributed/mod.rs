@@ -25,9 +25,9 @@
 //! page of each table whose pages are counted (`paging.by` is `page` or `offset`). From the total that
 //! the page tells follow the ranges: each worker gets as many of the other pages as the next one, or one
 //! more, and the first also gets the rows of the page that was read. No page is requested twice.
-//! `EXPLAIN` shows the ranges, and requests that page as well. The last range has no end. With offsets
-//! each page must have as many rows as the first one: another one before the last fails the query,
-//! since the ranges would leave rows out.
+//! `EXPLAIN` shows the ranges, and requests that page as well. The last range has no end. Each page
+//! must have as many rows as the first one: another one before the last range fails the query, since the
+//! ranges would leave rows out.
 //!
 //! A table with cursors or links is read by one process, and so is one whose first page tells no total,
 //! or that is read in an order, up to a limit, or for its total alone. The rest of the query may run on
@@ -65,8 +65,9 @@
 //!
 //! A query fails with a worker: its other tasks stop. If no row was handed out by then, it is planned
 //! once more over the workers that answer, and all pages are requested again; if fewer than two are
-//! left, the session reads them itself. Later, the error is [`SqlError::WorkerLost`]. `INSERT` and
-//! `COPY` are not run again. An error of the API is none of a worker, and ends the query.
+//! left, the session reads them itself. Later, the error is [`SqlError::WorkerLost`]. `INSERT`, `COPY` and
+//! `EXPLAIN ANALYZE` are not run again. An error of the API is not taken for a lost worker, and ends the
+//! query.
 //!
 //! One that says nothing at all is given up after 20 seconds, and within 5 seconds when it is asked
 //! whether it is there.
@@ -84,6 +85,7 @@ use secrecy::ExposeSecret;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
 mod attempt;
+mod cancel;
 mod codec;
 mod divided;
 mod division;
@@ -114,7 +116,6 @@ pub(crate) fn over_workers(
 ) -> Result<SessionStateBuilder> {
     let codec = ScanCodec { apis: Arc::clone(apis) };
     let mut builder = builder
-        .with_distributed_worker_resolver(workers.clone())
         .with_distributed_channel_resolver(workers.channels())
         .with_distributed_user_codec(codec.clone())
         .with_distributed_desired_task_count_handler(divided::tasks)

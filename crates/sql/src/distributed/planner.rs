@@ -17,6 +17,9 @@ use datafusion_distributed::{DistributedExec, display_plan_ascii};
 
 use super::{attempt::Attempts, retry::RetryExec};
 
+/// The name of the node for `EXPLAIN ANALYZE` over workers, whose type is private.
+const ANALYZE: &str = "DistributedAnalyzeExec";
+
 /// The planner of a session over workers.
 #[derive(Debug)]
 pub(super) struct WorkerPlanner(pub(super) Attempts);
@@ -36,10 +39,12 @@ impl QueryPlanner for WorkerPlanner {
             return Ok(explain(explained, inner.as_ref()).unwrap_or(plan));
         }
         let Some(attempt) = self.0.attempt(&plan, session).await? else { return Ok(plan) };
-        if !attempt.plan.is::<DistributedExec>() || writes(&plan)? {
+        let is_query = attempt.plan.is::<DistributedExec>();
+        if !is_query && attempt.plan.name() != ANALYZE {
             return Ok(attempt.plan);
         }
-        Ok(Arc::new(RetryExec::new(self.0.clone(), plan, attempt)))
+        let may_repeat = is_query && !writes(&plan)?;
+        Ok(Arc::new(RetryExec::new(self.0.clone(), may_repeat.then_some(plan), attempt)))
     }
 }
 

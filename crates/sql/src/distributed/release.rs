@@ -1,4 +1,4 @@
-//! [pure] What a worker says of itself: its release, and which of its lives this is.
+//! [pure] What a worker says of itself: its release, and which process it is.
 
 use url::Url;
 
@@ -7,7 +7,10 @@ use crate::error::SqlError;
 /// Processes of different releases do not understand each other's plans.
 const RELEASE: &str = concat!("vantage-api-sql ", env!("CARGO_PKG_VERSION"));
 
-/// One life of a worker: a process that was started again is another.
+/// How much of another answer is shown, in characters.
+const LONGEST: usize = 100;
+
+/// The process that a worker is: one that was started again is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Incarnation(String);
 
@@ -27,9 +30,12 @@ impl Incarnation {
     pub(super) fn of_answer(worker: &Url, answer: &str) -> Result<Self, SqlError> {
         match answer.rsplit_once(' ') {
             Some((RELEASE, own)) => Ok(Self(own.to_owned())),
-            _ => Err(SqlError::Workers(format!(
-                "{worker} is not of the release `{RELEASE}`, but says `{answer}`"
-            ))),
+            _ => {
+                let answer: String = answer.chars().take(LONGEST).collect();
+                let what =
+                    format!("{worker} is not of the release `{RELEASE}`, but says {answer:?}");
+                Err(SqlError::Workers(what))
+            }
         }
     }
 }

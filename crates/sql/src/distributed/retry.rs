@@ -16,20 +16,24 @@ use datafusion::{
 };
 use futures::{Stream, StreamExt, stream};
 
-use super::attempt::{Attempt, Attempts};
+use super::attempt::{Attempt, Attempts, context_over};
 use crate::error::SqlError;
 
 /// A query over workers, and what is needed to plan it again.
 #[derive(Debug)]
 pub(super) struct RetryExec {
     attempts: Attempts,
-    /// The plan of one process.
-    plan: Arc<dyn ExecutionPlan>,
+    /// The plan of one process, if it may be run again.
+    plan: Option<Arc<dyn ExecutionPlan>>,
     first: Arc<Attempt>,
 }
 
 impl RetryExec {
-    pub(super) fn new(attempts: Attempts, plan: Arc<dyn ExecutionPlan>, first: Attempt) -> Self {
+    pub(super) fn new(
+        attempts: Attempts,
+        plan: Option<Arc<dyn ExecutionPlan>>,
+        first: Attempt,
+    ) -> Self {
         Self { attempts, plan, first: Arc::new(first) }
     }
 
@@ -113,8 +117,10 @@ impl Again {
             .with_runtime_env(context.runtime_env())
             .build();
         let plan = reset_plan_states(plan)?;
-        let attempt = attempts.attempt(&plan, &session).await?;
-        let plan = attempt.map_or(plan, |attempt| attempt.plan);
+        let (plan, context) = match attempts.attempt(&plan, &session).await? {
+            Some(Attempt { plan, workers }) => (plan, context_over(&context, &workers)),
+            None => (plan, context),
+        };
         let plan: Arc<dyn ExecutionPlan> = match plan.properties().partitioning.partition_count() {
             1 => plan,
             _ => Arc::new(CoalescePartitionsExec::new(plan)),
@@ -160,7 +166,7 @@ impl ExecutionPlan for RetryExec {
                 DataFusionError::Internal(what)
             })?;
         let first = Attempt { plan, workers: self.first.workers.clone() };
-        Ok(Arc::new(Self::new(self.attempts.clone(), Arc::clone(&self.plan), first)))
+        Ok(Arc::new(Self::new(self.attempts.clone(), self.plan.clone(), first)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -172,11 +178,12 @@ impl ExecutionPlan for RetryExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let rows = self.first.plan.execute(partition, Arc::clone(&context))?;
+        let over = context_over(&context, &self.first.workers);
+        let rows = self.first.plan.execute(partition, over)?;
         let running = Running {
             rows: Some(rows),
             handed_out: 0,
-            again: Some(Again { plan: Arc::clone(&self.plan), context }),
+            again: self.plan.clone().map(|plan| Again { plan, context }),
             attempts: self.attempts.clone(),
             first: Arc::clone(&self.first),
         };

@@ -8,7 +8,7 @@ use vantage_api_pool::vantage::{ApiCondition, Operator};
 use crate::scan::PageRange;
 
 /// The form of what is sent. A worker takes no other.
-const FORM: u32 = 1;
+const VERSION: u32 = 1;
 
 /// A scan.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ impl ScanMessage {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn write(&self, to: &mut Vec<u8>) -> Result<(), String> {
-        ciborium::into_writer(&(FORM, self), to).map_err(|error| error.to_string())
+        ciborium::into_writer(&(VERSION, self), to).map_err(|error| error.to_string())
     }
 
     /// # Errors
@@ -52,7 +52,7 @@ impl ScanMessage {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         let value: Value = ciborium::from_reader(bytes).map_err(|error| error.to_string())?;
         let form = value.as_array().and_then(|parts| parts.first()).and_then(Value::as_integer);
-        if form != Some(FORM.into()) {
+        if form != Some(VERSION.into()) {
             return Err("it has the form of another release".to_owned());
         }
         let message: (u32, Self) = value.deserialized().map_err(|error| error.to_string())?;
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn another_form_is_named() {
         let mut bytes = Vec::new();
-        ciborium::into_writer(&(FORM + 1, "something else"), &mut bytes).unwrap();
+        ciborium::into_writer(&(VERSION + 1, "something else"), &mut bytes).unwrap();
         assert!(ScanMessage::read(&bytes).unwrap_err().contains("another release"));
         assert!(ScanMessage::read(b"").is_err());
     }

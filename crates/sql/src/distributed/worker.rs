@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -24,11 +25,16 @@ use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 use tonic::transport::{Server, server::TcpIncoming};
 
 use super::{
+    cancel,
     codec::ScanCodec,
     release::Incarnation,
     workers::{ALIVE, Channels},
 };
-use crate::{error::SqlError, scan::ApiScanExec, session::ApiSession};
+use crate::{
+    error::SqlError,
+    scan::{ApiScanExec, Cancelled},
+    session::ApiSession,
+};
 
 /// The most bytes of a plan, with the rows of a first page. It is read before its token is looked at.
 const PLAN: usize = 64 << 20;
@@ -106,6 +112,7 @@ impl SqlWorker {
             drop(stopping);
         };
         let serving = Server::builder()
+            .layer(cancel::on_close())
             .http2_keepalive_interval(Some(ALIVE))
             .http2_keepalive_timeout(Some(ALIVE))
             .add_service(worker.into_worker_server().max_decoding_message_size(PLAN))
@@ -130,8 +137,10 @@ fn is_let_in(token: Option<&SecretString>, told: Option<&[u8]>) -> bool {
 }
 
 fn state(asked: WorkerQueryContext, codec: ScanCodec, channels: Channels) -> SessionState {
-    asked
-        .builder
+    let mut builder = asked.builder;
+    let config = builder.config().get_or_insert_default();
+    config.set_extension(Arc::new(Cancelled(cancel::cancelled())));
+    builder
         .with_distributed_user_codec(codec)
         .with_distributed_channel_resolver(channels)
         .with_distributed_worker_plan_rewrite_handler(checked)

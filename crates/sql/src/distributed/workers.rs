@@ -48,12 +48,24 @@ struct Known {
     urls: Vec<Url>,
     token: Option<SecretString>,
     channels: Channels,
-    /// Those that answered last.
-    living: Mutex<Vec<Url>>,
 }
 
-/// Workers that have answered, each as what it was then.
-pub(super) type Living = Vec<(Url, Incarnation)>;
+/// Workers that have answered, each as the process that it was then.
+#[derive(Clone, Debug)]
+pub(super) struct Available(Vec<(Url, Incarnation)>);
+
+impl Available {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A query goes to the workers that have answered for it, whatever others find meanwhile.
+impl WorkerResolver for Available {
+    fn get_urls(&self) -> Result<Vec<Url>> {
+        Ok(self.0.iter().map(|(url, _)| url.clone()).collect())
+    }
+}
 
 impl Workers {
     /// Workers at these addresses: `http://` with a host and a port each. Nothing is connected yet.
@@ -72,12 +84,7 @@ impl Workers {
         if known.is_empty() {
             return Err(SqlError::Workers("there is none".to_owned()));
         }
-        Ok(Self(Arc::new(Known {
-            urls: known,
-            token: None,
-            channels: Channels::default(),
-            living: Mutex::default(),
-        })))
+        Ok(Self(Arc::new(Known { urls: known, token: None, channels: Channels::default() })))
     }
 
     /// What workers want to be told before they take a plan, see
@@ -88,7 +95,6 @@ impl Workers {
             urls: self.0.urls.clone(),
             token: Some(token),
             channels: Channels::default(),
-            living: Mutex::default(),
         }))
     }
 
@@ -106,7 +112,7 @@ impl Workers {
     ///
     /// # Errors
     /// If none does, or one is of another release.
-    pub(super) async fn ask(&self) -> Result<Living, SqlError> {
+    pub(super) async fn ask(&self) -> Result<Available, SqlError> {
         let asked = self.0.urls.iter().cloned().map(|url| {
             let channels = self.channels();
             async move {
@@ -114,29 +120,30 @@ impl Workers {
                 (url, answer)
             }
         });
-        let mut living = Living::new();
+        let mut available = Vec::new();
         let mut silent = Vec::new();
         for (url, answer) in join_all(asked).await {
             match answer {
                 Ok(text) => {
                     let own = Incarnation::of_answer(&url, &text)?;
-                    living.push((url, own));
+                    available.push((url, own));
                 }
                 Err(what) => silent.push(format!("{url}: {what}")),
             }
         }
-        if living.is_empty() {
+        if available.is_empty() {
             return Err(SqlError::Workers(format!("none answers ({})", silent.join("; "))));
         }
-        let urls = living.iter().map(|(url, _)| url.clone()).collect();
-        *self.0.living.lock().unwrap_or_else(PoisonError::into_inner) = urls;
-        Ok(living)
+        Ok(Available(available))
     }
 
     /// One of these that does not answer any more, or that was started again since.
-    pub(super) async fn lost(&self, before: &Living) -> Option<Url> {
-        let now = self.ask().await.unwrap_or_default();
-        before.iter().find(|worker| !now.contains(worker)).map(|(url, _)| url.clone())
+    pub(super) async fn lost(&self, before: &Available) -> Option<Url> {
+        let asked = before.0.iter().map(|(url, own)| async move {
+            let answer = self.0.channels.ask(url).await;
+            (answer.ok() != Some(own.answer())).then(|| url.clone())
+        });
+        join_all(asked).await.into_iter().flatten().next()
     }
 }
 
@@ -153,13 +160,6 @@ fn address(number: usize, text: &str) -> Result<Url, SqlError> {
         return Err(refused());
     }
     Ok(url)
-}
-
-/// The workers that answered when they were last asked.
-impl WorkerResolver for Workers {
-    fn get_urls(&self) -> Result<Vec<Url>> {
-        Ok(self.0.living.lock().unwrap_or_else(PoisonError::into_inner).clone())
-    }
 }
 
 impl fmt::Debug for Workers {

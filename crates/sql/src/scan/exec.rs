@@ -305,7 +305,11 @@ impl ExecutionPlan for ApiScanExec {
         Ok(refused.with_updated_node(Arc::new(hinted)))
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let partitions = self.partitions();
         if partition >= partitions {
             let what = format!("the scan has no partition {partition}");
@@ -325,6 +329,8 @@ impl ExecutionPlan for ApiScanExec {
             self.runs.join(partition, partitions, || begin(plan, PageMetrics::new(&self.metrics)));
         let rows = super::rows::Rows::new(&name, Arc::clone(&schema), columns);
         let batches = run(pages, rows, self.limit, &self.metrics, partition);
+        #[cfg(feature = "distributed")]
+        let batches = super::cancel::until_cancelled(&context, batches);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }

@@ -1,6 +1,8 @@
 //! Reads the rows of a table while a query runs.
 
 #[cfg(feature = "distributed")]
+mod cancel;
+#[cfg(feature = "distributed")]
 mod divide;
 mod exec;
 mod look_up;
@@ -12,6 +14,8 @@ mod rows;
 mod run;
 mod shared;
 
+#[cfg(feature = "distributed")]
+pub(crate) use cancel::Cancelled;
 pub(crate) use exec::ApiScanExec;
 #[cfg(feature = "distributed")]
 pub(crate) use range::{KEY, PageRange, Rest};

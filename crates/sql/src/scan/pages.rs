@@ -9,7 +9,7 @@ use futures::{
 };
 use serde_json::value::RawValue;
 use vantage_api_pool::{
-    PaginatedStream,
+    ErrorKind, PaginatedStream,
     paging::{Page, ReadMode},
     vantage::PoolTableExt,
 };
@@ -101,11 +101,11 @@ fn is_exact(source: &Source, limit: usize) -> bool {
 }
 
 /// The next range begins so many rows on: by a page of another length, rows would be left out or read
-/// twice. One without rows is passed over.
+/// twice.
 fn even(table: &str, each: Option<u64>, piece: Piece) -> Result<Piece> {
     if let (Some(each), Piece::Page(_, page)) = (each, &piece) {
         let rows = page.texts().count() as u64;
-        if rows != 0 && rows != each {
+        if rows != each {
             let what = format!(
                 "page {} has {rows} rows and others have {each}: such pages cannot be divided \
                  between workers",
@@ -115,6 +115,23 @@ fn even(table: &str, each: Option<u64>, piece: Piece) -> Result<Piece> {
         }
     }
     Ok(piece)
+}
+
+/// Names why a range ends elsewhere: a page without rows is not handed out, but counts.
+fn no_rows(table: Option<&str>, error: DataFusionError) -> DataFusionError {
+    let Some(table) = table else { return error };
+    let source = match &error {
+        DataFusionError::External(own) => match own.downcast_ref::<SqlError>() {
+            Some(SqlError::Page { source, .. }) => source,
+            _ => return error,
+        },
+        _ => return error,
+    };
+    if source.kind() != ErrorKind::SetTooLarge {
+        return error;
+    }
+    let what = format!("pages cannot be divided between workers if one has no rows: {source}");
+    SqlError::table(table, what).into()
 }
 
 /// What is told of each page of a request.
@@ -144,11 +161,12 @@ impl Told {
         let first = stream::iter(first);
         Ok(match &range.rest {
             Some(rest) => {
-                let each = rest.pages.filter(|_| self.source.counts_rows);
-                let each = each.map(|_| rest.start.page_size());
+                let each = rest.pages.map(|_| rest.start.page_size());
                 let table = self.source.name.clone();
-                let pages = self.ahead(rest.of(rows)).map(move |piece| even(&table, each, piece?));
-                first.chain(pages).boxed()
+                let told = rest.pages.is_some().then(|| table.clone());
+                let pages = self.ahead(rest.of(rows));
+                let pages = pages.map(move |piece| even(&table, each, piece?));
+                first.chain(pages.map_err(move |error| no_rows(told.as_deref(), error))).boxed()
             }
             None => first.boxed(),
         })

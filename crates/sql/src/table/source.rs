@@ -58,8 +58,6 @@ pub(crate) struct Source {
     /// Whether its pages have numbers, so that any of them can be asked for.
     #[cfg(feature = "distributed")]
     pub(crate) counts_pages: bool,
-    /// Whether a page is asked for by the number of rows before it.
-    pub(crate) counts_rows: bool,
     totals: Mutex<Totals>,
 }
 
@@ -107,7 +105,6 @@ impl Source {
             page_size: data["paging"]["size"].as_u64(),
             #[cfg(feature = "distributed")]
             counts_pages: matches!(data["paging"]["by"].as_str(), Some("page" | "offset")),
-            counts_rows: data["paging"]["by"].as_str() == Some("offset"),
             totals: Mutex::default(),
         }
     }
@@ -149,7 +146,6 @@ impl Source {
             page_size: None,
             #[cfg(feature = "distributed")]
             counts_pages: false,
-            counts_rows: false,
             totals: Mutex::default(),
         }
     }

@@ -1,8 +1,8 @@
 //! Pages divided between workers: the rows are the same, and each page is requested once.
 
 use crate::{
-    support::Pages,
-    world::{PAGE, World, rows},
+    support::{Api, Pages},
+    world::{PAGE, World, rows, try_rows},
 };
 
 /// The places that targets ask for, as numbers of pages from 1.
@@ -101,4 +101,17 @@ async fn rows_that_are_copied_come_from_workers() {
     assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 100);
     let asked: Vec<usize> = world.asked().iter().map(Vec::len).collect();
     assert_eq!((asked[0], asked[1] + asked[2]), (1, 19));
+}
+
+/// One process reads such a set; ranges that begin by the length of the first page would leave rows out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_another_length_than_the_first_are_refused_and_no_row_is_left_out() {
+    for pages in [Pages::Numbered, Pages::Offset] {
+        let world = World::new(pages, 2, 103);
+        [&world.own].into_iter().chain(&world.apis).for_each(Api::shorten_later_pages);
+        assert_eq!(rows(&world.alone(), "SELECT id FROM items").await.len(), 103, "{pages:?}");
+        let error =
+            try_rows(&world.session(), "SELECT id FROM items").await.unwrap_err().to_string();
+        assert!(error.contains("4 rows and others have 5"), "{pages:?}: {error}");
+    }
 }

@@ -6,6 +6,8 @@
 //! (a plan that cannot be decoded taken for a lost executor), ballista#2029 and #2212 (all executors
 //! lost, and the client waits), ballista#2063 (tasks of a cancelled stage go on).
 
+use std::time::{Duration, Instant};
+
 use futures::StreamExt;
 
 use crate::{
@@ -98,9 +100,13 @@ async fn a_query_that_is_given_up_stops_the_requests_of_all_workers() {
             api.wait_until_open(true).await;
         }
         query.abort();
+        let given_up = Instant::now();
         for api in &world.apis {
             api.wait_until_open(false).await;
         }
+        // Within milliseconds, and not when the requests are too old after 30 seconds.
+        let lasted = given_up.elapsed();
+        assert!(lasted < Duration::from_secs(20), "{sql}: requests went on for {lasted:?}");
         // The workers go on.
         world.apis.iter().for_each(|api| api.release("items"));
         assert_eq!(rows(&session, "SELECT count(id) FROM items").await, ["150"]);

@@ -5,7 +5,10 @@ use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{self, AtomicBool},
+    },
     thread,
     time::Duration,
 };
@@ -87,6 +90,8 @@ struct State {
     open: Mutex<usize>,
     changed: Condvar,
     ignores_case: bool,
+    /// Whether pages after the first one have a row less.
+    is_uneven: AtomicBool,
 }
 
 impl Api {
@@ -113,6 +118,7 @@ impl Api {
             open: Mutex::default(),
             changed: Condvar::new(),
             ignores_case,
+            is_uneven: AtomicBool::new(false),
         });
         let served = Arc::clone(&state);
         thread::spawn(move || {
@@ -145,6 +151,13 @@ impl Api {
     /// From now on page `number`, from 1, of a table fails so often.
     pub(crate) fn fail(&self, table: &str, number: usize, times: usize) {
         self.state.faults.lock().unwrap().insert((table.to_owned(), number), times);
+    }
+
+    /// Pages after the first one have a row less than they are asked for, as of an API that bounds
+    /// them by their bytes.
+    #[allow(dead_code, reason = "one of the programs needs it")]
+    pub(crate) fn shorten_later_pages(&self) {
+        self.state.is_uneven.store(true, atomic::Ordering::Relaxed);
     }
 
     /// Requests of a table are not answered until it is released.
@@ -395,13 +408,17 @@ fn place_of(state: &State, params: &[(String, String)]) -> (usize, usize) {
         found.and_then(|(_, value)| value.parse::<usize>().ok())
     };
     let size = number("per_page").or(number("limit")).unwrap_or(state.size).min(state.size).max(1);
+    let is_uneven = state.is_uneven.load(atomic::Ordering::Relaxed);
     let start = match state.pages {
-        Pages::Numbered | Pages::Unnumbered => (number("page").unwrap_or(1).max(1) - 1) * size,
+        Pages::Numbered | Pages::Unnumbered => {
+            let before = number("page").unwrap_or(1).max(1) - 1;
+            before * size - if is_uneven { before.saturating_sub(1) } else { 0 }
+        }
         Pages::Offset => number("offset").unwrap_or(0),
         Pages::Cursor | Pages::NextUrl | Pages::Link => number("after").unwrap_or(0),
         Pages::None => 0,
     };
-    (start, size)
+    (start, if is_uneven && start > 0 { size - 1 } else { size })
 }
 
 struct Page {
