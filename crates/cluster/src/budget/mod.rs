@@ -87,13 +87,10 @@ impl Budget {
 
     async fn ask(&self, store: &Store) -> Result<(), crate::Error> {
         let Some(mut news) = self.news() else { return Ok(()) };
-        let told = within(PATIENCE, self.tell(store, &news)).await;
+        let told = within(PATIENCE, self.tell(store, &mut news)).await;
         if let Err(error) = told {
             self.state().keep(&news);
             return Err(error);
-        }
-        if news.refused.is_some() {
-            news.accepted = 0;
         }
         let is_wanted = {
             let state = self.state();
@@ -118,15 +115,19 @@ impl Budget {
         Ok(())
     }
 
-    async fn tell(&self, store: &Store, news: &News) -> Result<(), crate::Error> {
+    /// Tells what is new, and leaves what could not be told.
+    async fn tell(&self, store: &Store, news: &mut News) -> Result<(), crate::Error> {
         if let Some(limit) = news.limit {
             store.limit_budget(&news.key, limit).await?;
+            news.limit = None;
         }
         if let Some(sent) = news.refused {
             store.cut_budget(&news.key, sent.elapsed(), news.accepted).await?;
+            (news.refused, news.accepted) = (None, 0);
         }
         if let Some(rate) = news.quota {
             store.tell_quota(&news.key, rate, TOLD_FOR).await?;
+            news.quota = None;
         }
         Ok(())
     }

@@ -52,8 +52,8 @@ struct Shared {
     running: Arc<Running>,
     /// Since when it looks for what is due.
     since: DateTime<Utc>,
-    /// Held while a heartbeat is written, and for good once the worker leaves: one that is written
-    /// later would have it come back.
+    /// Held while a heartbeat is written, and while the worker leaves until no other one can be: it
+    /// would have the worker come back.
     beating: Mutex<()>,
 }
 
@@ -137,7 +137,7 @@ impl Worker {
         if let Err(error) = (&mut self.slots).await {
             tracing::warn!(%error, "the slots have ended before their time");
         }
-        let shared = &self.shared;
+        let shared = Arc::clone(&self.shared);
         let _silent = shared.beating.lock().await;
         let dropped = shared.running.dropped();
         let left = async {
@@ -151,6 +151,8 @@ impl Worker {
         if let Some(member) = self.member.take() {
             member.leave().await;
         }
+        // Its heartbeat ends before it could be written again.
+        drop(self);
     }
 }
 
