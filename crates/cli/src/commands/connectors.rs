@@ -8,7 +8,7 @@ use crate::{arguments::Connectors, failure::Failure, output};
 
 /// The connector that is named instead of a file. A file of that name goes first.
 pub(crate) fn named(file: &Path) -> Option<&'static Connector> {
-    let name = file.to_str().filter(|_| !file.exists())?;
+    let name = file.to_str().filter(|_| !file.is_file())?;
     vantage_api_connectors::find(name)
 }
 

@@ -45,6 +45,8 @@ fn write(yaml: &str, file: Option<&Path>) -> Result<(), Failure> {
     };
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(yaml.as_bytes())).map_err(|error| {
+        // Requests were spent on it.
+        output::text(yaml);
         Failure::run(format_args!("{} cannot be written: {error}", path.display()))
     })?;
     output::note(format_args!("written to {}", path.display()));
