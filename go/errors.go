@@ -20,7 +20,7 @@ var (
 	ErrClosed error = kindError("closed")
 	// ErrConfig is that of settings that are not valid.
 	ErrConfig error = kindError("config")
-	// ErrStatus is that of a response that is no success.
+	// ErrStatus is that of a response that is not a success.
 	ErrStatus error = kindError("status")
 	// ErrRateLimited is that of a call that the API refused for its rate: it asked for too long a
 	// wait, or the last attempt had the status 429.

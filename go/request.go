@@ -60,7 +60,7 @@ func (p *Pool) Get(ctx context.Context, path string) (*Response, error) {
 	return p.Do(ctx, &Request{Path: path})
 }
 
-// Do makes a call and returns its response. A response that is no success is an error: see [Error].
+// Do makes a call and returns its response. A response that is not a success is an error: see [Error].
 func (p *Pool) Do(ctx context.Context, request *Request) (*Response, error) {
 	enter()
 	draft, err := request.draft(ctx, p.in.callTimeout)

@@ -260,7 +260,7 @@ func (p *Pool) Items(ctx context.Context, path string, options *StreamOptions) i
 }
 
 // ItemsAs yields the items of a paged endpoint as values of a type, as [Pool.Items] yields their
-// texts. An item that is none ends it, with an error that is ErrDecode.
+// texts. An item that is invalid ends it, with an error that is ErrDecode.
 func ItemsAs[T any](ctx context.Context, p *Pool, path string, options *StreamOptions) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T

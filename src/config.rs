@@ -324,7 +324,7 @@ impl PoolConfig {
     pub fn from_yaml(text: &str) -> Result<Self, Error> {
         serde_yaml_ng::from_str(text).map_err(|error| {
             let what = error.to_string();
-            // Only what is no map at all has no key, and might be a secret.
+            // Only what is not a map at all has no key, and might be a secret.
             let is_no_map = what.starts_with("invalid type");
             let what =
                 if is_no_map { "must be a map of the settings of a pool".into() } else { what };

@@ -23,7 +23,7 @@ impl PoolConfig {
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the variable and never what it
-    /// holds, for a value of the wrong form and for a variable with the prefix that is no setting.
+    /// holds, for a value of the wrong form and for a variable with the prefix that is not a setting.
     ///
     /// ```no_run
     /// # fn demo() -> Result<(), vantage_api_pool::Error> {

@@ -185,7 +185,7 @@ impl PoolConfig {
         let breaker = self.circuit_breaker.as_ref();
         let target = breaker.and_then(CircuitBreaker::health_check_target);
         target.map_or(Ok(()), |target| base.join(target).map(drop)).map_err(|error| {
-            Error::config("circuit_breaker: health_check is no target below the base URL")
+            Error::config("circuit_breaker: health_check is not a target below the base URL")
                 .with_source(error)
         })
     }

@@ -55,7 +55,7 @@ pub(super) fn answered(response: &Response) -> Cow<'static, str> {
 }
 
 /// The part of a URL that may be shown: without user info, query and fragment, and not too long. A
-/// password may hold any character, so of an authority whose port is no number nothing is shown, nor
+/// password may hold any character, so of an authority whose port is not a number nothing is shown, nor
 /// of what follows it.
 pub(crate) fn without_query(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();

@@ -216,7 +216,7 @@ impl FromStr for ResumeToken {
             _ => None,
         };
         let Content { at: position, of: identity, by: signature } =
-            content.ok_or_else(|| Error::config("the text is no resume token"))?;
+            content.ok_or_else(|| Error::config("the text is not a resume token"))?;
         Ok(Self { position, identity, signature })
     }
 }

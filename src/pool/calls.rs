@@ -24,7 +24,7 @@ impl AwwPool {
     ///
     /// # Errors
     /// As [`request`](Self::request), and [`ErrorKind::Decode`](crate::ErrorKind::Decode) for a
-    /// body that is no `T`.
+    /// body that is not a `T`.
     pub async fn get_json<T: DeserializeOwned + Send + 'static>(
         &self,
         target: impl Into<String>,
@@ -39,7 +39,7 @@ impl AwwPool {
     ///
     /// # Errors
     /// As [`request`](Self::request), and
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a body that is no JSON.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a body that is not JSON.
     pub async fn post<T: Serialize + ?Sized>(
         &self,
         target: impl Into<String>,

@@ -111,7 +111,7 @@ fn what_is_dead_or_too_old_closes_also_below_the_minimum() {
     let later = now + LIFE / 2 + IDLE / 2;
     assert_eq!(state.sweep(later, |number| *number != 0), Some(later - now));
     assert_eq!((state.open(), state.missing()), (2, 1));
-    assert_eq!(state.sweep(now + LIFE, |_| true), None, "age is no death");
+    assert_eq!(state.sweep(now + LIFE, |_| true), None, "age is not a death");
     assert_eq!(drain(&mut state, now + LIFE), [2]);
 }
 

@@ -333,7 +333,7 @@ mod tests {
                 Some((3, 30.0, None)),
             ),
             (
-                "OpenAI, of which tokens are no requests",
+                "OpenAI, of which tokens are not requests",
                 &[
                     ("x-ratelimit-limit-requests", "60"),
                     ("x-ratelimit-remaining-requests", "59"),

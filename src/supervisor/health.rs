@@ -14,7 +14,7 @@ pub(super) async fn watch(dispatcher: Arc<Dispatcher>) {
         tracing::debug!(kind = error.kind_name(), "health check");
         match error.kind() {
             ErrorKind::ShuttingDown => return,
-            // A check that never became an attempt is no probe, and would be due again at once.
+            // A check that never became an attempt is not a probe, and would be due again at once.
             _ if error.attempts() == 0 => tokio::time::sleep(circuit.open_time()).await,
             _ => {}
         }

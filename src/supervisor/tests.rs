@@ -54,7 +54,7 @@ impl Handler<ActorEnded> for Watcher {
     type Result = ();
 
     fn handle(&mut self, ended: ActorEnded, _: &mut Self::Context) {
-        let ActorEnded::Worker(id) = ended else { panic!("{ended:?} is no worker") };
+        let ActorEnded::Worker(id) = ended else { panic!("{ended:?} is not a worker") };
         self.0.send(id).unwrap();
     }
 }

@@ -110,7 +110,7 @@ impl Assertion {
         // Keys in variables often have `\n` for their line ends.
         let pem = pem.expose_secret().replace("\\n", "\n");
         let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| failed("the private key is no PEM of an unencrypted private key"))?;
+            .map_err(|_| failed("the private key is not PEM of an unencrypted private key"))?;
         let random = SystemRandom::new();
         let unusable = || failed("the private key does not fit the algorithm");
         if let Some(encoding) = self.encoding() {

@@ -74,7 +74,7 @@ impl Endpoint {
 
 /// A pool for the origin of `url`, which is reached as `config` says.
 fn pool_of(source: &str, url: &str, config: &PoolConfig) -> Result<AwwPool, Error> {
-    let illegal = || Error::config(format!("{source}: the token URL is no http or https URL"));
+    let illegal = || Error::config(format!("{source}: the token URL is not an http or https URL"));
     let uri: Uri = url.parse().map_err(|_| illegal())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(illegal());

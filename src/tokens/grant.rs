@@ -37,7 +37,7 @@ pub(super) fn granted(answer: &Response) -> Result<Granted, Error> {
     let is_success = answer.status().is_success();
     let Some(fields) = fields(answer) else {
         return Err(match is_success {
-            true => no_response("it is no JSON object"),
+            true => no_response("it is not JSON object"),
             false => refused(answer.status(), None),
         });
     };
@@ -134,7 +134,8 @@ fn refused(status: StatusCode, code: Option<&str>) -> Error {
 }
 
 fn no_response(what: &str) -> Error {
-    let what =
-        format!("what the token endpoint sent is no token response (RFC 6749 section 5): {what}");
+    let what = format!(
+        "what the token endpoint sent is not a token response (RFC 6749 section 5): {what}"
+    );
     Error::new(ErrorKind::Token, what)
 }

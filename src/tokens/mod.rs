@@ -26,6 +26,7 @@ mod fixed;
 mod grant;
 #[cfg(feature = "oauth2")]
 mod jwt_bearer;
+mod names;
 #[cfg(feature = "oauth2")]
 mod oauth;
 mod parts;
@@ -44,6 +45,7 @@ pub use files::FileTokens;
 pub use fixed::StaticTokens;
 #[cfg(feature = "oauth2")]
 pub use jwt_bearer::JwtBearer;
+pub use names::is_credential_name;
 #[cfg(feature = "oauth2")]
 pub use refresh_token::RefreshToken;
 #[cfg(feature = "sigv4")]

@@ -49,7 +49,7 @@ impl OAuthClient {
     /// [`ErrorKind::Token`] without one.
     pub(super) async fn ask(&self, refresh_token: Option<&SecretString>) -> Result<Granted, Error> {
         let url = TokenUrl::new(self.endpoint.url.clone())
-            .map_err(|_| Error::config("the token URL is no URL"))?;
+            .map_err(|_| Error::config("the token URL is not a URL"))?;
         let client = BasicClient::new(ClientId::new(self.id.clone()))
             .set_auth_type(self.auth_type.clone())
             .set_token_uri(url);

@@ -12,7 +12,7 @@ pub(super) struct BodyLimit {
 }
 
 impl BodyLimit {
-    /// A body that is too long is no error if it may be truncated.
+    /// A body that is too long is not an error if it may be truncated.
     pub(super) fn cut(self, error: Error) -> Result<(), Error> {
         if self.cuts && error.kind() == ErrorKind::BodyTooLarge { Ok(()) } else { Err(error) }
     }

@@ -8,7 +8,8 @@ const MAX_LINE: u32 = 16 * 1024;
 // The error for an invalid chunked body.
 const NO_CHUNK: &str = "the response is malformed: not a valid chunk";
 const EXTENDED: &str = "the response is malformed: its chunks have more than 16 KiB of extensions";
-const NO_TRAILER: &str = "the response is malformed: what follows its last chunk is no field line";
+const NO_TRAILER: &str =
+    "the response is malformed: what follows its last chunk is not a field line";
 
 /// What is left of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]

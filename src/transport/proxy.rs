@@ -115,7 +115,7 @@ impl fmt::Debug for Proxy {
 ///
 /// # Errors
 /// [`ErrorKind::Connect`] when the proxy could not reach the host, which may pass;
-/// [`ErrorKind::Proxy`] when it refuses the tunnel, or what it says is no answer to CONNECT.
+/// [`ErrorKind::Proxy`] when it refuses the tunnel, or what it says is not an answer to CONNECT.
 pub(super) fn is_open(bytes: &mut BytesMut) -> Result<bool, Error> {
     let odd = |what: &'static str| Error::new(ErrorKind::Proxy, what);
     loop {

@@ -82,11 +82,11 @@ impl Total {
             Value::Float(number) => self.floats = Some(self.floats.unwrap_or(0.0) + number),
             Value::Text(text) if self.is_numeric => {
                 let number = Decimal::from_str(text).or_else(|_| Decimal::from_scientific(text));
-                let number = number.map_err(|_| self.failed("a value is no number"))?;
+                let number = number.map_err(|_| self.failed("a value is not a number"))?;
                 let sum = self.decimals.unwrap_or_default().checked_add(number);
                 self.decimals = Some(sum.ok_or_else(|| self.failed("the sum is too large"))?);
             }
-            _ => return Err(self.failed("a value is no number")),
+            _ => return Err(self.failed("a value is not a number")),
         }
         Ok(())
     }

@@ -70,7 +70,7 @@ impl Serialize for AsJson<'_> {
             Value::Map(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
                 for (key, value) in fields {
-                    let no_text = || S::Error::custom("a key of an object is no text");
+                    let no_text = || S::Error::custom("a key of an object is not text");
                     map.serialize_entry(key.as_text().ok_or_else(no_text)?, &below(value))?;
                 }
                 map.end()

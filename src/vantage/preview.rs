@@ -10,6 +10,7 @@ use super::{
     reads::Read,
     row_filter::{FieldTest, Predicate},
 };
+use crate::tokens::is_credential_name;
 
 /// What a list of a table would send, and what it would do itself.
 ///
@@ -100,7 +101,7 @@ fn shown(test: &Predicate) -> ApiCondition {
         Predicate::Opaque => ApiCondition::unsupported("a search"),
         Predicate::Field(comparison) => {
             let FieldTest { field, operator, .. } = comparison;
-            let mask = |value| if is_secret(field) { MASK.into() } else { value };
+            let mask = |value| if is_credential_name(field) { MASK.into() } else { value };
             let mut values = comparison.values().iter().cloned().map(mask);
             match operator {
                 Operator::In => ApiCondition::is_in(field.as_str(), values),
@@ -125,33 +126,12 @@ fn masked(url: &str, fixed: &str) -> String {
     let name_of = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
     let fixed: Vec<_> = fixed.split('&').map(name_of).collect();
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) || fixed.iter().any(|fixed| fixed == name) => {
+        Some((name, _)) if is_credential_name(name) || fixed.iter().any(|fixed| fixed == name) => {
             format!("{name}={MASK}")
         }
         _ => pair.to_owned(),
     });
     format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
-}
-
-/// Whether a parameter of this name holds a credential, as far as its name tells.
-fn is_secret(name: &str) -> bool {
-    const WHOLE: [&str; 6] = ["auth", "authorization", "key", "pwd", "session", "sig"];
-    const ENDS: [&str; 10] = [
-        "accesskey",
-        "apikey",
-        "credential",
-        "credentials",
-        "jwt",
-        "password",
-        "secret",
-        "sessionid",
-        "signature",
-        "token",
-    ];
-    let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    let letters = decoded.chars().filter(char::is_ascii_alphanumeric);
-    let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
-    WHOLE.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]

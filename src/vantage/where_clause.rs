@@ -212,7 +212,7 @@ fn predicate(
             Err(cannot_ask_for(&format!("`{related}` before the values are read")))
         }
         ApiCondition::Search { .. } => Err(cannot_ask_for("a search that is part of a condition")),
-        ApiCondition::Column { field } => Err(refused("a column alone is no condition", field)),
+        ApiCondition::Column { field } => Err(refused("a column alone is not a condition", field)),
         ApiCondition::Unsupported { what } => Err(cannot_ask_for(what)),
     }
 }

@@ -25,7 +25,7 @@ impl Imports {
     fn of(file: &File) -> Self {
         let mut imports = Self { module: module_of(&file.path), ..Self::default() };
         let text: Vec<&str> = file.lines.iter().map(|line| line.text.as_str()).collect();
-        // What is no Rust is not compiled either.
+        // What is not Rust is not compiled either.
         if let Ok(tree) = syn::parse_file(&text.join("\n")) {
             imports.visit_file(&tree);
         }

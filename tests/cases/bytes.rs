@@ -669,7 +669,7 @@ async fn case_63_a_document_shows_whether_it_was_cut() {
     for end in ["\n\n", "\r\n\0", "\n"] {
         let ndjson = format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1\n2{end}");
         let read = items(stream(&RawServer::answering(ndjson), Envelope::ndjson())).await;
-        assert_eq!(read.unwrap().len(), 2, "{end:?} is no line");
+        assert_eq!(read.unwrap().len(), 2, "{end:?} is not a line");
     }
     // A number does not show it.
     let server = RawServer::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n12345");

@@ -886,7 +886,7 @@ mod reports {
     }
 
     /// tavily-python pull request 166, notebooklm-py pull request 1276, pi issue 9689: `inf`
-    /// and `nan` slept for ever or not at all, and so did a date that is none.
+    /// and `nan` slept for ever or not at all, and so did a date that is invalid.
     #[tokio::test]
     async fn what_a_float_parser_takes_for_a_number_is_none() {
         for asked in ["inf", "nan", "-inf", "Infinity", "1e10000", "1e1", "Wed, 99 Foo 2026"] {
@@ -963,7 +963,7 @@ mod reports {
         assert_eq!(held(&mut events).await, Duration::from_secs(1));
     }
 
-    /// copilot-cli issue 2760, sourcegraph pull request 51743: a wait of an hour is no retry.
+    /// copilot-cli issue 2760, sourcegraph pull request 51743: a wait of an hour is not a retry.
     #[tokio::test]
     async fn a_reset_beyond_what_is_accepted_is_told_at_once() {
         let api = at_first(9, too_many("x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 3600"));

@@ -636,7 +636,7 @@ async fn case_04_the_id_of_an_insert_is_read_from_a_location_with_any_octets() {
         (b"/rows/a%2Fb%20c", Some("a/b c")),
         (b"http://other.example/api/rows/7/", Some("7")),
         (b"rows/7", Some("7")),
-        // What is no id.
+        // What is not an id.
         (b"/rows/caf\xe9", None),
         (b"/rows", None),
         (b"/rows/", None),
@@ -1067,7 +1067,7 @@ async fn case_34_what_the_server_echoes_is_in_no_text_of_an_error_and_can_be_ask
     for status in
         ["400 Bad", "403 Forbidden", "404 Not Found", "409 Conflict", "500 Error", "200 OK"]
     {
-        let server = Server::start(move |_| says(status, r#"{"error":"canary is no token"}"#));
+        let server = Server::start(move |_| says(status, r#"{"error":"canary is not a token"}"#));
         let pool = AwwPool::builder(server.url()).max_attempts(1).build().unwrap();
         let api = PoolApi::new(pool).writes(Writes::rest()).item_endpoints(true);
         let table = Rows::new("rows", api).with_id_column("id");

@@ -94,7 +94,7 @@ fn the_proxy_of_the_environment_is_used_but_for_the_hosts_without() {
         assert!(said(&variables).contains(r#"answer: Ok("ok")"#), "{}", said(&variables));
     }
     let variables = [("API_BASE_URL", direct.as_str()), ("HTTP_PROXY", &nowhere)];
-    assert!(said(&variables).contains(r#"answer: Ok("ok")"#), "a header of CGI is no proxy");
+    assert!(said(&variables).contains(r#"answer: Ok("ok")"#), "a header of CGI is not a proxy");
 }
 
 #[test]

@@ -372,7 +372,7 @@ async fn read(pool: &AwwPool, number: usize, prefetch: usize, enough: usize) -> 
                 assert!(error.page().is_some(), "{set:?}: {error:?}");
                 assert!(stream.next().await.is_none(), "{set:?}: something followed the error");
                 assert!(promised.starts_with(&rows), "{set:?}: {rows:?}");
-                // Only a total that is no guess ends a set with its last row.
+                // Only a total that is not a guess ends a set with its last row.
                 let ends_with_a_row = is_whole && set == Set::Total;
                 assert!(rows.len() < promised.len() || !ends_with_a_row, "{set:?}: {error:?}");
                 return false;

@@ -211,7 +211,7 @@ fn a_bad_setting_is_named_with_its_line_and_no_secret_is_shown() {
         ("base_url: http://x\ndefault_headers: canary", "must be a map of names"),
         ("base_url: http://x\nproxy: http://p\nno_proxy: 'a/b'", "no_proxy: \"a/b\""),
     ] {
-        let Err(error) = pool(yaml) else { panic!("{yaml} is no error") };
+        let Err(error) = pool(yaml) else { panic!("{yaml} is not an error") };
         let shown = format!("{error} {error:?}");
         assert_eq!(error.kind(), ErrorKind::Config, "{yaml}: {shown}");
         assert!(error.to_string().contains(named), "{yaml}: {shown}");

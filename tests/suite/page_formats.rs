@@ -1,5 +1,5 @@
 //! Pages of lines (NDJSON, JSON Lines), byte by byte: which answers are read so, which lines are
-//! items, and that a body which was cut is no page.
+//! items, and that a body which was cut is not a page.
 
 use crate::support::{raw_server::RawServer, soon};
 

@@ -192,7 +192,7 @@ async fn pages_of_a_stream_have_its_priority() {
     }
     let stream = PaginatedStream::get(&busy.pool, "/page").priority(Priority::High);
     let reading = tokio::spawn(async move {
-        // What the server sends is no page.
+        // What the server sends is not a page.
         assert!(stream.collect::<Vec<_>>().await[0].is_err());
     });
     busy.waiting(22).await;

@@ -454,7 +454,7 @@ async fn of_several_ways_to_sign_in_the_first_that_has_its_values_is_used() {
         (format!("[{{ bearer: {CANARY} }}, {CANARY}]"), "one of the keys"),
         ("[]".into(), "none of"),
     ] {
-        let Err(error) = pool(&server, &auth) else { panic!("{auth} is no error") };
+        let Err(error) = pool(&server, &auth) else { panic!("{auth} is not an error") };
         assert!(error.to_string().contains(says), "{error}");
         assert!(!error.to_string().contains(CANARY), "{error}");
     }
@@ -497,7 +497,7 @@ fn what_is_wrong_with_a_way_to_sign_in_is_named() {
         let yaml = format!("base_url: http://x\nauth: {{ {auth} }}");
         let built = PoolConfig::from_yaml(&yaml).and_then(PoolConfig::builder);
         let Err(error) = built.and_then(vantage_api_pool::PoolBuilder::build) else {
-            panic!("{auth} is no error")
+            panic!("{auth} is not an error")
         };
         assert_eq!(error.kind(), ErrorKind::Config, "{auth}: {error}");
         assert!(error.to_string().contains(says), "{auth}: {error}");

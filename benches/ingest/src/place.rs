@@ -82,5 +82,5 @@ impl<'a> Place<'a> {
 }
 
 fn path_text(path: PathBuf) -> anyhow::Result<String> {
-    path.into_os_string().into_string().ok().context("the path of this folder is no text")
+    path.into_os_string().into_string().ok().context("the path of this folder is not text")
 }

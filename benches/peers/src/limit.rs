@@ -133,7 +133,7 @@ async fn accept_all(
     loop {
         let (stream, _) = listener.accept().await?;
         let bucket = Arc::clone(&bucket);
-        // A client that goes away is no event.
+        // A client that goes away is not an event.
         tokio::spawn(async move { answer_all(stream, &bucket).await.ok() });
     }
 }

@@ -22,7 +22,7 @@ pub fn serve() -> anyhow::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             let shelf = Rc::clone(&shelf);
-            // A client that goes away is no event.
+            // A client that goes away is not an event.
             tokio::task::spawn_local(async move { answer_all(stream, &shelf).await.ok() });
         }
     })

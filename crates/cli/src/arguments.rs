@@ -187,35 +187,35 @@ pub(crate) struct Init {
     #[arg(long, value_name = "YAML", conflicts_with = "openapi")]
     pub(crate) paging: Option<String>,
     #[command(flatten)]
-    pub(crate) sign_in: SignInBy,
+    pub(crate) auth: AuthArgs,
     /// A header that is sent with each request, and is no secret: `Notion-Version=2022-06-28`.
-    #[arg(long = "send-header", value_name = "NAME=VALUE")]
+    #[arg(long = "header", value_name = "NAME=VALUE")]
     pub(crate) headers: Vec<String>,
     /// Writes the description into this file, which must not be there yet.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
 
-/// How an API is signed in to: by names of variables of the environment, so that no secret is on a
+/// How requests are authenticated: by names of variables of the environment, so that no secret is on a
 /// command line.
 #[derive(Args)]
 #[group(multiple = false)]
-pub(crate) struct SignInBy {
+pub(crate) struct AuthArgs {
     /// The variable with a bearer token.
-    #[arg(long, value_name = "VARIABLE")]
+    #[arg(long = "bearer-env", value_name = "VARIABLE")]
     pub(crate) bearer: Option<String>,
     /// The variables with a name and a password.
-    #[arg(long, value_name = "VARIABLE:VARIABLE")]
+    #[arg(long = "basic-env", value_name = "VARIABLE:VARIABLE")]
     pub(crate) basic: Option<String>,
     /// A header and the variable with its value, which may stand behind a word:
     /// `X-Api-Key=KEY`, or `Authorization=Token KEY`.
-    #[arg(long, value_name = "NAME=VARIABLE")]
+    #[arg(long = "header-env", value_name = "NAME=VARIABLE")]
     pub(crate) header: Option<String>,
     /// A parameter of the query and the variable with its value.
-    #[arg(long, value_name = "NAME=VARIABLE")]
-    pub(crate) key_in_query: Option<String>,
+    #[arg(long = "query-env", value_name = "NAME=VARIABLE")]
+    pub(crate) query: Option<String>,
     /// A cookie and the variable with its value.
-    #[arg(long, value_name = "NAME=VARIABLE")]
+    #[arg(long = "cookie-env", value_name = "NAME=VARIABLE")]
     pub(crate) cookie: Option<String>,
 }
 

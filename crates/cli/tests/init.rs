@@ -18,7 +18,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use vantage_api_discover::{Settings, of_specification};
+use vantage_api_discover::{Settings, from_openapi};
 use vantage_api_ingest::description::Reader;
 use vantage_api_pool::vantage::PoolTableExt;
 
@@ -117,7 +117,7 @@ fn printed(output: &Output) -> (Option<i32>, String, String) {
 fn a_draft_reads_the_whole_set_and_took_ten_requests_at_most() {
     let (api, folder) = (Api::start(), tempfile::tempdir().unwrap());
     let url = api.url("/v1/orders");
-    let arguments = ["init", &url, "--bearer", "API_TOKEN"];
+    let arguments = ["init", &url, "--bearer-env", "API_TOKEN"];
     let (code, yaml, told) = printed(&apipool(folder.path(), &arguments));
     assert_eq!(code, Some(0), "{told}");
     assert!(api.requests() <= 10, "{}", api.requests());
@@ -140,10 +140,14 @@ fn a_question_has_exit_code_2_and_no_draft() {
     let (api, folder) = (Api::start(), tempfile::tempdir().unwrap());
     for (path, more, words) in [
         ("/v1/orders", vec![], "the API answered 401, and asks for a bearer token"),
-        ("/v1/alike", vec!["--bearer", "API_TOKEN"], "several lists may be the rows: `a`, `b`"),
-        ("/v1/fifty", vec!["--bearer", "API_TOKEN"], "50 rows came, as many as a page may have"),
-        ("/v1/none", vec!["--bearer", "API_TOKEN"], "the API answered 404"),
-        ("/v1/orders?page=3", vec!["--bearer", "API_TOKEN"], "a later page"),
+        ("/v1/alike", vec!["--bearer-env", "API_TOKEN"], "several lists may be the rows: `a`, `b`"),
+        (
+            "/v1/fifty",
+            vec!["--bearer-env", "API_TOKEN"],
+            "50 rows came, as many as a page may have",
+        ),
+        ("/v1/none", vec!["--bearer-env", "API_TOKEN"], "the API answered 404"),
+        ("/v1/orders?page=3", vec!["--bearer-env", "API_TOKEN"], "a later page"),
         ("/v1/orders?token=abc", vec![], "`token` of the URL looks like a credential"),
     ] {
         let url = api.url(path);
@@ -160,14 +164,16 @@ fn what_is_said_by_hand_is_taken() {
     let (api, folder) = (Api::start(), tempfile::tempdir().unwrap());
     let url = api.url("/v1/alike");
     let more =
-        ["--bearer", "API_TOKEN", "--items", "b", "--paging", "{ by: none }", "--table", "bs"];
+        ["--bearer-env", "API_TOKEN", "--items", "b", "--paging", "{ by: none }", "--table", "bs"];
     let arguments = [&["init", &url], &more[..]].concat();
     let (code, yaml, told) = printed(&apipool(folder.path(), &arguments));
     assert_eq!(code, Some(0), "{told}");
     assert!(yaml.contains("- name: bs") && yaml.contains("items: b"), "{yaml}");
-    let wrong =
-        [&["init", &url, "--bearer", "API_TOKEN", "--items", "b"], &["--paging", "{ by: x }"][..]]
-            .concat();
+    let wrong = [
+        &["init", &url, "--bearer-env", "API_TOKEN", "--items", "b"],
+        &["--paging", "{ by: x }"][..],
+    ]
+    .concat();
     let (code, yaml, told) = printed(&apipool(folder.path(), &wrong));
     assert_eq!((code, yaml.as_str()), (Some(2), ""), "{told}");
     assert!(told.contains("paging"), "{told}");
@@ -177,14 +183,14 @@ fn what_is_said_by_hand_is_taken() {
 fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [
-        ["--bearer", "s3cr3t-value"],
-        ["--bearer", "S3CR3T_VALUE_THAT_IS_NOT_SET"],
-        ["--basic", "API_TOKEN:s3cr3t-value"],
-        ["--header", "X-Key=s3cr3t-value"],
-        ["--key-in-query", "key=s3cr3t-value"],
-        ["--header", "s3cr3t-value"],
-        ["--basic", "s3cr3t-value"],
-        ["--cookie", "s3cr3t-value"],
+        ["--bearer-env", "s3cr3t-value"],
+        ["--bearer-env", "S3CR3T_VALUE_THAT_IS_NOT_SET"],
+        ["--basic-env", "API_TOKEN:s3cr3t-value"],
+        ["--header-env", "X-Key=s3cr3t-value"],
+        ["--query-env", "key=s3cr3t-value"],
+        ["--header-env", "s3cr3t-value"],
+        ["--basic-env", "s3cr3t-value"],
+        ["--cookie-env", "s3cr3t-value"],
     ] {
         let arguments = [&["init", "http://127.0.0.1:9/rows"], &arguments[..]].concat();
         let (code, _, told) = printed(&apipool(folder.path(), &arguments));
@@ -193,7 +199,7 @@ fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
         assert!(!told.to_lowercase().contains("s3cr3t"), "{told}");
     }
     for header in ["X-Api-Key=s3cr3t", "Authorization=Bearer s3cr3t", "s3cr3t"] {
-        let arguments = ["init", "http://127.0.0.1:9/rows", "--send-header", header];
+        let arguments = ["init", "http://127.0.0.1:9/rows", "--header", header];
         let (code, _, told) = printed(&apipool(folder.path(), &arguments));
         assert!(code == Some(2) && !told.contains("s3cr3t"), "{told}");
     }
@@ -281,7 +287,7 @@ async fn a_specification_has_no_secret_sent_to_its_host() {
         } } } });
         specification.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
         let text = specification.to_string();
-        of_specification(&text, "spec.json", &Settings::default()).unwrap().to_yaml()
+        from_openapi(&text, "spec.json", &Settings::default()).unwrap().to_yaml()
     };
     let server = |url: &str| json!({ "servers": [{ "url": url }] });
     let variable = |name: &str| {

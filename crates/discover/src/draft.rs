@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     api::Settings,
-    sign_in::SignIn,
+    auth::Auth,
     types::Kind,
     way::Way,
     yaml::{comment, quoted, text},
@@ -16,8 +16,8 @@ pub struct Draft {
     pub(crate) source: String,
     /// If there are variables, a `$` that is none of them is `$$` in it.
     pub(crate) base_url: String,
-    /// Ways to sign in, each with a comment. The first one is used.
-    pub(crate) auth: Vec<(SignIn, String)>,
+    /// Ways to authenticate, each with a comment. The first one is used.
+    pub(crate) auth: Vec<(Auth, String)>,
     pub(crate) headers: Vec<(String, String)>,
     /// Comments beside the settings of the API.
     pub(crate) about_api: Vec<String>,
@@ -126,13 +126,13 @@ impl Draft {
     /// The variables of the environment that the draft needs.
     #[must_use]
     pub fn variables(&self) -> Vec<String> {
-        let of = |(sign_in, _): &(SignIn, String)| match sign_in {
-            SignIn::Bearer(name)
-            | SignIn::Header { variable: name, .. }
-            | SignIn::Query { variable: name, .. }
-            | SignIn::Cookie { variable: name, .. } => vec![name.clone()],
-            SignIn::Basic(user, password) => vec![user.clone(), password.clone()],
-            SignIn::OAuth2 { .. } => vec!["CLIENT_ID".to_owned(), "CLIENT_SECRET".to_owned()],
+        let of = |(auth, _): &(Auth, String)| match auth {
+            Auth::Bearer(name)
+            | Auth::Header { variable: name, .. }
+            | Auth::Query { variable: name, .. }
+            | Auth::Cookie { variable: name, .. } => vec![name.clone()],
+            Auth::Basic(user, password) => vec![user.clone(), password.clone()],
+            Auth::OAuth2 { .. } => vec!["CLIENT_ID".to_owned(), "CLIENT_SECRET".to_owned()],
         };
         self.auth.first().map(of).unwrap_or_default()
     }
@@ -143,11 +143,11 @@ impl Draft {
         self.left_out.iter().map(|left_out| comment(left_out))
     }
 
-    /// The text of a description without tables, by which the API at a base URL is signed in to.
+    /// The text of a description without tables, by which requests to the API at a base URL are authenticated.
     #[must_use]
     pub fn connection(base_url: &str, settings: &Settings) -> String {
         let mut draft = Self::new(String::new(), base_url.to_owned());
-        draft.auth.extend(settings.sign_in.clone().map(|sign_in| (sign_in, String::new())));
+        draft.auth.extend(settings.auth.clone().map(|auth| (auth, String::new())));
         draft.headers.clone_from(&settings.headers);
         let mut out = Lines::default();
         draft.api(&mut out);

@@ -22,23 +22,23 @@
 //!
 //! A [`Draft`] is the text of a description, in which a comment says of each choice whether a
 //! request has shown it (`verified`) or it is a guess by names. Where the answers leave a choice
-//! open there is no draft but an [`Unknown`]: what could not be found, and what to write by hand.
+//! open there is no draft but an [`DiscoverError`]: what could not be found, and what to write by hand.
 //! In particular, a page with as many rows as pages usually have is never taken for the whole set
 //! only because nothing says that there is more.
 //!
-//! [`of_specification`] reads OpenAPI 2.0, 3.0 and 3.1, in JSON or YAML.
+//! [`from_openapi`] reads OpenAPI 2.0, 3.0 and 3.1, in JSON or YAML.
 
 mod api;
+mod auth;
 mod draft;
 mod json_path;
 mod names;
 mod openapi;
-mod sign_in;
 mod types;
 mod way;
 mod yaml;
 
-pub use api::{Answer, Ask, Discovery, Settings, Step, Unknown};
+pub use api::{DiscoverError, Discovery, Request, Response, Settings, Step};
+pub use auth::Auth;
 pub use draft::Draft;
-pub use openapi::{SpecificationError, of_specification};
-pub use sign_in::SignIn;
+pub use openapi::{OpenApiError, from_openapi};

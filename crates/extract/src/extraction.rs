@@ -107,7 +107,7 @@ impl Extraction {
     /// [`ExtractError::Setting`] for an unknown label.
     pub fn charset(mut self, label: &str) -> Result<Self, ExtractError> {
         let charset = charset::of_label(label);
-        let unknown = || ExtractError::setting("charset", format!("`{label}` is no encoding"));
+        let unknown = || ExtractError::setting("charset", format!("`{label}` is not an encoding"));
         self.charset = Some(charset.ok_or_else(unknown)?);
         Ok(self)
     }
@@ -159,7 +159,7 @@ impl Extraction {
     ) -> Result<String, ExtractError> {
         let page = self.made_of(body, content_type, url, 0, &Arc::default())?;
         // What is written are texts and JSON.
-        String::from_utf8(page).map_err(|_| ExtractError::malformed("JSON", "a page is no text"))
+        String::from_utf8(page).map_err(|_| ExtractError::malformed("JSON", "a page is not text"))
     }
 
     fn made_of(

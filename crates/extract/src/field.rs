@@ -129,14 +129,14 @@ impl Field {
     }
 
     /// # Errors
-    /// [`ExtractError::Setting`] for a pattern or a format of dates that is none, and for a
+    /// [`ExtractError::Setting`] for a pattern or a format of dates that is invalid, and for a
     /// constant with a place.
     pub(crate) fn compiled(self, name: &str) -> Result<Column, ExtractError> {
         let setting = || format!("field {name}");
         if let Kind::Date(format) = &self.kind {
             let mut items = chrono::format::StrftimeItems::new(format);
             if items.any(|item| matches!(item, chrono::format::Item::Error)) {
-                return Err(ExtractError::setting(setting(), "the format of the date is none"));
+                return Err(ExtractError::setting(setting(), "the format of the date is invalid"));
             }
         }
         let pattern = self.pattern.as_deref().map(|pattern| compiled(&setting(), pattern));

@@ -53,12 +53,12 @@ fn check(extraction: &Extraction, body: &[u8], fields: &[&str]) {
         let Some(items) = page["data"].as_array() else { panic!("no list of items") };
         assert!(!items.is_empty() && items.len() as u64 <= ITEMS);
         for item in items {
-            let Some(item) = item.as_object() else { panic!("an item is no object") };
+            let Some(item) = item.as_object() else { panic!("an item is not an object") };
             assert!(fields.iter().all(|field| item.contains_key(*field)), "{item:?}");
             assert_eq!(item.len(), fields.len(), "{item:?}");
         }
         if let Some(next) = page["next"].as_str() {
-            // It is absolute, without a fragment, unless it is no URL at all.
+            // It is absolute, without a fragment, unless it is not a URL at all.
             let url = url::Url::parse(next);
             assert!(url.is_ok_and(|url| url.fragment().is_none()) || joined(next).is_none());
         }
@@ -71,7 +71,7 @@ fn check_names(extraction: &Extraction, body: &[u8]) {
     let page: Value = serde_json::from_str(&page).unwrap_or_else(|error| panic!("{error}"));
     let Some(items) = page["data"].as_array() else { panic!("no list of items") };
     let names = |item: &Value| -> Vec<String> {
-        let Some(item) = item.as_object() else { panic!("an item is no object") };
+        let Some(item) = item.as_object() else { panic!("an item is not an object") };
         item.keys().cloned().collect()
     };
     let first = items.first().map(names);

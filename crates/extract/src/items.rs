@@ -178,7 +178,7 @@ impl Items {
     /// Says how many items the whole set has, if a text was found that should be a number.
     ///
     /// # Errors
-    /// [`ExtractError::Malformed`] for one that is none.
+    /// [`ExtractError::Malformed`] for one that is invalid.
     pub(crate) fn total_in(
         &mut self,
         format: &'static str,

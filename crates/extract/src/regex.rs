@@ -63,7 +63,7 @@ impl Regex {
     /// The extractor.
     ///
     /// # Errors
-    /// [`ExtractError::Setting`] for a pattern that is none or too large, a field whose group the
+    /// [`ExtractError::Setting`] for a pattern that is invalid or too large, a field whose group the
     /// pattern does not have, and if there is no field.
     pub fn build(self) -> Result<Extraction, ExtractError> {
         Ok(Extraction::new(Compiled::new(self)?))

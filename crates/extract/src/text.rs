@@ -38,7 +38,7 @@ pub(crate) fn first_group_of<'t>(found: &Captures<'t>) -> Option<&'t str> {
 /// how HTML shows it.
 pub(crate) fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len().min(256));
-    // The no-break space is no white space of HTML, and often stands for nothing but a space.
+    // The no-break space is not white space of HTML, and often stands for nothing but a space.
     for word in text.split(|c: char| c.is_ascii_whitespace() || c == '\u{a0}') {
         if word.is_empty() {
             continue;

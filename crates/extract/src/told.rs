@@ -57,7 +57,7 @@ impl Told {
     /// Says what was found, the next URL as it is to be followed.
     ///
     /// # Errors
-    /// [`ExtractError::Malformed`] for a total that is no number.
+    /// [`ExtractError::Malformed`] for a total that is not a number.
     pub(crate) fn tell(
         &self,
         items: &mut Items,

@@ -66,7 +66,7 @@ extern "C" {
 #define VAP_INCOMPLETE 5 /* a job has stopped or failed; its report says why */
 
 /* Errors. */
-#define VAP_E_HANDLE (-1)      /* the handle is none, was closed, or is of another kind */
+#define VAP_E_HANDLE (-1)      /* the handle is invalid, was closed, or is of another kind */
 #define VAP_E_ARGUMENT (-2)    /* an argument cannot be right; the message names it */
 #define VAP_E_CONFIG (-3)      /* settings are not valid; the message names the key */
 #define VAP_E_CANCELLED (-4)   /* by vap_cancel or vap_op_cancel */
@@ -240,7 +240,7 @@ VAP_API int32_t vap_pool_set_token(vap_handle pool, uint32_t slot, const char *t
                                    size_t token_len, vap_error **err);
 
 /* Gets a path below the base URL, with an optional query, and waits for the response. A response
- * that is no success (2xx) is VAP_E_CALL of the kind "status", after the retries that are safe. After
+ * that is not a success (2xx) is VAP_E_CALL of the kind "status", after the retries that are safe. After
  * VAP_TIMEOUT the call was cancelled. */
 VAP_API int32_t vap_get(vap_handle pool, const char *path, size_t path_len, uint32_t timeout_ms,
                         vap_handle cancel, vap_handle *out, vap_error **err);

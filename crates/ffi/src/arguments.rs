@@ -59,7 +59,7 @@ pub(crate) unsafe fn bytes<'a>(
         return Err(Failure::argument(format!("{name}: is NULL")));
     }
     if len > isize::MAX as usize {
-        return Err(Failure::argument(format!("{name}: its length is no length")));
+        return Err(Failure::argument(format!("{name}: its length is invalid")));
     }
     // SAFETY: the caller vouches for `len` bytes, which no object of more than `isize::MAX` has.
     Ok(unsafe { slice::from_raw_parts(ptr, len) })

@@ -8,7 +8,7 @@ use vantage_api_pool::{Delivery, Error, ErrorKind};
 
 use crate::{arguments::address_of, border::border};
 
-/// The handle is none, was closed, or is one of another kind.
+/// The handle is invalid, was closed, or is one of another kind.
 pub(crate) const E_HANDLE: i32 = -1;
 /// An argument cannot be right.
 pub(crate) const E_ARGUMENT: i32 = -2;

@@ -1,4 +1,4 @@
-//! Handles: numbers that stand for objects. A number that is none is found out, whatever it is.
+//! Handles: numbers that stand for objects. A number that is invalid is found out, whatever it is.
 
 use std::{
     mem,
@@ -233,7 +233,7 @@ impl Shard {
 }
 
 fn unknown<T: Kind>() -> Failure {
-    Failure::handle(format!("the handle is not {}: it is none, or was closed", T::NAME))
+    Failure::handle(format!("the handle is not {}: it is invalid, or was closed", T::NAME))
 }
 
 fn other<T: Kind>(object: &Object) -> Failure {
@@ -251,7 +251,7 @@ pub extern "C" fn vap_close(handle: Option<&mut vap_handle>, err: ErrorSlot<'_>)
         }
         let object = TABLE.take_any(closed);
         let object =
-            object.ok_or_else(|| Failure::handle("the handle is none, or was closed before"))?;
+            object.ok_or_else(|| Failure::handle("the handle is invalid, or was closed before"))?;
         close(object);
         Ok(State::Ok)
     })

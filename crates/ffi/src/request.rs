@@ -80,7 +80,7 @@ pub unsafe extern "C" fn vap_request_new(
         let method = unsafe { text("method", method, method_len) }?;
         // SAFETY: the caller's contract.
         let path = unsafe { text("path", path, path_len) }?;
-        let method = method.parse().map_err(|_| Failure::argument("method: is none of HTTP"))?;
+        let method = method.parse().map_err(|_| Failure::argument("method: not an HTTP method"))?;
         let draft = Draft(Mutex::new(Request::new(method, path)));
         out.write(TABLE.insert(Arc::new(draft))?);
         Ok(State::Ok)

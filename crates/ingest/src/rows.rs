@@ -100,7 +100,7 @@ impl RowBatches {
     /// Rows, each as its JSON, as batches, in their order. Inferred columns may differ from batch to batch.
     ///
     /// # Errors
-    /// For the first row that is no object or has a value that is not of the type of its column;
+    /// For the first row that is not an object or has a value that is not of the type of its column;
     /// the error names the row, from 1, and the column.
     pub fn decode(&mut self, rows: &[&str]) -> Result<Vec<RecordBatch>, String> {
         self.decoder.read_page(rows, &Bound::default())?;

@@ -18,7 +18,7 @@ use vantage_api_ingest::schema::ColumnType;
 use crate::{
     catalog::source_of,
     error::SqlError,
-    options::{Declared, description_of},
+    options::{Declared, base_of, description_of},
     pools::Pools,
     table::ApiTableProvider,
 };
@@ -157,8 +157,7 @@ async fn table_of(
     columns: &[Declared],
 ) -> Result<ApiTableProvider, SqlError> {
     let description = description_of(name, url, options.clone(), columns)?;
-    let base = url.split('?').next().unwrap_or_default();
-    let base = base.rsplit_once('/').map_or(base, |(base, _)| base);
+    let base = base_of(url).unwrap_or_default();
     let of_api = options.into_iter().filter(|(key, _)| key.starts_with("api."));
     let key = format!("{base} {:?}", of_api.collect::<Vec<_>>());
     let pool = pools.get(name, key, &description)?;

@@ -86,20 +86,6 @@
 //! yet is not seen: in a database it goes on beside the rows, in files the insert takes the stream from
 //! it, and it fails. Names of tables and columns without quotes are in lower case, as in PostgreSQL:
 //! `"createdAt"`.
-//!
-//! # Rooms
-//!
-//! | room | what it has |
-//! |---|---|
-//! | `session.rs`, `catalog.rs`, `known.rs` | which tables there are |
-//! | `stores/` | what jobs have written, as tables |
-//! | `vista/` | Vistas as tables |
-//! | `external.rs`, `functions.rs`, `options.rs`, `pools.rs` | tables that statements make |
-//! | `table/` | what is known of a table: columns, totals, its provider |
-//! | `pushdown/` | pure: filters, keys and orders as requests |
-//! | `scan/` | the node of a plan that reads, its pages and what it counts |
-//! | `write.rs`, `error.rs` | inserts; what goes wrong |
-//! | `distributed/` | scans on several processes, with the feature `distributed` |
 
 mod catalog;
 #[cfg(feature = "distributed")]

@@ -25,7 +25,7 @@ pub(crate) struct Declared {
 /// `paging.by`. Values are JSON, or else texts. `${NAME}` in a value is a variable of the environment.
 ///
 /// # Errors
-/// For a URL that is none, and for options that say what no description says.
+/// For a URL that is invalid, and for options that say what no description says.
 pub(crate) fn description_of(
     name: &str,
     url: &str,
@@ -33,7 +33,7 @@ pub(crate) fn description_of(
     columns: &[Declared],
 ) -> Result<Description, SqlError> {
     let (base, endpoint) = parts_of(url).ok_or_else(|| {
-        SqlError::table(name, "its location is no URL of `http://` or `https://`")
+        SqlError::table(name, "its location is not a URL of `http://` or `https://`")
     })?;
     let mut table = json!({ "name": name, "api": { "endpoint": endpoint } });
     let mut api = json!({ "base_url": base });
@@ -53,6 +53,11 @@ pub(crate) fn description_of(
     }
     let description = json!({ "api": api, "tables": [table] });
     Ok(Reader::new().read_yaml(&description.to_string())?)
+}
+
+/// The base URL of the API of a table at this URL.
+pub(crate) fn base_of(url: &str) -> Option<String> {
+    parts_of(url).map(|(base, _)| base)
 }
 
 /// The base URL, and the path below it with its query.

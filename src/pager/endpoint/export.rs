@@ -147,7 +147,7 @@ fn waited(answer: &Response, interval: Duration) -> Duration {
 /// The absolute form of a URL in an answer.
 fn absolute(answer: &Response, reference: &str) -> Result<String, Error> {
     let url = resolved(answer, reference).map_err(|source| {
-        let what = "export: an answer names a job or a result by what is no URL";
+        let what = "export: an answer names a job or a result by what is not a URL";
         Error::new(ErrorKind::Decode, what).with_source(source).with_response(answer.clone())
     })?;
     Ok(url.into())

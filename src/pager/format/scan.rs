@@ -8,7 +8,7 @@ const MAX_DEPTH: u32 = u64::BITS;
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH_BITS: u64 = ONES << 7;
 
-/// The end of the value at `at`, before which may be white space. `None` if it is no JSON, or too
+/// The end of the value at `at`, before which may be white space. `None` if it is not JSON, or too
 /// deep to be looked through.
 pub(super) fn end_of_value(json: &[u8], at: usize) -> Option<usize> {
     let mut at = skip_blanks(json, at);

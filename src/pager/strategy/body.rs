@@ -97,7 +97,9 @@ fn fill(value: &mut Value, params: &[(String, String)]) -> Result<(), String> {
             let mut found = params.iter().filter(|(own, _)| own == name).map(|(_, value)| value);
             let filled = match (found.next(), found.next()) {
                 (Some(value), None) if is_number => Value::Number(
-                    value.parse().map_err(|_| format!("what fills `{{{name}}}` is no number"))?,
+                    value
+                        .parse()
+                        .map_err(|_| format!("what fills `{{{name}}}` is not a number"))?,
                 ),
                 (Some(value), None) => Value::String(value.clone()),
                 (Some(_), Some(_)) => return Err(format!("`{{{name}}}` takes one value")),

@@ -85,14 +85,14 @@ impl Paging {
         self.allowed().map(drop)
     }
 
-    /// Checks the names that are no parameters, and what a keyset needs.
+    /// Checks the names that are not parameters, and what a keyset needs.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
     fn check_names(&self, has_size: bool) -> Result<(), Error> {
         match &self.mode {
             Mode::Range { unit } if unit.parse::<HeaderName>().is_err() => {
-                Err(Error::config("range: the unit is no word"))
+                Err(Error::config("range: invalid range unit"))
             }
             Mode::HeaderCursor { header, .. } if header.parse::<HeaderName>().is_err() => {
                 Err(Error::config("header_cursor: the header has a name that none may have"))

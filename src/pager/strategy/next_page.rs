@@ -222,7 +222,7 @@ fn own_url(response: &Response) -> Result<Url, url::ParseError> {
 /// of the request.
 ///
 /// # Errors
-/// If it is no URL.
+/// If it is not a URL.
 pub(in crate::pager) fn resolved(
     response: &Response,
     reference: &str,

@@ -156,7 +156,7 @@ impl Paging {
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
         let own = self.asked_size(address, size).map(|(name, size)| (name, size.into()));
         let values: Vec<_> = place.into_iter().chain(own).collect();
-        // What the API says is no placeholder, whatever it looks like.
+        // What the API says is not a placeholder, whatever it looks like.
         let cleared = values.iter().map(|(place, _)| (*place, Value::Null));
         let body = body.with(cleared).map_err(no_place)?;
         let unfilled = |what| Error::new(ErrorKind::InvalidRequest, format!("post: {what}"));

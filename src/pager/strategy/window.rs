@@ -46,7 +46,7 @@ impl Windows {
     /// The first window of a read at `now`, where the endpoint has these bounds itself.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if nothing says where it begins, or a bound is no moment.
+    /// [`ErrorKind::Config`] if nothing says where it begins, or a bound is not a moment.
     pub(in crate::pager) fn first(
         &self,
         own: (Option<&str>, Option<&str>),
@@ -54,7 +54,9 @@ impl Windows {
     ) -> Result<Window, Error> {
         let read = |name: &str, text: &str| {
             self.format.bound(text).ok_or_else(|| {
-                Error::config(format!("windows: what `{name}` says is no moment in their format"))
+                Error::config(format!(
+                    "windows: what `{name}` says is not a moment in their format"
+                ))
             })
         };
         let start = own.0.or(self.start.as_deref()).ok_or_else(|| {

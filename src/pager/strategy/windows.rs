@@ -205,7 +205,7 @@ impl Windows {
         let end = end.map(|text| read(text).ok_or("end"));
         match (start.transpose(), end.transpose()) {
             (Err(name), _) | (_, Err(name)) => {
-                refused(&format!("`{name}` is no moment in the format of the bounds"))
+                refused(&format!("`{name}` is not a moment in the format of the bounds"))
             }
             (Ok(Some(start)), Ok(Some(end))) if end < start => refused("`end` is before `start`"),
             _ => Ok(()),

@@ -208,7 +208,7 @@ impl Filters {
     pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
         let mut forms = self.operators.values().flatten();
         if let Some(form) = forms.find(|form| !form.contains('=')) {
-            let what = "the form of a filter is no `name=value`";
+            let what = "the form of a filter is not a `name=value`";
             return Err(error!(what, form = form.as_str()).mark_incorrect_usage());
         }
         if self.family.is_some() && self.style != FilterStyle::Brackets {

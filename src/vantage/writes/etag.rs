@@ -22,7 +22,7 @@ pub(super) fn unchanged(tag: Option<HeaderValue>) -> Result<Precondition, Vantag
     match tag.as_bytes() {
         [b'"', .., b'"'] => Ok(Some((header::IF_MATCH, tag))),
         [b'W', b'/', ..] => Err(refused("the API sends a weak entity tag with the row")),
-        _ => Err(refused("the entity tag of the row is none")),
+        _ => Err(refused("the entity tag of the row is invalid")),
     }
 }
 

@@ -199,7 +199,7 @@ impl Write {
     }
 
     /// The result of a write that failed. A retry of an attempt that succeeded conflicts with
-    /// what that attempt stored, which is no error.
+    /// what that attempt stored, which is not an error.
     pub(super) async fn settled(
         &self,
         item: &WriteTarget,

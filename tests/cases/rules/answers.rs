@@ -440,7 +440,7 @@ async fn case_59_what_is_quoted_is_short_on_one_line_and_without_the_token() {
     assert!(text.contains("the API says: *** is [31mbad éé"), "{text}");
     assert!(text.chars().count() < 320 && !text.contains(char::is_control), "{text}");
     assert!(!format!("{error:?}").contains("token-1"));
-    // What is no text is quoted as JSON, and nothing as nothing.
+    // What is not text is quoted as JSON, and nothing as nothing.
     let other = self::server([ok(&json!({"error": {"code": 7}, "empty": ""}))]);
     let rule = ResponseRule::fail().json_present("error").message_at("empty").message_at("error");
     let error = get(&rules(&other, [rule])).await.unwrap_err();

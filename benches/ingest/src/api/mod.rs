@@ -95,7 +95,7 @@ async fn accept_all(listener: &TcpListener, server: Rc<Server>) -> anyhow::Resul
     loop {
         let (stream, _) = listener.accept().await?;
         let server = Rc::clone(&server);
-        // A client that goes away is no event.
+        // A client that goes away is not an event.
         tokio::task::spawn_local(async move { server.answer_all(stream).await.ok() });
     }
 }

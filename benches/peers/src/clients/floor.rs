@@ -75,7 +75,7 @@ fn length(start: &[u8]) -> anyhow::Result<Option<usize>> {
         return Ok(None);
     };
     let head = std::str::from_utf8(&start[..end])?;
-    anyhow::ensure!(head.starts_with("HTTP/1.1 200"), "the answer is no page");
+    anyhow::ensure!(head.starts_with("HTTP/1.1 200"), "the answer is not a page");
     let body = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     Ok(Some(end + 4 + body.context("no length")?.parse::<usize>()?))
 }

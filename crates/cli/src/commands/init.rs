@@ -1,13 +1,13 @@
 //! `apipool init`.
 
+mod auth;
 mod checked;
-mod sign_in;
 
 use std::{fs::OpenOptions, io::Write, path::Path};
 
 use url::Url;
 use vantage_api_discover::{
-    Answer, Ask, Discovery, Draft, Settings, Step, Unknown, of_specification,
+    self as discover, DiscoverError, Discovery, Draft, Settings, Step, from_openapi,
 };
 use vantage_api_ingest::description::{Description, Reader};
 use vantage_api_pool::{AwwPool, Request, Response, retry::ResponseRule};
@@ -22,13 +22,13 @@ pub(crate) async fn run(init: &Init) -> Result<(), Failure> {
         return Err(Failure::usage(format_args!("{} is there already", file.display()))
             .advising("name another file, or delete it"));
     }
-    let sign_in = sign_in::of(&init.sign_in)?;
+    let auth = auth::of(&init.auth)?;
     let mut settings = Settings::default();
     settings.table.clone_from(&init.table);
     settings.items.clone_from(&init.items);
     settings.paging.clone_from(&init.paging);
-    settings.sign_in = sign_in;
-    settings.headers = sign_in::headers(&init.headers)?;
+    settings.auth = auth;
+    settings.headers = auth::headers(&init.headers)?;
     let draft = match (&init.openapi, &init.url) {
         (Some(file), _) => specified(file, &settings),
         (None, Some(url)) => discovered(url, settings).await,
@@ -67,7 +67,7 @@ fn specified(file: &Path, settings: &Settings) -> Result<Draft, Failure> {
     }
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let draft = of_specification(&text, &name, settings)
+    let draft = from_openapi(&text, &name, settings)
         .map_err(|error| Failure::usage(format_args!("{}: {error}", file.display())))?;
     described(&draft, false)?;
     for left_out in draft.left_out() {
@@ -84,12 +84,12 @@ async fn discovered(url: &str, settings: Settings) -> Result<Draft, Failure> {
     let pool = prober(&origin, &settings)?;
     let draft = loop {
         match discovery.next_step() {
-            Step::Ask(ask) => {
-                let answer = answer(&pool, &ask).await?;
+            Step::Request(request) => {
+                let answer = answer(&pool, &request).await?;
                 let attempts = pool.stats().await?.attempts;
-                output::note(format_args!("request {attempts}: {}", ask.purpose));
-                discovery.answered(answer);
-                discovery.spent(u32::try_from(attempts).unwrap_or(u32::MAX));
+                output::note(format_args!("request {attempts}: {}", request.purpose));
+                discovery.on_response(answer);
+                discovery.set_requests_made(u32::try_from(attempts).unwrap_or(u32::MAX));
             }
             Step::Done(done) => break done.map_err(open)?,
         }
@@ -119,7 +119,7 @@ fn told(failure: Failure) -> Failure {
     }
 }
 
-fn open(unknown: Unknown) -> Failure {
+fn open(unknown: DiscoverError) -> Failure {
     Failure::Usage(unknown.what).advising(&unknown.advice)
 }
 
@@ -130,7 +130,8 @@ fn described(draft: &Draft, is_sent: bool) -> Result<Description, Failure> {
     let reader = unset.iter().fold(Reader::new(), |reader, name| reader.variable(name, "unset"));
     reader.read_yaml(&yaml).map_err(|error| {
         output::note(&yaml);
-        Failure::from(error).advising("the draft above is no description: see --items and --paging")
+        Failure::from(error)
+            .advising("the draft above is not a description: see --items and --paging")
     })
 }
 
@@ -142,14 +143,17 @@ fn prober(origin: &str, settings: &Settings) -> Result<AwwPool, Failure> {
     builder.max_attempts(1).response_rules([rule]).build().map_err(Failure::usage)
 }
 
-async fn answer(pool: &AwwPool, ask: &Ask) -> Result<Answer, Failure> {
-    let target = ask.url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let target = format!("{}{target}", ask.url.path());
-    let mut request = match &ask.post {
+async fn answer(
+    pool: &AwwPool,
+    asked: &discover::Request,
+) -> Result<discover::Response, Failure> {
+    let target = asked.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{}{target}", asked.url.path());
+    let mut request = match &asked.post {
         None => Request::get(target),
         Some(body) => Request::post(target).json(body).map_err(Failure::usage)?,
     };
-    for (name, value) in &ask.headers {
+    for (name, value) in &asked.headers {
         request = request.header(name, value).map_err(Failure::usage)?;
     }
     match pool.request(request).await {
@@ -161,14 +165,15 @@ async fn answer(pool: &AwwPool, ask: &Ask) -> Result<Answer, Failure> {
     }
 }
 
-fn taken(response: &Response) -> Answer {
+fn taken(response: &Response) -> discover::Response {
     let headers = response.headers().iter();
     let headers = headers.map(|(name, value)| {
         (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     let headers: Vec<_> = headers.collect();
     let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let answer = Answer::new(response.status().as_u16(), headers, response.body().to_vec());
+    let answer =
+        discover::Response::new(response.status().as_u16(), headers, response.body().to_vec());
     match response.url().and_then(|url| Url::parse(&url.to_string()).ok()) {
         Some(url) => answer.from_url(url),
         None => answer,

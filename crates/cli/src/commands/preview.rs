@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use vantage_api_pool::vantage::PoolTableExt;
+use vantage_api_pool::{tokens::is_credential_name, vantage::PoolTableExt};
 
 use super::{connectors, describe, pool};
 use crate::{
@@ -96,14 +96,10 @@ fn only<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     named.next().is_none().then_some(pair)
 }
 
-/// Whether a parameter is sent as it is spelled, and is no credential as far as its name tells.
+/// Whether a parameter is sent as it is spelled, and is not a credential as far as its name tells.
 fn is_plain(pair: &str) -> bool {
-    const SUSPICIOUS: [&str; 11] =
-        ["appid", "auth", "cred", "jwt", "key", "pass", "pwd", "secret", "session", "sig", "token"];
     let is_kept = |c: char| c.is_ascii_alphanumeric() || "$()*+,-./:;=@_~".contains(c);
-    let name = name_of(pair).to_ascii_lowercase();
-    let is_suspicious = SUSPICIOUS.iter().any(|word| name.contains(word));
-    pair.chars().all(is_kept) && !pair.contains("$$") && !is_suspicious
+    pair.chars().all(is_kept) && !pair.contains("$$") && !is_credential_name(name_of(pair))
 }
 
 fn name_of(pair: &str) -> &str {

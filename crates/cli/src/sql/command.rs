@@ -28,7 +28,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The command of a line; `None` if it is none.
+    /// The command of a line; `None` if it is not one.
     ///
     /// # Errors
     /// For a command that there is not.
@@ -45,7 +45,7 @@ impl Command {
             ("q", "") => Self::Quit,
             ("format", format) => match Format::from_str(format, true) {
                 Ok(format) => Self::Format(format),
-                Err(_) => return Some(Err(format!("`{format}` is no format: {FORMATS}"))),
+                Err(_) => return Some(Err(format!("`{format}` is not a format: {FORMATS}"))),
             },
             _ => return Some(Err(format!("there is no `\\{text}`\n  -> \\? tells what there is"))),
         };

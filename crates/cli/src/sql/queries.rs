@@ -32,7 +32,7 @@ const WAITING: usize = 2;
 /// `pool`.
 ///
 /// # Errors
-/// If one is no query, or there can be no session.
+/// If one is not a query, or there can be no session.
 pub(crate) fn with_queries(
     description: Description,
     pool: &AwwPool,

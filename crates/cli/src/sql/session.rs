@@ -41,7 +41,7 @@ pub(crate) fn session_over(
 /// The same over workers.
 ///
 /// # Errors
-/// As for [`session`], and if one of the addresses is none.
+/// As for [`session`], and if one of the addresses is invalid.
 #[cfg(feature = "distributed")]
 pub(crate) fn session_over_workers(
     description: &Description,
@@ -66,6 +66,6 @@ pub(crate) fn token() -> Result<Option<String>, Failure> {
     match std::env::var(TOKEN) {
         Ok(token) if !token.is_empty() => Ok(Some(token)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        _ => Err(Failure::usage(format_args!("{TOKEN} is set, and is no token"))),
+        _ => Err(Failure::usage(format_args!("{TOKEN} is set, and is not a token"))),
     }
 }

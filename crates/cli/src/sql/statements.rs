@@ -41,7 +41,7 @@ impl<'a> Cut<'a> {
         cut.rest = text.get(start..).unwrap_or_default();
         if let Err(error) = read {
             cut.is_over = false;
-            // No semicolon would be seen behind what is no SQL, so its statement ends here.
+            // No semicolon would be seen behind what is not SQL, so its statement ends here.
             if !is_open(&error) && cut.rest.contains(';') {
                 cut.statements.push(cut.rest.trim());
                 (cut.rest, cut.is_over) = ("", true);

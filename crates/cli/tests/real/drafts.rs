@@ -146,15 +146,15 @@ fn django_by_cursor() {
 #[test]
 fn django_with_a_token() {
     let url = url(Program::Django, "api/secret/");
-    let draft = Draft::of(&url, &["--header", "Authorization=Token DJANGO_TOKEN"]);
+    let draft = Draft::of(&url, &["--header-env", "Authorization=Token DJANGO_TOKEN"]);
     draft.reads("prefix: \"Token \"", as_it_is);
     assert!(!draft.yaml.contains("sesame") && !draft.told.contains("sesame"));
     let folder = tempfile::tempdir().unwrap();
     for (arguments, words) in [
         (vec![], "the API answered 401"),
-        (vec!["--header", "Authorization=Token WRONG_TOKEN"], "the API answered 401"),
-        (vec!["--header", "Authorization=Token open-sesame"], "the name of a variable"),
-        (vec!["--bearer", "open-sesame"], "the name of a variable"),
+        (vec!["--header-env", "Authorization=Token WRONG_TOKEN"], "the API answered 401"),
+        (vec!["--header-env", "Authorization=Token open-sesame"], "the name of a variable"),
+        (vec!["--bearer-env", "open-sesame"], "the name of a variable"),
     ] {
         let output = apipool(folder.path(), &[&["init", &url], &arguments[..]].concat());
         let told = text(&output.stderr);

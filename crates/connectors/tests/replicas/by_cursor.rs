@@ -276,7 +276,7 @@ async fn airtable() {
     ];
     let copied = copied("airtable", &variables).await;
     copied.has("records", "id", &records);
-    assert!(!copied.remarks("records").is_empty(), "that it is no snapshot is told");
+    assert!(!copied.remarks("records").is_empty(), "that it is not a snapshot is told");
 }
 
 #[tokio::test]

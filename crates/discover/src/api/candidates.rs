@@ -5,8 +5,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    answer::Ask,
     evidence::{Evidence, Named, is_none},
+    http::Request,
     next::{difference, is_page, parameters, with},
 };
 use crate::{names, way::Way};
@@ -19,7 +19,7 @@ const TRIES: usize = 4;
 pub(super) struct Candidate {
     pub(super) way: Way,
     /// Asks for the second page.
-    pub(super) second: Ask,
+    pub(super) second: Request,
     /// What suggests it.
     pub(super) why: String,
     /// The parameter that says which page, where a URL does.
@@ -76,12 +76,12 @@ impl First<'_> {
     fn by_links(&self, found: &mut Vec<Candidate>) {
         let evidence = self.evidence;
         let mut add = |url: &Url, chain: Way, why: &str, is_known: bool| {
-            let ask = Ask::new(url.clone(), "the second page, by its URL");
+            let request = Request::new(url.clone(), "the second page, by its URL");
             let differs = difference(self.url, url, self.rows);
             let (size, place) = (differs.size.map(|(name, _)| name), differs.place);
             let add = |way: Way, why: String| Candidate {
                 way,
-                second: ask.clone(),
+                second: request.clone(),
                 why,
                 place: place.clone(),
                 size: size.clone(),
@@ -118,7 +118,7 @@ impl First<'_> {
         let pages = parameters(self.url).into_iter();
         for (param, _) in pages.filter(|(name, value)| value == "1" && is_page(name)) {
             let url = with(self.url, &param, "0");
-            let second = Ask::new(url, format!("the page before, by `{param}=0`"));
+            let second = Request::new(url, format!("the page before, by `{param}=0`"));
             let why = format!("the URL has `{param}=1`, page 0 is before it");
             let way = Way::Page { param, first: 0 };
             found.push(Candidate { way, second, why, place: None, size: None });
@@ -197,20 +197,21 @@ impl First<'_> {
     }
 
     fn cursor(&self, next: String, param: &str, cursor: &str, found: &mut Vec<Candidate>) {
-        let ask = Ask::new(with(self.url, param, cursor), format!("the second page, by `{param}`"));
+        let request =
+            Request::new(with(self.url, param, cursor), format!("the second page, by `{param}`"));
         let why = format!("`{next}` is a cursor");
         let way = Way::Cursor { param: param.to_owned(), next };
-        found.push(Candidate { way, second: ask, why, place: None, size: None });
+        found.push(Candidate { way, second: request, why, place: None, size: None });
     }
 
     fn by_range(&self, found: &mut Vec<Candidate>) {
         if let Some((unit, 0, _)) = &self.evidence.range {
             let (from, to) = (self.rows, (self.rows * 2).saturating_sub(1));
-            let ask = Ask::new(self.url.clone(), "the second page, by a range")
+            let request = Request::new(self.url.clone(), "the second page, by a range")
                 .header("range", format!("{unit}={from}-{to}"));
             let way = Way::Range { unit: unit.clone(), size: self.rows };
             let why = "the header `Content-Range` tells which rows came".to_owned();
-            found.push(Candidate { way, second: ask, why, place: None, size: None });
+            found.push(Candidate { way, second: request, why, place: None, size: None });
         }
     }
 
@@ -223,11 +224,11 @@ impl First<'_> {
         }
         let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
         for param in ["starting_after", "after", "after_id", "since_id"].into_iter().take(TRIES) {
-            let ask =
-                Ask::new(with(self.url, param, &id), format!("the second page, by `{param}`"));
+            let request =
+                Request::new(with(self.url, param, &id), format!("the second page, by `{param}`"));
             let way = Way::Keyset { param: param.to_owned(), field: field.to_owned() };
             let why = format!("a flag says that more follow, and rows have the id `{field}`");
-            found.push(Candidate { way, second: ask, why, place: None, size: None });
+            found.push(Candidate { way, second: request, why, place: None, size: None });
         }
     }
 
@@ -248,7 +249,7 @@ impl First<'_> {
             way => (way.param().unwrap_or_default(), self.rows),
         };
         let url = with(self.url, param, &place.to_string());
-        let second = Ask::new(url, format!("the second page, by `{param}={place}`"));
+        let second = Request::new(url, format!("the second page, by `{param}={place}`"));
         Candidate { way, second, why, place: None, size: None }
     }
 }

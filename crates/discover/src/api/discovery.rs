@@ -1,4 +1,4 @@
-//! [pure] What is asked next, until there is a draft or a question.
+//! [pure] What is requests_made next, until there is a draft or a question.
 
 use std::collections::VecDeque;
 
@@ -6,27 +6,27 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    answer::{Answer, Ask},
     candidates::{Candidate, cursor_param, is_cursor},
+    error::DiscoverError,
     evidence::{Named, Pointer},
     graphql::{Connection, introspection, is_endpoint},
+    http::{Request, Response},
     next::later_page,
     page::{Page, as_objects},
     rows::{self, Place},
     settings::Settings,
     size::{self, SIZE_TRIES, small_page},
     stages::{Chosen, Known, Seen, secret_parameter, table_name},
-    unknown::Unknown,
 };
 use crate::{draft::Draft, way::Way};
 
 /// What is to be done next.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Make this request, and give its answer to [`Discovery::answered`].
-    Ask(Ask),
+    /// Make this request, and give its answer to [`Discovery::on_response`].
+    Request(Request),
     /// That is all.
-    Done(Result<Draft, Unknown>),
+    Done(Result<Draft, DiscoverError>),
 }
 
 /// Finds out how an API pages: see the [crate](crate).
@@ -35,7 +35,7 @@ pub struct Discovery {
     pub(super) url: Url,
     pub(super) table: String,
     pub(super) settings: Settings,
-    pub(super) asked: u32,
+    pub(super) requests_made: u32,
     stage: Stage,
     /// The requests that were made in vain, for the error.
     pub(super) tried: Vec<String>,
@@ -43,11 +43,11 @@ pub struct Discovery {
 
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
-    First(Ask),
+    First(Request),
     /// Looks for a parameter that makes the only page a small one, so that there is a second.
     Reveal {
         first: Seen,
-        ask: Ask,
+        request: Request,
         name: String,
         others: VecDeque<String>,
         small: u64,
@@ -61,7 +61,7 @@ pub(super) enum Stage {
     /// Looks for the parameter of the size.
     Size {
         known: Box<Known>,
-        ask: Ask,
+        request: Request,
         name: String,
         others: VecDeque<String>,
         small: u64,
@@ -69,126 +69,126 @@ pub(super) enum Stage {
     /// Asks for a large page.
     Large {
         known: Box<Known>,
-        ask: Ask,
+        request: Request,
         name: String,
     },
     /// Asks for a page past the end.
     Beyond {
         known: Box<Known>,
-        ask: Ask,
+        request: Request,
     },
     /// Asks for the schema of GraphQL.
     Schema {
-        ask: Ask,
+        request: Request,
     },
     /// Reads a connection of GraphQL.
     Graph {
         connection: Box<Connection>,
         first: Option<Seen>,
         size: u64,
-        ask: Ask,
+        request: Request,
     },
     /// Asks for one row.
     Item {
         known: Box<Known>,
-        ask: Ask,
+        request: Request,
         row: Value,
     },
-    Over(Result<Draft, Unknown>),
+    Over(Result<Draft, DiscoverError>),
 }
 
 impl Discovery {
     /// Begins with a URL that answers with rows.
     ///
     /// # Errors
-    /// If it is no URL of HTTP, or may have a credential in it.
-    pub fn new(url: &str, settings: Settings) -> Result<Self, Unknown> {
+    /// If it is not a URL of HTTP, or may have a credential in it.
+    pub fn new(url: &str, settings: Settings) -> Result<Self, DiscoverError> {
         let parsed = Url::parse(url).ok().filter(Url::has_host);
         let parsed = parsed.filter(|url| ["http", "https"].contains(&url.scheme()));
         let mut url = parsed.ok_or_else(|| {
-            Unknown::new("this is no URL", "give one that begins with https:// or http://")
+            DiscoverError::new("this is not a URL", "give one that begins with https:// or http://")
         })?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Unknown::new(
+            return Err(DiscoverError::new(
                 "the URL has a name or a password in it",
-                "sign in by variables of the environment: --basic USER_VARIABLE:VARIABLE",
+                "authenticate by variables of the environment: --basic-env USER_VARIABLE:VARIABLE",
             ));
         }
         if let Some(name) = secret_parameter(&url) {
-            return Err(Unknown::new(
+            return Err(DiscoverError::new(
                 format!("the parameter `{name}` of the URL looks like a credential"),
                 format!(
-                    "leave it out, and give the name of a variable of the environment: --key-in-query {name}=VARIABLE"
+                    "leave it out, and give the name of a variable of the environment: --query-env {name}=VARIABLE"
                 ),
             ));
         }
         if let Some(name) = later_page(&url) {
-            return Err(Unknown::new(
+            return Err(DiscoverError::new(
                 format!("the URL is that of a later page: it has `{name}`"),
                 "give the URL of the first page",
             ));
         }
         url.set_fragment(None);
         let table = settings.table.clone().unwrap_or_else(|| table_name(&url));
-        let stage = Stage::First(Ask::new(url.clone(), "the first page"));
-        Ok(Self { url, table, settings, asked: 0, stage, tried: Vec::new() })
+        let stage = Stage::First(Request::new(url.clone(), "the first page"));
+        Ok(Self { url, table, settings, requests_made: 0, stage, tried: Vec::new() })
     }
 
     /// What is to be done next. It stays the same until an answer has come.
     #[must_use]
     pub fn next_step(&self) -> Step {
         match &self.stage {
-            Stage::First(ask)
-            | Stage::Reveal { ask, .. }
-            | Stage::Size { ask, .. }
-            | Stage::Large { ask, .. }
-            | Stage::Beyond { ask, .. }
-            | Stage::Schema { ask }
-            | Stage::Graph { ask, .. }
-            | Stage::Item { ask, .. } => Step::Ask(ask.clone()),
-            Stage::Prove { candidate, .. } => Step::Ask(candidate.second.clone()),
+            Stage::First(request)
+            | Stage::Reveal { request, .. }
+            | Stage::Size { request, .. }
+            | Stage::Large { request, .. }
+            | Stage::Beyond { request, .. }
+            | Stage::Schema { request }
+            | Stage::Graph { request, .. }
+            | Stage::Item { request, .. } => Step::Request(request.clone()),
+            Stage::Prove { candidate, .. } => Step::Request(candidate.second.clone()),
             Stage::Over(done) => Step::Done(done.clone()),
         }
     }
 
     /// How many requests have been answered.
     #[must_use]
-    pub fn asked(&self) -> u32 {
-        self.asked
+    pub fn requests_made(&self) -> u32 {
+        self.requests_made
     }
 
     /// Counts requests that were made besides, such as to where one was redirected: how many there
     /// were in all.
-    pub fn spent(&mut self, requests: u32) {
-        self.asked = self.asked.max(requests);
+    pub fn set_requests_made(&mut self, requests: u32) {
+        self.requests_made = self.requests_made.max(requests);
     }
 
     /// Takes the answer to the request of the last step.
-    pub fn answered(&mut self, answer: Answer) {
+    pub fn on_response(&mut self, answer: Response) {
         let stage = std::mem::replace(
             &mut self.stage,
-            Stage::Over(Err(Unknown::new("it is over", "begin anew"))),
+            Stage::Over(Err(DiscoverError::new("it is over", "begin anew"))),
         );
         if !matches!(stage, Stage::Over(_)) {
-            self.asked += 1;
+            self.requests_made += 1;
         }
         self.stage = match stage {
-            Stage::First(ask) => over_or(self.first(answer, &ask)),
-            Stage::Reveal { first, ask, name, others, small } => {
-                self.revealed(first, answer, &ask, name, others, small)
+            Stage::First(request) => over_or(self.first(answer, &request)),
+            Stage::Reveal { first, request, name, others, small } => {
+                self.revealed(first, answer, &request, name, others, small)
             }
             Stage::Prove { first, candidate, others, revealed } => {
                 self.proved(first, answer, &candidate, others, revealed)
             }
-            Stage::Size { known, ask, name, others, small } => {
-                self.sized(*known, answer, &ask, name, others, small)
+            Stage::Size { known, request, name, others, small } => {
+                self.sized(*known, answer, &request, name, others, small)
             }
-            Stage::Large { known, ask, name } => self.enlarged(*known, answer, &ask, &name),
-            Stage::Beyond { known, ask } => self.beyond(*known, answer, &ask),
-            Stage::Item { known, ask, row } => self.item(*known, answer, &ask, &row),
-            Stage::Schema { ask } => over_or(self.schema(answer, &ask)),
-            Stage::Graph { connection, first, size, ask } => {
-                over_or(self.graph(answer, *connection, first, size, &ask))
+            Stage::Large { known, request, name } => self.enlarged(*known, answer, &request, &name),
+            Stage::Beyond { known, request } => self.beyond(*known, answer, &request),
+            Stage::Item { known, request, row } => self.item(*known, answer, &request, &row),
+            Stage::Schema { request } => over_or(self.schema(answer, &request)),
+            Stage::Graph { connection, first, size, request } => {
+                over_or(self.graph(answer, *connection, first, size, &request))
             }
             over @ Stage::Over(_) => over,
         };
@@ -196,20 +196,20 @@ impl Discovery {
 
     /// Whether one more request may be made.
     pub(super) fn may_ask(&self) -> bool {
-        self.asked < self.settings.max_requests
+        self.requests_made < self.settings.max_requests
     }
 
-    pub(super) fn seen(&self, answer: Answer, ask: &Ask, place: &Place) -> Option<Seen> {
-        Page::parse(answer, &ask.url).ok().map(|page| Seen::of(page, place.clone()))
+    pub(super) fn seen(&self, answer: Response, request: &Request, place: &Place) -> Option<Seen> {
+        Page::parse(answer, &request.url).ok().map(|page| Seen::of(page, place.clone()))
     }
 
-    fn first(&mut self, answer: Answer, ask: &Ask) -> Result<Stage, Unknown> {
+    fn first(&mut self, answer: Response, request: &Request) -> Result<Stage, DiscoverError> {
         let moved = answer.url.clone().filter(|url| url.origin() == self.url.origin());
-        let page = match Page::parse(answer, &ask.url) {
-            Err(_) if is_endpoint(&ask.url) && self.may_ask() => {
-                self.url.set_path(moved.as_ref().unwrap_or(&ask.url).path());
-                let ask = Ask::new(self.url.clone(), "the schema").body(introspection());
-                return Ok(Stage::Schema { ask });
+        let page = match Page::parse(answer, &request.url) {
+            Err(_) if is_endpoint(&request.url) && self.may_ask() => {
+                self.url.set_path(moved.as_ref().unwrap_or(&request.url).path());
+                let request = Request::new(self.url.clone(), "the schema").body(introspection());
+                return Ok(Stage::Schema { request });
             }
             page => page?,
         };
@@ -221,7 +221,10 @@ impl Discovery {
             && self.may_ask()
         {
             self.url = url.clone();
-            return Ok(Stage::First(Ask::new(url, "the first page, with rows that are objects")));
+            return Ok(Stage::First(Request::new(
+                url,
+                "the first page, with rows that are objects",
+            )));
         }
         let place = match &self.settings.items {
             Some(path) => rows::given(&page.body, path)?,
@@ -232,7 +235,7 @@ impl Discovery {
             return Ok(self.over(&self.known(first, Way::Given(yaml), "it was given", None)));
         }
         if first.rows == 0 {
-            return Err(Unknown::new(
+            return Err(DiscoverError::new(
                 "the first page has no rows, so nothing can be seen of how they come",
                 "give the URL of a list that has rows, or write the table by hand",
             ));
@@ -250,8 +253,8 @@ impl Discovery {
         let mut names: VecDeque<String> = names.into_iter().take(SIZE_TRIES).collect();
         match names.pop_front() {
             Some(name) if first.rows > 1 && self.may_ask() => {
-                let ask = small_page(&self.url, &name, small);
-                Stage::Reveal { first, ask, name, others: names, small }
+                let request = small_page(&self.url, &name, small);
+                Stage::Reveal { first, request, name, others: names, small }
             }
             _ => self.by_shape(first),
         }
@@ -260,21 +263,21 @@ impl Discovery {
     fn revealed(
         &mut self,
         first: Seen,
-        answer: Answer,
-        ask: &Ask,
+        answer: Response,
+        request: &Request,
         name: String,
         mut others: VecDeque<String>,
         small: u64,
     ) -> Stage {
         // Now that a smaller page came, what the first one says of itself is no proof.
-        let page = self.seen(answer, ask, &first.place).filter(|page| page.rows == small);
+        let page = self.seen(answer, request, &first.place).filter(|page| page.rows == small);
         if let Some(page) = page {
             return self.prove(page, Some(name));
         }
         match others.pop_front() {
             Some(name) if self.may_ask() => {
-                let ask = small_page(&self.url, &name, small);
-                Stage::Reveal { first, ask, name, others, small }
+                let request = small_page(&self.url, &name, small);
+                Stage::Reveal { first, request, name, others, small }
             }
             _ => self.by_shape(first),
         }
@@ -320,6 +323,6 @@ impl Discovery {
     }
 }
 
-fn over_or(stage: Result<Stage, Unknown>) -> Stage {
-    stage.unwrap_or_else(|unknown| Stage::Over(Err(unknown)))
+fn over_or(stage: Result<Stage, DiscoverError>) -> Stage {
+    stage.unwrap_or_else(|error| Stage::Over(Err(error)))
 }

@@ -53,7 +53,7 @@ pub(super) fn introspection() -> Value {
     json!({ "query": query })
 }
 
-/// The connections of a schema. `None` if that is no schema.
+/// The connections of a schema. `None` if that is not a schema.
 pub(super) fn connections(answer: &Value) -> Option<Vec<Connection>> {
     let schema = answer.pointer("/data/__schema")?;
     let types = schema.get("types")?.as_array()?;

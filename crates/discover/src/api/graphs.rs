@@ -1,14 +1,14 @@
 //! [pure] What is asked of GraphQL: the schema, then two pages of a connection.
 
 use super::{
-    answer::{Answer, Ask},
     discovery::{Discovery, Stage},
+    error::DiscoverError,
     graphql::{Connection, connections, has_errors},
+    http::{Request, Response},
     page::Page,
     proof::{Proof, compare},
     rows,
     stages::Seen,
-    unknown::Unknown,
 };
 use crate::{way::Way, yaml::text};
 
@@ -19,10 +19,14 @@ const BY_HAND: &str = "write the table by hand: `paging` with `post: { query: â€
 
 impl Discovery {
     /// Chooses a connection of a schema.
-    pub(super) fn schema(&mut self, answer: Answer, ask: &Ask) -> Result<Stage, Unknown> {
-        let page = Page::parse(answer, &ask.url)?;
+    pub(super) fn schema(
+        &mut self,
+        answer: Response,
+        request: &Request,
+    ) -> Result<Stage, DiscoverError> {
+        let page = Page::parse(answer, &request.url)?;
         let found = connections(&page.body).ok_or_else(|| {
-            Unknown::new("this may be GraphQL, but it does not tell its schema", BY_HAND)
+            DiscoverError::new("this may be GraphQL, but it does not tell its schema", BY_HAND)
         })?;
         let names: Vec<_> = found.iter().map(|found| format!("`{}`", found.field)).collect();
         let wanted = |found: &Connection| {
@@ -34,16 +38,16 @@ impl Discovery {
             (Some(only), None) => only,
             (Some(_), Some(_)) => {
                 let what = format!("the schema has several connections: {}", names.join(", "));
-                return Err(Unknown::new(what, "say which one: --table NAME"));
+                return Err(DiscoverError::new(what, "say which one: --table NAME"));
             }
             (None, _) if names.is_empty() => {
                 let what = "no field of the schema is a connection (`first`, `after`, `pageInfo`) \
                             that can be read without further arguments";
-                return Err(Unknown::new(what, BY_HAND));
+                return Err(DiscoverError::new(what, BY_HAND));
             }
             (None, _) => {
                 let what = format!("the schema has no such connection, but {}", names.join(", "));
-                return Err(Unknown::new(what, "name one of them: --table NAME"));
+                return Err(DiscoverError::new(what, "name one of them: --table NAME"));
             }
         };
         self.table.clone_from(&connection.field);
@@ -56,43 +60,44 @@ impl Discovery {
         first: Option<Seen>,
         size: u64,
         after: Option<&str>,
-    ) -> Result<Stage, Unknown> {
+    ) -> Result<Stage, DiscoverError> {
         if !self.may_ask() {
-            return Err(Unknown::new("there are no requests left for the rows", BY_HAND));
+            return Err(DiscoverError::new("there are no requests left for the rows", BY_HAND));
         }
         let purpose = match after {
             None => format!("{size} rows of the connection `{}`", connection.field),
             Some(_) => "the second page, by `after`".to_owned(),
         };
-        let ask = Ask::new(self.url.clone(), purpose).body(connection.body(size, after));
-        Ok(Stage::Graph { connection: Box::new(connection), first, size, ask })
+        let request = Request::new(self.url.clone(), purpose).body(connection.body(size, after));
+        Ok(Stage::Graph { connection: Box::new(connection), first, size, request })
     }
 
     /// Takes a page of a connection.
     pub(super) fn graph(
         &mut self,
-        answer: Answer,
+        answer: Response,
         connection: Connection,
         first: Option<Seen>,
         size: u64,
-        ask: &Ask,
-    ) -> Result<Stage, Unknown> {
-        let page = Page::parse(answer, &ask.url).and_then(|page| match has_errors(&page.body) {
-            true => Err(Unknown::new(
-                format!("the answer for `{}` has `errors`", connection.field),
-                BY_HAND,
-            )),
-            false => {
-                let place = rows::given(&page.body, &connection.items)?;
-                Ok(Seen::of(page, place))
-            }
-        });
+        request: &Request,
+    ) -> Result<Stage, DiscoverError> {
+        let page =
+            Page::parse(answer, &request.url).and_then(|page| match has_errors(&page.body) {
+                true => Err(DiscoverError::new(
+                    format!("the answer for `{}` has `errors`", connection.field),
+                    BY_HAND,
+                )),
+                false => {
+                    let place = rows::given(&page.body, &connection.items)?;
+                    Ok(Seen::of(page, place))
+                }
+            });
         let page = match (page, &first) {
             (Ok(page), _) => page,
             (Err(_), None) if size == SIZES[0] => {
                 return self.ask_graph(connection, None, SIZES[1], None);
             }
-            (Err(unknown), _) => return Err(unknown),
+            (Err(error), _) => return Err(error),
         };
         let why = match &first {
             None => match connection.next(&page.page.body).map(str::to_owned) {
@@ -101,7 +106,7 @@ impl Discovery {
                 }
                 None if page.rows == 0 => {
                     let what = "the connection has no rows, so nothing can be seen";
-                    return Err(Unknown::new(what, BY_HAND));
+                    return Err(DiscoverError::new(what, BY_HAND));
                 }
                 None => "by the schema; all rows came on one page",
             },
@@ -111,7 +116,7 @@ impl Discovery {
                     Proof::Next => "verified: `after` leads to new rows",
                     _ => {
                         let what = "the second page of the connection has no new rows";
-                        return Err(Unknown::new(what, BY_HAND));
+                        return Err(DiscoverError::new(what, BY_HAND));
                     }
                 }
             }

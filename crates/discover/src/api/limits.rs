@@ -1,10 +1,10 @@
 //! [pure] What headers say about limits, for a comment.
 
-use super::answer::Answer;
+use super::http::Response;
 use crate::names::plain;
 
 /// Headers about limits, with those of their values that are short.
-pub(super) fn limits(answer: &Answer) -> Vec<String> {
+pub(super) fn limits(answer: &Response) -> Vec<String> {
     const PARTS: [&str; 4] = ["ratelimit", "calllimit", "limitinfo", "quota"];
     let is_limit = |name: &str| PARTS.iter().any(|part| plain(name).contains(part));
     let told = answer.headers.iter().filter(|(name, _)| is_limit(name) || name == "retry-after");

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::answer::Answer;
+use super::http::Response;
 
 /// A link of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(super) struct Link {
 }
 
 /// The first link with a relation.
-pub(super) fn link(answer: &Answer, relation: &str, base: &Url) -> Option<Link> {
+pub(super) fn link(answer: &Response, relation: &str, base: &Url) -> Option<Link> {
     let fields = answer.headers.iter().filter(|(name, _)| name == "link");
     fields.flat_map(|(_, field)| parts(field, ',')).find_map(|link| {
         let mut parts = parts(link, ';').into_iter();
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn the_next_link_is_found_with_its_attributes() {
         let base = Url::parse("https://h/a/b?x=1").unwrap();
-        let next = |field: &str| link(&Answer::new(200, [("Link", field)], ""), "next", &base);
+        let next = |field: &str| link(&Response::new(200, [("Link", field)], ""), "next", &base);
         let field = "<c?d=1,2;3>; rel=\"prev\", <?page=2>; rel=\"next\"; results=\"false\"; title=\"a, b; c\"";
         let found = next(field).unwrap();
         assert_eq!(found.url.as_str(), "https://h/a/b?page=2");

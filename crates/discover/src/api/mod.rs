@@ -1,12 +1,13 @@
 //! [pure] What the answers of an API show: `discovery` says what to ask next, and everything else
 //! is a decision on what came.
 
-mod answer;
 mod candidates;
 mod discovery;
+mod error;
 mod evidence;
 mod graphql;
 mod graphs;
+mod http;
 mod limits;
 mod link;
 mod next;
@@ -21,9 +22,8 @@ mod size;
 mod stages;
 #[cfg(test)]
 mod tests;
-mod unknown;
 
-pub use answer::{Answer, Ask};
 pub use discovery::{Discovery, Step};
+pub use error::DiscoverError;
+pub use http::{Request, Response};
 pub use settings::Settings;
-pub use unknown::Unknown;

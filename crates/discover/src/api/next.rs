@@ -122,7 +122,7 @@ mod tests {
             ("rows", "rows?limit=50&offset=50", (offset("offset"), size("limit"))),
             ("rows", "rows?per_page=50&page=2", (page("page", 1), size("per_page"))),
             ("rows", "rows?_page=2", (page("_page", 1), None)),
-            // What is no number, or another one, is nothing that can be computed.
+            // What is not a number, or another one, is nothing that can be computed.
             ("rows", "rows?cursor=cD0z", (None, None)),
             ("rows", "rows?_next=50", (None, None)),
             ("rows", "rows?page=abc", (None, None)),

@@ -3,20 +3,20 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{answer::Answer, next::with, rows::Place, unknown::Unknown};
+use super::{error::DiscoverError, http::Response, next::with, rows::Place};
 
 /// A page, and where it came from.
 #[derive(Clone, Debug)]
 pub(super) struct Page {
-    pub(super) answer: Answer,
+    pub(super) answer: Response,
     pub(super) url: Url,
     pub(super) body: Value,
 }
 
 impl Page {
     /// # Errors
-    /// If it is no page of JSON.
-    pub(super) fn parse(answer: Answer, asked: &Url) -> Result<Self, Unknown> {
+    /// If it is not a page of JSON.
+    pub(super) fn parse(answer: Response, asked: &Url) -> Result<Self, DiscoverError> {
         if !answer.is_success() {
             return Err(refused(&answer));
         }
@@ -24,7 +24,7 @@ impl Page {
         let text = text.trim_start_matches('\u{feff}').trim();
         let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
         if text.is_empty() {
-            return Err(Unknown::new(
+            return Err(DiscoverError::new(
                 format!("the answer has the status {} and no body", answer.status),
                 "give the URL of a list that has rows",
             ));
@@ -48,9 +48,9 @@ pub(super) fn as_objects(page: &Page) -> Option<Url> {
     (is_it && !has_shape).then(|| with(&page.url, "_shape", "objects"))
 }
 
-fn not_json(kind: &str, text: &str) -> Unknown {
+fn not_json(kind: &str, text: &str) -> DiscoverError {
     if text.starts_with('<') || kind.contains("html") || kind.contains("xml") {
-        return Unknown::new(
+        return DiscoverError::new(
             "the answer is HTML or XML, and no JSON",
             "give the URL of the API itself, or describe the page with `extract` by hand",
         );
@@ -58,16 +58,16 @@ fn not_json(kind: &str, text: &str) -> Unknown {
     let is_line = |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|row| row.is_object());
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     if lines.next().is_some_and(is_line) {
-        return Unknown::new(
+        return DiscoverError::new(
             "the answer has one row per line (NDJSON), and nothing in it can tell how it pages",
             "write `envelope: { ndjson: true }` and `paging` by hand",
         );
     }
-    Unknown::new("the answer is no JSON", "give the URL of a list that answers in JSON")
+    DiscoverError::new("the answer is not JSON", "give the URL of a list that answers in JSON")
 }
 
 /// What a status means for whoever drafts a description.
-fn refused(answer: &Answer) -> Unknown {
+fn refused(answer: &Response) -> DiscoverError {
     let status = answer.status;
     let what = format!("the API answered {status}");
     match status {
@@ -76,30 +76,33 @@ fn refused(answer: &Answer) -> Unknown {
                 field.split_ascii_whitespace().next().map(str::to_ascii_lowercase)
             });
             let (asks, advice) = match scheme.as_deref() {
-                Some("bearer") => (", and asks for a bearer token", "--bearer VARIABLE"),
+                Some("bearer") => (", and asks for a bearer token", "--bearer-env VARIABLE"),
                 Some("basic") => {
-                    (", and asks for a name and a password", "--basic USER_VARIABLE:VARIABLE")
+                    (", and asks for a name and a password", "--basic-env USER_VARIABLE:VARIABLE")
                 }
                 Some("token") => {
-                    (", and asks for `Token …`", "--header \"Authorization=Token VARIABLE\"")
+                    (", and asks for `Token …`", "--header-env \"Authorization=Token VARIABLE\"")
                 }
-                _ => ("", "--bearer VARIABLE, --basic or --header"),
+                _ => ("", "--bearer-env VARIABLE, --basic-env or --header-env"),
             };
-            Unknown::new(
+            DiscoverError::new(
                 format!("{what}{asks}"),
-                format!("sign in: {advice}, by the names of variables of the environment"),
+                format!("authenticate: {advice}, by the names of variables of the environment"),
             )
         }
-        404 => Unknown::new(what, "see whether the URL is right, with its slash at the end if any"),
-        405 => Unknown::new(
+        404 => DiscoverError::new(
+            what,
+            "see whether the URL is right, with its slash at the end if any",
+        ),
+        405 => DiscoverError::new(
             format!("{what}: it does not take a GET"),
             "write `paging` with `post` by hand if it is a search, or GraphQL",
         ),
-        429 => Unknown::new(what, "try again when the limit allows it"),
-        400 | 422 => Unknown::new(
+        429 => DiscoverError::new(what, "try again when the limit allows it"),
+        400 | 422 => DiscoverError::new(
             format!("{what}: it misses a parameter, or does not know one"),
             "give the URL with the parameters that it needs",
         ),
-        _ => Unknown::new(what, "give a URL that answers with a list of rows"),
+        _ => DiscoverError::new(what, "give a URL that answers with a list of rows"),
     }
 }

@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use url::Url;
 
 use super::{
-    answer::Answer,
     candidates::{Candidate, First},
     discovery::{Discovery, Stage},
+    error::DiscoverError,
     evidence::Named,
+    http::Response,
     next::{parameters, with},
     proof::{Proof, compare, is_usual_size},
     reasons::{said, says_more_by},
     stages::Seen,
-    unknown::Unknown,
 };
 use crate::{types, way::Way};
 
@@ -60,7 +60,7 @@ impl Discovery {
     pub(super) fn proved(
         &mut self,
         first: Seen,
-        answer: Answer,
+        answer: Response,
         candidate: &Candidate,
         mut others: VecDeque<Candidate>,
         revealed: Option<String>,
@@ -129,7 +129,7 @@ impl Discovery {
                       cursor, next_url, link, keyset, or by: none if this is the whole set";
         if first.evidence.says_more(first.rows) {
             let by = says_more_by(&first);
-            return Stage::Over(Err(Unknown::new(
+            return Stage::Over(Err(DiscoverError::new(
                 format!(
                     "more rows follow the {} of the first page, as {by} says, but the way to them was not found: {tried}",
                     first.rows
@@ -138,7 +138,7 @@ impl Discovery {
             )));
         }
         if let Some(name) = revealed {
-            return Stage::Over(Err(Unknown::new(
+            return Stage::Over(Err(DiscoverError::new(
                 format!(
                     "with `{name}` a page has {} of the rows, and the way to the others was not found: {tried}",
                     first.rows
@@ -147,7 +147,7 @@ impl Discovery {
             )));
         }
         if is_usual_size(first.rows) {
-            return Stage::Over(Err(Unknown::new(
+            return Stage::Over(Err(DiscoverError::new(
                 format!(
                     "{} rows came, as many as a page may have, and nothing says whether there are more: {tried}",
                     first.rows

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::{
-    answer::{Answer, Ask},
     candidates::Candidate,
     discovery::{Discovery, Stage},
+    http::{Request, Response},
     next::with,
     page::Page,
     size::{SIZE_TRIES, names, small_page},
@@ -36,8 +36,8 @@ impl Discovery {
         let mut names: VecDeque<String> = names.into_iter().take(SIZE_TRIES).collect();
         match names.pop_front() {
             Some(name) if first.rows > 2 && self.may_ask() => {
-                let ask = small_page(&self.url, &name, 2);
-                Stage::Size { known: Box::new(known), ask, name, others: names, small: 2 }
+                let request = small_page(&self.url, &name, 2);
+                Stage::Size { known: Box::new(known), request, name, others: names, small: 2 }
             }
             _ => self.look_beyond(known),
         }
@@ -46,21 +46,21 @@ impl Discovery {
     pub(super) fn sized(
         &mut self,
         known: Known,
-        answer: Answer,
-        ask: &Ask,
+        answer: Response,
+        request: &Request,
         name: String,
         mut others: VecDeque<String>,
         small: u64,
     ) -> Stage {
-        let page = self.seen(answer, ask, &known.first.place);
+        let page = self.seen(answer, request, &known.first.place);
         if page.is_some_and(|page| page.rows == small) {
             return self.enlarge(known, name);
         }
         match others.pop_front() {
             // One is left for a large page.
-            Some(name) if self.asked + 1 < self.settings.max_requests => {
-                let ask = small_page(&self.url, &name, small);
-                Stage::Size { known: Box::new(known), ask, name, others, small }
+            Some(name) if self.requests_made + 1 < self.settings.max_requests => {
+                let request = small_page(&self.url, &name, small);
+                Stage::Size { known: Box::new(known), request, name, others, small }
             }
             _ => self.look_beyond(known),
         }
@@ -71,21 +71,22 @@ impl Discovery {
             let size = LARGE.max(known.first.rows);
             return self.with_size(known, &name, size, "verified with a small size");
         }
-        let ask = Ask::new(
+        let request = Request::new(
             with(&self.url, &name, &LARGE.to_string()),
             format!("{LARGE} rows by `{name}`"),
         );
-        Stage::Large { known: Box::new(known), ask, name }
+        Stage::Large { known: Box::new(known), request, name }
     }
 
     pub(super) fn enlarged(
         &mut self,
         mut known: Known,
-        answer: Answer,
-        ask: &Ask,
+        answer: Response,
+        request: &Request,
         name: &str,
     ) -> Stage {
-        let Some(page) = self.seen(answer, ask, &known.first.place).filter(|page| page.rows > 0)
+        let Some(page) =
+            self.seen(answer, request, &known.first.place).filter(|page| page.rows > 0)
         else {
             let rows = known.first.rows;
             return self.with_size(known, name, rows, "verified; the API refuses 100");
@@ -123,17 +124,22 @@ impl Discovery {
         };
         match place {
             Some((param, place)) if !is_told && self.may_ask() => {
-                let ask =
-                    Ask::new(with(&self.url, param, &place.to_string()), "a page past the end");
-                Stage::Beyond { known: Box::new(known), ask }
+                let request =
+                    Request::new(with(&self.url, param, &place.to_string()), "a page past the end");
+                Stage::Beyond { known: Box::new(known), request }
             }
             _ => self.look_for_item(known),
         }
     }
 
-    pub(super) fn beyond(&mut self, mut known: Known, answer: Answer, ask: &Ask) -> Stage {
+    pub(super) fn beyond(
+        &mut self,
+        mut known: Known,
+        answer: Response,
+        request: &Request,
+    ) -> Stage {
         let status = answer.status;
-        let page = self.seen(answer, ask, &known.first.place);
+        let page = self.seen(answer, request, &known.first.place);
         match page {
             Some(page) if page.rows == 0 => {}
             Some(_) => known.notes.push(
@@ -171,17 +177,17 @@ impl Discovery {
                 path.push("");
             }
         }
-        Stage::Item { known: Box::new(known), ask: Ask::new(url, "one row by its id"), row }
+        Stage::Item { known: Box::new(known), request: Request::new(url, "one row by its id"), row }
     }
 
     pub(super) fn item(
         &mut self,
         mut known: Known,
-        answer: Answer,
-        ask: &Ask,
+        answer: Response,
+        request: &Request,
         row: &Value,
     ) -> Stage {
-        let page = Page::parse(answer, &ask.url).ok();
+        let page = Page::parse(answer, &request.url).ok();
         let id = known.id();
         let is_it = |item: &Value| {
             id.as_ref().is_some_and(|id| item.is_object() && item.get(id) == row.get(id))

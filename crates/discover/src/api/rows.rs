@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::unknown::Unknown;
+use super::error::DiscoverError;
 use crate::{json_path::JsonPath, names};
 
 /// How deep lists are looked for.
@@ -58,7 +58,7 @@ struct Found<'v> {
 ///
 /// # Errors
 /// If there is none, or several are alike.
-pub(super) fn find(body: &Value, table: &str) -> Result<Place, Unknown> {
+pub(super) fn find(body: &Value, table: &str) -> Result<Place, DiscoverError> {
     let mut found = Vec::new();
     look(body, &JsonPath::default(), &mut found);
     let has_objects = |found: &Found<'_>| found.list.iter().all(Value::is_object);
@@ -67,7 +67,7 @@ pub(super) fn find(body: &Value, table: &str) -> Result<Place, Unknown> {
         return Ok(place(root, "the body is a list"));
     }
     if looks_like_a_row(body) && !lists.iter().any(|found| is_of(found, table)) {
-        return Err(Unknown::new(
+        return Err(DiscoverError::new(
             "the answer looks like one row and not like a list: it has an id of its own",
             "give the URL of the list, or say which list in it has the rows: --items PATH",
         ));
@@ -91,7 +91,7 @@ pub(super) fn find(body: &Value, table: &str) -> Result<Place, Unknown> {
 }
 
 /// The place that the user names.
-pub(super) fn given(body: &Value, path: &str) -> Result<Place, Unknown> {
+pub(super) fn given(body: &Value, path: &str) -> Result<Place, DiscoverError> {
     let (list, wrapper) = match path.split_once("[].") {
         Some((list, key)) => (list, Some(key.to_owned())),
         None => (path, None),
@@ -101,7 +101,7 @@ pub(super) fn given(body: &Value, path: &str) -> Result<Place, Unknown> {
     let place = Place { list: JsonPath::of(keys), wrapper, why: "", given: Some(path.to_owned()) };
     match place.list.in_value(body) {
         Some(Value::Array(_)) => Ok(place),
-        _ => Err(Unknown::new(
+        _ => Err(DiscoverError::new(
             format!("the answer has no list at `{path}`"),
             "see --items, or leave it out to have the rows looked for",
         )),
@@ -128,7 +128,7 @@ fn is_of(found: &Found<'_>, table: &str) -> bool {
 ///
 /// # Errors
 /// If two are alike.
-fn one_of<'f, 'v>(some: &[&'f Found<'v>]) -> Result<Option<&'f Found<'v>>, Unknown> {
+fn one_of<'f, 'v>(some: &[&'f Found<'v>]) -> Result<Option<&'f Found<'v>>, DiscoverError> {
     let mut some = some.to_vec();
     some.sort_by_key(|found| std::cmp::Reverse(found.list.len()));
     match some.as_slice() {
@@ -142,7 +142,7 @@ fn one_of<'f, 'v>(some: &[&'f Found<'v>]) -> Result<Option<&'f Found<'v>>, Unkno
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            Err(Unknown::new(
+            Err(DiscoverError::new(
                 format!("several lists may be the rows: {}{more}", names.join(", ")),
                 "say which one: --items PATH",
             ))
@@ -182,7 +182,7 @@ fn looks_like_a_row(body: &Value) -> bool {
         .any(|key| body.get(key).is_some_and(|id| id.is_i64() || id.is_string()))
 }
 
-fn none(body: &Value) -> Unknown {
+fn none(body: &Value) -> DiscoverError {
     let said = ["error", "errors", "message", "detail"].iter().find(|key| body.get(key).is_some());
     let mut lists = Vec::new();
     look(body, &JsonPath::default(), &mut lists);
@@ -194,7 +194,7 @@ fn none(body: &Value) -> Unknown {
             format!("the rows at `{}` are lists of values without names", found.path)
         }
         (None, None, Some(found), _) => {
-            format!("what is in the list at `{}` are no objects", found.path)
+            format!("what is in the list at `{}` are not objects", found.path)
         }
         (None, None, None, Value::Object(fields))
             if fields.len() > 1 && fields.values().all(Value::is_object) =>
@@ -203,7 +203,7 @@ fn none(body: &Value) -> Unknown {
         }
         _ => "the answer has no list of objects".to_owned(),
     };
-    Unknown::new(
+    DiscoverError::new(
         what,
         "give a URL that answers with a list of objects, or say where it is: --items PATH",
     )
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn found(body: &Value, table: &str) -> String {
-        find(body, table).map_or_else(|unknown| unknown.what, |place| place.written())
+        find(body, table).map_or_else(|error| error.what, |place| place.written())
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
                 "several lists may be the rows: `groups`, `users`",
             ),
             (json!({"data": row, "items": row}), "`data`, `items`"),
-            // A record's own lists are no rows.
+            // A record's own lists are not rows.
             (json!({"id": 7, "lines": row}), "one row"),
             (json!({"ok": false, "error": "invalid_auth"}), "no rows, but `error`"),
             (json!({"rows": [[1, 2]], "columns": ["a", "b"]}), "lists of values"),

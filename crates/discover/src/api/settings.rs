@@ -1,6 +1,6 @@
 //! [pure] What the user knows already.
 
-use crate::sign_in::SignIn;
+use crate::auth::Auth;
 
 /// What is known before anything is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct Settings {
     pub items: Option<String>,
     /// How the API pages, as the value of `paging` in a description.
     pub paging: Option<String>,
-    /// How the draft signs in.
-    pub sign_in: Option<SignIn>,
+    /// How the draft authenticates.
+    pub auth: Option<Auth>,
     /// Headers that the draft sends with each request. No secrets.
     pub headers: Vec<(String, String)>,
 }
@@ -27,7 +27,7 @@ impl Default for Settings {
             table: None,
             items: None,
             paging: None,
-            sign_in: None,
+            auth: None,
             headers: Vec::new(),
         }
     }
@@ -55,14 +55,14 @@ impl Settings {
         self
     }
 
-    /// Says how the draft signs in.
+    /// Says how the draft authenticates.
     #[must_use]
-    pub fn sign_in(mut self, sign_in: SignIn) -> Self {
-        self.sign_in = Some(sign_in);
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
         self
     }
 
-    /// Has the draft send a header with each request, which is no secret.
+    /// Has the draft send a header with each request, which is not a secret.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));

@@ -1,8 +1,8 @@
 //! [pure] Which parameter sets the size of pages.
 
 use super::{
-    answer::Ask,
     evidence::Evidence,
+    http::Request,
     next::{self, with},
 };
 use crate::{names, way::Way};
@@ -67,6 +67,6 @@ fn usual(way: &Way, place: Option<&str>) -> &'static [&'static str] {
 }
 
 /// Asks for a first page of this size.
-pub(super) fn small_page(url: &url::Url, name: &str, size: u64) -> Ask {
-    Ask::new(with(url, name, &size.to_string()), format!("{size} rows by `{name}`"))
+pub(super) fn small_page(url: &url::Url, name: &str, size: u64) -> Request {
+    Request::new(with(url, name, &size.to_string()), format!("{size} rows by `{name}`"))
 }

@@ -89,7 +89,7 @@ impl Known {
             format!("the answers of {shown}")
         };
         let mut draft = Draft::new(source, base_url);
-        draft.auth.extend(settings.sign_in.clone().map(|sign_in| (sign_in, String::new())));
+        draft.auth.extend(settings.auth.clone().map(|auth| (auth, String::new())));
         draft.headers.clone_from(&settings.headers);
         draft.about_api = limits(&self.first.page.answer)
             .into_iter()
@@ -244,7 +244,7 @@ fn is_nameable(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-@ :".contains(c))
 }
 
-/// The name of a table at this URL: the last segment of its path that is no file ending, in the
+/// The name of a table at this URL: the last segment of its path that is not a file ending, in the
 /// letters of a name.
 pub(super) fn table_name(url: &Url) -> String {
     let segments: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();

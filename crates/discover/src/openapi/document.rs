@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::error::SpecificationError;
+use super::error::OpenApiError;
 use crate::yaml::{comment, line};
 
 /// How many references may follow each other.
@@ -28,7 +28,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    pub(super) fn parse(text: &str) -> Result<Self, SpecificationError> {
+    pub(super) fn parse(text: &str) -> Result<Self, OpenApiError> {
         let text = text.trim_start_matches('\u{feff}');
         let root: Result<Value, String> = match text.trim_start().starts_with('{') {
             // YAML may begin like that as well.
@@ -36,19 +36,19 @@ impl Document {
                 .or_else(|error| of_yaml(text).map_err(|_| error.to_string())),
             false => of_yaml(text),
         };
-        let root = root.map_err(SpecificationError::Syntax)?;
+        let root = root.map_err(OpenApiError::Syntax)?;
         let version = |key: &str| match root.get(key) {
             Some(Value::String(version)) => Some(version.clone()),
             Some(Value::Number(version)) => Some(version.to_string()),
             _ => None,
         };
         let version = version("openapi").or_else(|| version("swagger"));
-        let version = version.ok_or(SpecificationError::NoSpecification)?;
+        let version = version.ok_or(OpenApiError::NoSpecification)?;
         if !["2", "3.0", "3.1"].iter().any(|known| version.starts_with(known)) {
-            return Err(SpecificationError::Version(line(&version, 20)));
+            return Err(OpenApiError::Version(line(&version, 20)));
         }
         if !root.get("paths").is_some_and(Value::is_object) {
-            return Err(SpecificationError::NoPaths);
+            return Err(OpenApiError::NoPaths);
         }
         Ok(Self { root, steps: Cell::new(0), limit: Cell::new(MOST_STEPS_OF_PATH) })
     }

@@ -15,7 +15,7 @@ mod tables;
 mod tests;
 
 use document::Document;
-pub use error::SpecificationError;
+pub use error::OpenApiError;
 
 use crate::{api::Settings, draft::Draft};
 
@@ -57,22 +57,18 @@ use crate::{api::Settings, draft::Draft};
 ///
 /// # Errors
 /// If the text is neither JSON nor YAML, or no specification.
-pub fn of_specification(
-    text: &str,
-    name: &str,
-    settings: &Settings,
-) -> Result<Draft, SpecificationError> {
+pub fn from_openapi(text: &str, name: &str, settings: &Settings) -> Result<Draft, OpenApiError> {
     let document = Document::parse(text)?;
     let mut draft = Draft::new(format!("the specification {name}"), String::new());
     servers::place(&document, &mut draft);
     let used = tables::add(&document, &mut draft);
-    match &settings.sign_in {
-        Some(sign_in) => draft.auth.push((sign_in.clone(), String::new())),
+    match &settings.auth {
+        Some(auth) => draft.auth.push((auth.clone(), String::new())),
         None => security::add(&document, &used, &mut draft),
     }
     draft.headers.clone_from(&settings.headers);
     if draft.tables.is_empty() {
-        return Err(SpecificationError::NoLists);
+        return Err(OpenApiError::NoLists);
     }
     Ok(draft)
 }

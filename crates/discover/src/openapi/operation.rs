@@ -38,7 +38,7 @@ pub(super) struct Operation<'d> {
     pub(super) headers: Vec<String>,
 }
 
-/// Why a GET is no table.
+/// Why a GET is not a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoTable {
     /// It does not answer with a list.

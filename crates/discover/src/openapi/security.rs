@@ -1,13 +1,13 @@
-//! [pure] How the API is signed in to: each scheme that the drafted operations name.
+//! [pure] How requests are authenticated: each scheme that the drafted operations name.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::document::Document;
-use crate::{draft::Draft, sign_in::SignIn};
+use crate::{auth::Auth, draft::Draft};
 
-/// The most ways to sign in that are looked at.
+/// The most ways to authenticate that are looked at.
 const MOST_WAYS: usize = 20;
 
 /// The schemes that an operation needs; those of the whole API unless it has its own.
@@ -24,7 +24,7 @@ pub(super) fn add(document: &Document, used: &[String], draft: &mut Draft) {
         .or_else(|| document.object(&["securityDefinitions"]));
     let Some(schemes) = schemes else {
         if draft.auth.is_empty() {
-            draft.about_api.push("the specification does not say how to sign in".to_owned());
+            draft.about_api.push("the specification does not say how to authenticate".to_owned());
         }
         return;
     };
@@ -42,8 +42,8 @@ pub(super) fn add(document: &Document, used: &[String], draft: &mut Draft) {
             draft.about_api.push(format!("the scheme `{name}` is not in the specification"));
             continue;
         };
-        match sign_in(scheme) {
-            Ok(sign_in) => draft.auth.push((sign_in, format!("the scheme `{name}`"))),
+        match auth(scheme) {
+            Ok(auth) => draft.auth.push((auth, format!("the scheme `{name}`"))),
             Err(what) => {
                 draft.about_api.push(format!("the scheme `{name}` is {what}: fill in `auth`"));
             }
@@ -51,21 +51,21 @@ pub(super) fn add(document: &Document, used: &[String], draft: &mut Draft) {
     }
 }
 
-fn sign_in(scheme: &Value) -> Result<SignIn, String> {
+fn auth(scheme: &Value) -> Result<Auth, String> {
     let text = |key: &str| scheme.get(key).and_then(Value::as_str).unwrap_or_default();
     let http = text("scheme").to_ascii_lowercase();
     match (text("type"), http.as_str()) {
         ("basic", _) | ("http", "basic") => {
-            Ok(SignIn::Basic("API_USER".to_owned(), "API_PASSWORD".to_owned()))
+            Ok(Auth::Basic("API_USER".to_owned(), "API_PASSWORD".to_owned()))
         }
-        ("http", "bearer") => Ok(SignIn::Bearer("API_TOKEN".to_owned())),
+        ("http", "bearer") => Ok(Auth::Bearer("API_TOKEN".to_owned())),
         ("http", other) => Err(format!("HTTP authentication by `{other}`")),
         ("apiKey", _) => {
             let (name, variable) = (text("name").to_owned(), "API_KEY".to_owned());
             match text("in") {
-                "query" => Ok(SignIn::Query { name, variable }),
-                "cookie" => Ok(SignIn::Cookie { name, variable }),
-                _ => Ok(SignIn::Header { name, prefix: String::new(), variable }),
+                "query" => Ok(Auth::Query { name, variable }),
+                "cookie" => Ok(Auth::Cookie { name, variable }),
+                _ => Ok(Auth::Header { name, prefix: String::new(), variable }),
             }
         }
         ("oauth2", _) => oauth2(scheme),
@@ -75,7 +75,7 @@ fn sign_in(scheme: &Value) -> Result<SignIn, String> {
     }
 }
 
-fn oauth2(scheme: &Value) -> Result<SignIn, String> {
+fn oauth2(scheme: &Value) -> Result<Auth, String> {
     let by_client = scheme.pointer("/flows/clientCredentials");
     let by_client = by_client.or_else(|| {
         let is_it = scheme.get("flow").and_then(Value::as_str) == Some("application");
@@ -85,7 +85,7 @@ fn oauth2(scheme: &Value) -> Result<SignIn, String> {
         let token_url = flow.get("tokenUrl").and_then(Value::as_str).unwrap_or_default();
         if token_url.starts_with("http") {
             // Which scopes are needed, the operations say one by one.
-            return Ok(SignIn::OAuth2 { token_url: token_url.to_owned(), scopes: Vec::new() });
+            return Ok(Auth::OAuth2 { token_url: token_url.to_owned(), scopes: Vec::new() });
         }
     }
     let token_url = ["/flows/authorizationCode/tokenUrl", "/flows/password/tokenUrl", "/tokenUrl"]

@@ -21,7 +21,7 @@ use crate::{
 const MOST_TABLES: usize = 500;
 const MOST_COLUMNS: usize = 300;
 
-/// Adds the tables, and returns the schemes by which they are signed in to.
+/// Adds the tables, and returns the schemes by which they are authenticated.
 pub(super) fn add(document: &Document, draft: &mut Draft) -> Vec<String> {
     let Some(paths) = document.object(&["paths"]) else { return Vec::new() };
     let (mut used, mut taken, mut left) = (Vec::new(), BTreeSet::new(), Left::default());

@@ -1,6 +1,6 @@
 //! [pure] What is known of elements of HTML by their names.
 
-/// Elements whose text is no markup, has no entities, and is not shown.
+/// Elements whose text is not markup, has no entities, and is not shown.
 pub(super) const RAW: [&str; 7] =
     ["script", "style", "noscript", "iframe", "xmp", "noembed", "noframes"];
 /// Elements whose end tag may be left out: the next one of their kind ends them.

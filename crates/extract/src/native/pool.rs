@@ -72,7 +72,7 @@ impl NativeExtractorPool {
     /// [`ResourcePoolBuilder::from_env`].
     ///
     /// # Errors
-    /// [`PoolError::Config`] that names the variable whose value is none.
+    /// [`PoolError::Config`] that names the variable whose value is invalid.
     pub async fn from_env() -> Result<Self, PoolError> {
         let pool = |kind| ResourcePool::builder(NativeExtractors(kind)).from_env("NATIVE")?.build();
         let (css, regex) = (pool(NativeExtractorType::Css)?, pool(NativeExtractorType::Regex)?);

@@ -158,7 +158,7 @@ fn read(path: &Path) -> Result<Bytes, String> {
     let unread = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
     // Before it is opened, which would wait for the writer of a pipe.
     if !std::fs::metadata(path).map_err(unread)?.is_file() {
-        return Err(format!("{} is no file", path.display()));
+        return Err(format!("{} is not a file", path.display()));
     }
     let file = File::open(path).map_err(unread)?;
     let mut bytes = Vec::new();

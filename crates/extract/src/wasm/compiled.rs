@@ -56,7 +56,7 @@ impl Compiled {
     /// megabytes.
     ///
     /// # Errors
-    /// Why it is no component that imports nothing.
+    /// Why it is not a component that imports nothing.
     pub(super) fn of(bytes: &[u8]) -> Result<Arc<Self>, String> {
         static LATEST: Latest = Latest::none();
         LATEST.of(bytes)
@@ -65,7 +65,7 @@ impl Compiled {
     fn new(bytes: &[u8], digest: String) -> Result<Self, String> {
         check_start(bytes)?;
         let runtime = Runtime::shared()?;
-        let invalid = |error: wasmtime::Error| format!("it is no valid component: {error:#}");
+        let invalid = |error: wasmtime::Error| format!("it is not a valid component: {error:#}");
         let component = Component::from_binary(&runtime.engine, bytes).map_err(invalid)?;
         let kind = component.component_type();
         let imports: Vec<_> = kind.imports(&runtime.engine).map(|(name, _)| name).collect();
@@ -84,7 +84,7 @@ fn check_start(bytes: &[u8]) -> Result<(), String> {
             "it is a core module; `wasm-tools component new` makes a component of one"
         }
         _ if bytes.starts_with(MAGIC) => "it is WebAssembly of another version",
-        _ => "it is no WebAssembly in its binary format",
+        _ => "it is not in the binary format of WebAssembly",
     };
     Err(reason.to_owned())
 }

@@ -79,7 +79,7 @@ impl Xml {
     /// The extractor.
     ///
     /// # Errors
-    /// [`ExtractError::Setting`] for a path that is none, an invalid field, and if there is no
+    /// [`ExtractError::Setting`] for a path that is invalid, an invalid field, and if there is no
     /// field.
     pub fn build(self) -> Result<Extraction, ExtractError> {
         Ok(Extraction::new(Compiled::new(self)?))

@@ -89,7 +89,7 @@ fn steps(setting: &str, path: &str) -> Result<Vec<String>, ExtractError> {
     };
     match steps.iter().find(|step| !is_name(step)) {
         Some(step) => {
-            let reason = format!("`{step}` in the path `{path}` is no name of an element");
+            let reason = format!("`{step}` in the path `{path}` is not a name of an element");
             Err(ExtractError::setting(setting, reason))
         }
         None => Ok(steps),

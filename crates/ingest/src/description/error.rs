@@ -112,7 +112,7 @@ fn may_hold_secrets(keys: &KeyPath) -> bool {
     ["vars", "api", "auth", "sink"].iter().any(|key| keys.has(key))
 }
 
-/// Whether a line of a file that is no YAML is one of a table or a stream.
+/// Whether a line of a file that is not YAML is one of a table or a stream.
 fn is_harmless(line: &str, text: &str, at: Position) -> bool {
     let above = text.lines().take(at.line);
     let outer = above.filter(|line| line.starts_with(char::is_alphabetic)).last();

@@ -57,7 +57,7 @@ impl Reader {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or is no description.
+    /// If it cannot be read, or is not a description.
     pub fn read_file(&self, path: impl AsRef<Path>) -> Result<Description, DescriptionError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path);
@@ -70,7 +70,7 @@ impl Reader {
     /// Reads a text in YAML or JSON. Files that it names are looked for in the working directory.
     ///
     /// # Errors
-    /// If it is no description.
+    /// If it is not a description.
     pub fn read_yaml(&self, text: &str) -> Result<Description, DescriptionError> {
         self.read(text, Path::new("")).map_err(|failure| DescriptionError::new(failure, text, None))
     }

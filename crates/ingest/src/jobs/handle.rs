@@ -1,4 +1,4 @@
-//! The jobs for programs that are no actix application: on a thread of their own.
+//! The jobs for programs that are not actix application: on a thread of their own.
 
 use std::{fmt, sync::Arc, thread, time::Duration};
 

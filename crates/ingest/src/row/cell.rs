@@ -115,7 +115,7 @@ pub(super) struct Digits {
 }
 
 impl Digits {
-    /// The number that a text is; `None` if it is none.
+    /// The number that a text is; `None` if it is not one.
     pub(super) fn of(text: &str) -> Option<Self> {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (number, exponent) = match unsigned.split_once(['e', 'E']) {

@@ -28,7 +28,7 @@ use crate::{
 /// no end of them.
 const MAX_COLUMNS: usize = 1000;
 
-/// The column of items that are no objects.
+/// The column of items that are not objects.
 const ITEM: &str = "value";
 
 /// The columns of a table, and the rows that are gathered in them.

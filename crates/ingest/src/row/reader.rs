@@ -169,7 +169,7 @@ impl RowReader {
     /// The cells of a row.
     ///
     /// # Errors
-    /// For JSON that is no object.
+    /// For JSON that is not an object.
     pub(crate) fn read<'a>(&self, row: &'a str, cells: &mut Cells<'a>) -> Result<(), String> {
         cells.clear(self);
         let place = Place { node: &self.root, within: None, depth: 0, is_dropped: false };

@@ -129,7 +129,7 @@ impl Stored {
     /// of the job has not ended, which might read them as its own; if the next run would delete them,
     /// as in the modes [`Replace`](WriteMode::Replace) and [`Sync`](WriteMode::Sync); for a row without
     /// a value in its key; and for one with a value that is none of its column's type: a text of the
-    /// type `arrow.json` that is no JSON, a float that is not finite, a decimal with too many digits, a
+    /// type `arrow.json` that is not JSON, a float that is not finite, a decimal with too many digits, a
     /// day or a moment that is not of the years 1 to 9999.
     pub fn insert(&self, batches: &[RecordBatch]) -> Result<(), SinkError> {
         let Target { job, stream, key, mode } = &self.target;

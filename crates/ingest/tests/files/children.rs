@@ -116,7 +116,7 @@ fn child_tables_are_replaced_with_the_stream() {
         assert_eq!(sink.open().unwrap().run, 2);
         commit_items(&mut sink, [], &[(TAGS, vec![]), (LINKS, vec![])], 2, true).unwrap();
         assert_eq!((of(TAGS, "parts"), of(LINKS, "parts")), (vec![10], vec![]));
-        // Lists are no tables in the next run, and then links are one again.
+        // Lists are not tables in the next run, and then links are one again.
         commit_items(&mut sink, 20..21, &[(TAGS, vec![20]), (LINKS, vec![])], 3, false).unwrap();
         commit_ids(&mut sink, 21..22, 3, true).unwrap();
         assert_eq!(ids(folder.path(), "parts"), [20, 21]);

@@ -27,7 +27,7 @@ impl ScanCodec {
         Some(ScanMessage {
             schema: self.apis.name_of(source)?,
             table: source.name.clone(),
-            columns: columns.map(|column| (column.name, format!("{:?}", column.kind))).collect(),
+            columns: columns.map(|column| (column.name, column.kind.to_string())).collect(),
             conditions: conditions.collect::<Option<_>>()?,
             orders: request.orders.clone(),
             fields: request.fields.clone(),
@@ -66,7 +66,7 @@ impl ScanCodec {
 /// Where a column of this type is.
 fn at(source: &Source, name: &str, kind: &str) -> Option<usize> {
     let mut columns = source.columns.all.iter();
-    columns.position(|column| column.name == name && format!("{:?}", column.kind) == kind)
+    columns.position(|column| column.name == name && column.kind.to_string() == kind)
 }
 
 impl PhysicalExtensionCodec for ScanCodec {

@@ -126,7 +126,9 @@ pub(crate) fn over_workers(
     if let Some(authorization) = workers.authorization() {
         let value = AsciiMetadataValue::try_from(authorization.expose_secret());
         let mut value = value.map_err(|_| {
-            DataFusionError::Configuration("the token of workers is no text of a header".to_owned())
+            DataFusionError::Configuration(
+                "the token of workers is not text of a header".to_owned(),
+            )
         })?;
         value.set_sensitive(true);
         let mut headers = MetadataMap::new();

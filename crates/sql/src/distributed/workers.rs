@@ -82,7 +82,7 @@ impl Workers {
             known.push(url);
         }
         if known.is_empty() {
-            return Err(SqlError::Workers("there is none".to_owned()));
+            return Err(SqlError::Workers("no URL of a worker was given".to_owned()));
         }
         Ok(Self(Arc::new(Known { urls: known, token: None, channels: Channels::default() })))
     }
@@ -180,7 +180,7 @@ impl Channels {
             return Ok(create_worker_client(BoxCloneSyncChannel::new(channel.clone())));
         }
         let endpoint = Endpoint::from_shared(url.to_string())
-            .map_err(|error| SqlError::Workers(format!("{url} is no address: {error}")))?
+            .map_err(|error| SqlError::Workers(format!("{url} is not an address: {error}")))?
             .connect_timeout(ANSWER)
             // One that was stopped, or whose machine is gone, says nothing.
             .http2_keep_alive_interval(ALIVE)

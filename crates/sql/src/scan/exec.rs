@@ -191,7 +191,7 @@ impl DisplayAs for ApiScanExec {
             write!(f, ", pages={range}")?;
         }
         if self.is_total() {
-            write!(f, ", rows=told by a page")?;
+            write!(f, ", count=from total")?;
         }
         for filter in &self.filters {
             write!(f, ", look_up=[{filter}]")?;

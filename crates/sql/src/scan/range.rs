@@ -30,7 +30,7 @@ pub(crate) struct Rest {
     pub(crate) start: ResumeToken,
 }
 
-/// The key of tokens in plans. It is no secret: whoever may send a plan may say what is read, and what
+/// The key of tokens in plans. It is not a secret: whoever may send a plan may say what is read, and what
 /// the token is checked for is whether it is of the same read.
 pub(crate) const KEY: [u8; 32] = *b"a place in a set, told by a plan";
 
@@ -38,7 +38,7 @@ impl PageRange {
     /// The number and the rows of the page that was read before.
     ///
     /// # Errors
-    /// If one of them is no JSON.
+    /// If one of them is not JSON.
     pub(super) fn first(&self) -> serde_json::Result<Option<(u64, Vec<Box<RawValue>>)>> {
         let Some((number, rows)) = &self.read else { return Ok(None) };
         let rows = rows.iter().map(|row| RawValue::from_string(row.clone()));

@@ -38,7 +38,7 @@ pub(super) fn table(
     let urls = files.iter().map(|file| {
         let path = place.join(file);
         let url = url::Url::from_file_path(&path).map_err(|()| {
-            DataFusionError::Plan(format!("{} is no path of a file", path.display()))
+            DataFusionError::Plan(format!("{} is not a path of a file", path.display()))
         })?;
         ListingTableUrl::parse(url.as_str())
     });

@@ -11,7 +11,7 @@ use vantage_api_pool::{PoolApi, paging::ReadMode, vantage::PoolTableExt};
 use crate::error::SqlError;
 
 /// The table with the columns of the rows on its first page, each with the narrowest type of its
-/// values. A field that has no value there is a column of text, which holds whatever is no object and
+/// values. A field that has no value there is a column of text, which holds whatever is not an object and
 /// no list: it comes last, and its type is known once it is declared.
 ///
 /// # Errors

@@ -233,7 +233,7 @@ pub(crate) fn readable(description: &TableDescription) -> ApiTable {
 
 /// Whether the settings of a table say anything of conditions. If not, the API may know none.
 fn says_filters(data: &Json) -> bool {
-    // Forms that are code are no data, and said all the same.
+    // Forms that are code are not data, and said all the same.
     data.is_null() || !data["filters"].is_null() || !data["filtering"].is_null()
 }
 
@@ -256,7 +256,7 @@ fn placeholders(path: &str) -> Vec<String> {
     found
 }
 
-/// Placeholders that are no columns are columns of text.
+/// Placeholders that are not columns are columns of text.
 fn add_placeholders(columns: &mut Vec<SourceColumn>, placeholders: &[String]) {
     for name in placeholders {
         if !columns.iter().any(|column| column.name == *name) {

@@ -52,7 +52,7 @@ fn is_compared(vista: &Vista, name: &str) -> bool {
 }
 
 /// Adds a condition, and returns whether its rows are those of the condition. Where a Vista has the rows
-/// without a value in an order is not said, nor where it has what is no number.
+/// without a value in an order is not said, nor where it has what is not a number.
 fn add(vista: &mut Vista, condition: &ApiCondition) -> Option<bool> {
     let (field, operator, value) = match condition {
         ApiCondition::All(all) => {

@@ -62,7 +62,7 @@ async fn a_worker_with_a_token_lets_in_who_tells_it() {
 #[test]
 fn addresses_that_are_none_are_refused_by_their_number() {
     for (urls, expected) in [
-        (vec![], "there is none"),
+        (vec![], "no URL of a worker"),
         (vec!["http://10.0.0.1:7001", "https://10.0.0.2:7001"], "number 2"),
         (vec!["10.0.0.1:7001"], "number 1"),
         (vec!["http://user:secret@10.0.0.1:7001"], "number 1"),

@@ -45,6 +45,22 @@ async fn an_external_table_without_columns_finds_them() {
 }
 
 #[tokio::test]
+async fn tables_at_the_roots_of_two_hosts_ask_their_own() {
+    let (one, session) = api();
+    let (other, _) = api();
+    for (name, api) in [("one", &one), ("other", &other)] {
+        let root = api.url().trim_end_matches("/v1").to_owned();
+        let sql =
+            format!("CREATE EXTERNAL TABLE {name} (id BIGINT) STORED AS API LOCATION '{root}?x=1'");
+        rows(&session, &sql).await;
+        // Nothing is there.
+        assert!(try_rows(&session, &format!("SELECT id FROM {name}")).await.is_err());
+        let asked: Vec<bool> = [&one, &other].map(|api| !api.asked().is_empty()).into();
+        assert_eq!(asked, [name == "one", name == "other"]);
+    }
+}
+
+#[tokio::test]
 async fn an_external_table_that_is_none_is_refused_by_name() {
     let (api, session) = api();
     for (location, options, named) in [

@@ -70,7 +70,7 @@ async fn texts_are_ordered_as_in_sql() {
     assert!(api.asked().iter().all(|url| url.contains("sort=word")));
 }
 
-/// turbot/steampipe-postgres-fdw 291, apache/datafusion 8683: a limit is no limit of rows that are
+/// turbot/steampipe-postgres-fdw 291, apache/datafusion 8683: a limit is not a limit of rows that are
 /// left out later.
 #[tokio::test]
 async fn a_limit_counts_the_rows_that_pass_every_filter() {

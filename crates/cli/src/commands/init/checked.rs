@@ -17,7 +17,7 @@ const WIDEST: usize = 120;
 /// Reads two pages of the first table, and shows what came.
 ///
 /// # Errors
-/// If they cannot be read, or are no pages of one set.
+/// If they cannot be read, or are not pages of one set.
 pub(super) async fn read(description: &Description) -> Result<(), Failure> {
     let pool = pool(description)?;
     let source = description.source(pool.clone());

@@ -7,7 +7,7 @@ fn cursor(at: u64) -> Option<String> {
     (at < TOTAL).then(|| format!("c{at}"))
 }
 
-fn at(request: &Request<'_>, param: &str) -> u64 {
+fn at(request: &Received<'_>, param: &str) -> u64 {
     let cursor = request.param(param);
     cursor.and_then(|cursor| cursor.strip_prefix('c')?.parse().ok()).unwrap_or_default()
 }
@@ -151,7 +151,7 @@ fn zendesk_salesforce_and_twilio_have_urls_at_several_places() {
         "https://x.my.salesforce.com/services/data/v59.0/query?q=SELECT+Id+FROM+Account",
         |request| {
             let from = request
-                .ask
+                .request
                 .url
                 .path()
                 .rsplit('-')
@@ -241,7 +241,7 @@ fn sentry_says_in_an_attribute_that_a_link_leads_nowhere() {
 fn a_link_that_is_chosen_by_its_relation_is_found() {
     let draft = draft("https://h/fhir/Patient", |request| {
         let (from, size) = (at(request, "ct"), request.size("_count", 20, 100));
-        let mut link = vec![json!({ "relation": "self", "url": request.ask.url.as_str() })];
+        let mut link = vec![json!({ "relation": "self", "url": request.request.url.as_str() })];
         link.extend(
             cursor(from + size)
                 .map(|ct| json!({ "relation": "next", "url": request.url_with("ct", &ct) })),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A page by number of an API whose body is a list, with a `Link` header.
-fn linked(request: &Request<'_>, has_last: bool) -> Answer {
+fn linked(request: &Received<'_>, has_last: bool) -> Response {
     let (page, size) = (request.number("page").unwrap_or(1), request.size("per_page", 30, 100));
     let last = TOTAL.div_ceil(size);
     let mut links = Vec::new();
@@ -33,7 +33,7 @@ fn github_has_links_and_numbers() {
 
 #[test]
 fn django_has_urls_that_can_be_computed() {
-    let api = |request: &Request<'_>| {
+    let api = |request: &Received<'_>| {
         let page = request.number("page").unwrap_or(1);
         let next = (page * 20 < TOTAL).then(|| request.url_with("page", &(page + 1)));
         answer(
@@ -145,7 +145,7 @@ fn a_count_of_the_rows_of_a_page_is_no_total() {
 #[test]
 fn ranges_are_headers() {
     let draft = draft("https://h/api/rows", |request| {
-        let range = request.ask.headers.iter().find(|(name, _)| name == "range");
+        let range = request.request.headers.iter().find(|(name, _)| name == "range");
         let range = range.and_then(|(_, value)| value.strip_prefix("rows=")?.split_once('-'));
         let (from, to) =
             range.map_or((0, 9), |(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
@@ -175,11 +175,11 @@ fn a_total_in_a_header_has_the_usual_parameters_tried() {
 #[test]
 fn where_nothing_tells_the_end_a_page_past_it_is_looked_at() {
     let api = |past: u16| {
-        move |request: &Request<'_>| {
+        move |request: &Received<'_>| {
             let page = request.number("page").unwrap_or(1);
             let found = rows((page - 1).saturating_mul(20), 20);
             match (found.is_empty(), past) {
-                (true, 404) => Answer::new(404, [], "{}"),
+                (true, 404) => Response::new(404, [], "{}"),
                 _ => answer(&json!(found)),
             }
         }
@@ -218,10 +218,10 @@ fn a_count_that_is_of_each_page_ends_nothing() {
 }
 
 /// An API whose pages have no number in them, and begin with `first`.
-fn silent(first: u64) -> impl Fn(&Request<'_>) -> Answer {
+fn silent(first: u64) -> impl Fn(&Received<'_>) -> Response {
     move |request| {
         let page = request.number("page").unwrap_or(first);
-        let Some(at) = page.checked_sub(first) else { return Answer::new(400, [], "{}") };
+        let Some(at) = page.checked_sub(first) else { return Response::new(400, [], "{}") };
         let size = request.size("per_page", 20, 100);
         answer(&json!(rows(at.saturating_mul(size), size)))
     }

@@ -7,19 +7,19 @@ mod questions;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Answer, Ask, Discovery, Settings, Step, Unknown};
+use super::{DiscoverError, Discovery, Request, Response, Settings, Step};
 
 /// How many rows each API has.
 const TOTAL: u64 = 137;
 
 /// A request, and the rows that an API has.
-struct Request<'a> {
-    ask: &'a Ask,
+struct Received<'a> {
+    request: &'a Request,
 }
 
-impl Request<'_> {
+impl Received<'_> {
     fn param(&self, name: &str) -> Option<String> {
-        let mut found = self.ask.url.query_pairs().filter(|(other, _)| other == name);
+        let mut found = self.request.url.query_pairs().filter(|(other, _)| other == name);
         found.next().map(|(_, value)| value.into_owned())
     }
 
@@ -34,7 +34,7 @@ impl Request<'_> {
 
     /// The URL with a parameter set.
     fn url_with(&self, name: &str, value: &impl ToString) -> String {
-        super::next::with(&self.ask.url, name, &value.to_string()).to_string()
+        super::next::with(&self.request.url, name, &value.to_string()).to_string()
     }
 }
 
@@ -47,46 +47,49 @@ fn rows(from: u64, size: u64) -> Vec<Value> {
     (from..TOTAL.min(from.saturating_add(size))).map(row).collect()
 }
 
-fn answer(body: &Value) -> Answer {
-    Answer::new(200, [("content-type", "application/json")], body.to_string())
+fn answer(body: &Value) -> Response {
+    Response::new(200, [("content-type", "application/json")], body.to_string())
 }
 
-fn with_headers(body: &Value, headers: &[(&str, String)]) -> Answer {
+fn with_headers(body: &Value, headers: &[(&str, String)]) -> Response {
     let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
-    Answer::new(200, headers, body.to_string())
+    Response::new(200, headers, body.to_string())
 }
 
 /// The draft of an API, after at most eight requests.
 fn drafted(
     url: &str,
     settings: Settings,
-    api: impl Fn(&Request<'_>) -> Answer,
-) -> Result<String, Unknown> {
+    api: impl Fn(&Received<'_>) -> Response,
+) -> Result<String, DiscoverError> {
     let mut discovery = Discovery::new(url, settings)?;
     let host = Url::parse(url).unwrap().origin();
     loop {
         match discovery.next_step() {
             Step::Done(done) => return done.map(|draft| draft.to_yaml()),
-            Step::Ask(ask) => {
-                assert_eq!(ask.url.origin(), host, "another host was asked");
-                let is_row = ask.purpose == "one row by its id";
-                let answer =
-                    if is_row { Answer::new(404, [], "") } else { api(&Request { ask: &ask }) };
-                discovery.answered(answer);
-                assert!(discovery.asked() <= 8);
+            Step::Request(request) => {
+                assert_eq!(request.url.origin(), host, "another host was asked");
+                let is_row = request.purpose == "one row by its id";
+                let answer = if is_row {
+                    Response::new(404, [], "")
+                } else {
+                    api(&Received { request: &request })
+                };
+                discovery.on_response(answer);
+                assert!(discovery.requests_made() <= 8);
             }
         }
     }
 }
 
-fn draft(url: &str, api: impl Fn(&Request<'_>) -> Answer) -> String {
-    drafted(url, Settings::default(), api).unwrap_or_else(|unknown| panic!("{unknown}"))
+fn draft(url: &str, api: impl Fn(&Received<'_>) -> Response) -> String {
+    drafted(url, Settings::default(), api).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn question(url: &str, api: impl Fn(&Request<'_>) -> Answer) -> String {
+fn question(url: &str, api: impl Fn(&Received<'_>) -> Response) -> String {
     match drafted(url, Settings::default(), api) {
         Ok(draft) => panic!("{draft}"),
-        Err(unknown) => unknown.to_string(),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -58,7 +58,7 @@ fn a_count_that_may_be_of_the_page_is_no_proof_that_it_is_all() {
 #[test]
 fn page_2_is_no_proof_where_page_1_was_not_seen() {
     let said = question("https://h/api/rows", |request| match request.number("page") {
-        Some(1) => Answer::new(503, [], ""),
+        Some(1) => Response::new(503, [], ""),
         page => answer(&json!(rows(page.unwrap_or(0) * 20, 20))),
     });
     assert!(said.contains("page=1` (status 503)") && !said.contains("`page=2`"), "{said}");
@@ -79,10 +79,10 @@ fn a_terminal_obeys_nothing_of_an_answer() {
     // Names of parameters are those of keys.
     let mut discovery = Discovery::new("https://h/api/rows", Settings::default()).unwrap();
     for _ in 0..2 {
-        let Step::Ask(ask) = discovery.next_step() else { panic!("it has ended") };
-        assert!(!ask.purpose.contains(char::is_control), "{:?}", ask.purpose);
+        let Step::Request(request) = discovery.next_step() else { panic!("it has ended") };
+        assert!(!request.purpose.contains(char::is_control), "{:?}", request.purpose);
         let body = json!({ "items": rows(0, 7), "\u{1b}[cursor\u{7}": "abc", "\u{1b}page": 1 });
-        discovery.answered(answer(&body));
+        discovery.on_response(answer(&body));
     }
 }
 
@@ -158,10 +158,14 @@ fn a_later_page_is_no_beginning() {
 #[test]
 fn refusals_say_what_to_do() {
     for (status, headers, words) in [
-        (401, vec![("www-authenticate", "Bearer realm=\"x\"")], "--bearer VARIABLE"),
-        (401, vec![("www-authenticate", "Basic realm=\"x\"")], "--basic USER_VARIABLE:VARIABLE"),
-        (401, vec![("www-authenticate", "Token")], "--header"),
-        (403, vec![], "sign in"),
+        (401, vec![("www-authenticate", "Bearer realm=\"x\"")], "--bearer-env VARIABLE"),
+        (
+            401,
+            vec![("www-authenticate", "Basic realm=\"x\"")],
+            "--basic-env USER_VARIABLE:VARIABLE",
+        ),
+        (401, vec![("www-authenticate", "Token")], "--header-env"),
+        (403, vec![], "authenticate"),
         (404, vec![], "slash"),
         (405, vec![], "`post`"),
         (422, vec![], "parameter"),
@@ -169,7 +173,7 @@ fn refusals_say_what_to_do() {
         (500, vec![], "500"),
     ] {
         let body = "{\"secret\":\"hunter2\"}";
-        let said = question("https://h/rows", |_| Answer::new(status, headers.clone(), body));
+        let said = question("https://h/rows", |_| Response::new(status, headers.clone(), body));
         assert!(said.contains(words) && !said.contains("hunter2"), "{said}");
     }
 }
@@ -186,7 +190,7 @@ fn what_is_no_json_says_what_it_is() {
         ("[[1, 2]]", "lists of values"),
         ("[1, 2]", "no objects"),
     ] {
-        let said = question("https://h/rows", |_| Answer::new(200, [], body));
+        let said = question("https://h/rows", |_| Response::new(200, [], body));
         assert!(said.contains(words), "{said}");
     }
 }
@@ -245,7 +249,7 @@ mod any {
             });
             match done {
                 Ok(draft) => prop_assert!(draft.contains("paging:")),
-                Err(unknown) => prop_assert!(!unknown.what.is_empty() && !unknown.advice.is_empty()),
+                Err(error) => prop_assert!(!error.what.is_empty() && !error.advice.is_empty()),
             }
         }
     }

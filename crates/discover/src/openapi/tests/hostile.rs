@@ -50,7 +50,7 @@ fn schemas_that_contain_themselves_are_read() {
         one_path("/rows", &json!([]), &json!({ "$ref": "#/components/schemas/Loop" }));
     specification["components"]["schemas"]["Loop"] =
         json!({ "allOf": [{ "$ref": "#/components/schemas/Loop" }] });
-    assert_eq!(draft_error(&specification), SpecificationError::NoLists);
+    assert_eq!(draft_error(&specification), OpenApiError::NoLists);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn work_is_bounded_whatever_the_specification() {
         specification["paths"][format!("/p{path}")] = specification["paths"]["/rows"].clone();
     }
     specification["components"]["schemas"] = schemas.into();
-    assert_eq!(draft_error(&specification), SpecificationError::NoLists);
+    assert_eq!(draft_error(&specification), OpenApiError::NoLists);
     // Anchors of YAML that multiply.
     let mut yaml = "openapi: 3.0.0\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for at in 1..12 {
@@ -77,10 +77,10 @@ fn work_is_bounded_whatever_the_specification() {
         let _ = writeln!(yaml, "a{at}: &a{at} [{}]", before.trim_end_matches(", "));
     }
     yaml.push_str("paths: { /x: *a11 }\n");
-    assert!(of_specification(&yaml, "a", &Settings::default()).is_err());
+    assert!(from_openapi(&yaml, "a", &Settings::default()).is_err());
     // Brackets without an end.
     for text in ["[".repeat(1_000_000), "{\"a\":".repeat(200_000), "{a: ".repeat(200_000)] {
-        assert!(of_specification(&text, "a", &Settings::default()).is_err());
+        assert!(from_openapi(&text, "a", &Settings::default()).is_err());
     }
 }
 
@@ -193,7 +193,7 @@ fn a_terminal_obeys_nothing_of_a_specification() {
         specification.to_string()
     };
     for path in ["/a\u{1b}[2J\u{9b}31m".to_owned(), format!("/{}", "\u{1b}".repeat(100_000))] {
-        let draft = of_specification(&text(&path), "a\u{1b}[2J", &Settings::default()).unwrap();
+        let draft = from_openapi(&text(&path), "a\u{1b}[2J", &Settings::default()).unwrap();
         let left_out: Vec<String> = draft.left_out().collect();
         assert!(left_out.iter().any(|said| said.contains("no schema: /")), "{left_out:?}");
         let said = format!("{}{}", left_out.join("\n"), draft.to_yaml());
@@ -202,7 +202,7 @@ fn a_terminal_obeys_nothing_of_a_specification() {
         assert!(left_out.iter().all(|said| said.chars().count() <= 201));
     }
     for text in ["openapi: \"\u{1b}[2J\"", "{\"a\u{1b}[2J\": \u{1b}"] {
-        let error = of_specification(text, "a", &Settings::default()).unwrap_err().to_string();
+        let error = from_openapi(text, "a", &Settings::default()).unwrap_err().to_string();
         assert!(!error.contains(char::is_control), "{error:?}");
     }
 }
@@ -213,7 +213,7 @@ fn ends(specification: &Value) {
     let text = specification.to_string();
     let (done, is_done) = mpsc::channel();
     thread::spawn(move || {
-        let _ = of_specification(&text, "a", &Settings::default());
+        let _ = from_openapi(&text, "a", &Settings::default());
         let _ = done.send(());
     });
     assert!(is_done.recv_timeout(Duration::from_secs(180)).is_ok(), "it has not ended");

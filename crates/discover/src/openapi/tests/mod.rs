@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn draft(specification: &Value) -> Result<String, SpecificationError> {
+fn draft(specification: &Value) -> Result<String, OpenApiError> {
     let text = specification.to_string();
-    of_specification(&text, "api.json", &Settings::default()).map(|draft| draft.to_yaml())
+    from_openapi(&text, "api.json", &Settings::default()).map(|draft| draft.to_yaml())
 }
 
 fn drafted(specification: &Value) -> String {
@@ -218,7 +218,7 @@ paths:
       responses:
         200: { content: { application/json: { schema: { type: array, items: { type: object, properties: { id: { type: string } } } } } } }
 ";
-    let draft = of_specification(text, "a.yaml", &Settings::default()).unwrap().to_yaml();
+    let draft = from_openapi(text, "a.yaml", &Settings::default()).unwrap().to_yaml();
     let base_url = "base_url: \"https://${SERVER_region}.example.com/v1\"";
     has(&draft, &["SERVER_region: eu", base_url, "- name: rows"]);
 }
@@ -307,14 +307,13 @@ fn filters_and_changes_come_from_parameters() {
     assert!(draft.contains("not in the job: `account` must be given"), "{draft}");
 }
 
-fn draft_error(specification: &Value) -> SpecificationError {
+fn draft_error(specification: &Value) -> OpenApiError {
     draft(specification).unwrap_err()
 }
 
 #[test]
 fn what_is_no_specification_says_why() {
-    let error =
-        |text: &str| of_specification(text, "a", &Settings::default()).unwrap_err().to_string();
+    let error = |text: &str| from_openapi(text, "a", &Settings::default()).unwrap_err().to_string();
     for (text, words) in [
         ("", "neither"),
         ("{", "neither JSON nor YAML"),

@@ -97,7 +97,7 @@ impl Checks<'_> {
             None => Ok(()),
             Some(origin) => {
                 let message = format!(
-                    "`{origin}` is no origin as a browser sends it, such as \
+                    "`{origin}` is not an origin as a browser sends it, such as \
                      `https://app.example.com`"
                 );
                 Err(self.fault(keys, message))

@@ -78,7 +78,7 @@ impl Kind {
 /// Parses a file.
 ///
 /// # Errors
-/// If it is no YAML, or has a key twice.
+/// If it is not YAML, or has a key twice.
 pub(super) fn parse(file: &str) -> Result<Node, Failure> {
     let options = serde_saphyr::options! {
         strict_booleans: true,

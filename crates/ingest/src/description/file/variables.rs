@@ -137,7 +137,7 @@ impl Variables<'_> {
             None => (inside, None),
         };
         if !is_name(name) {
-            return Err(format!("`${{{inside}}}` is no variable: {NAMES}"));
+            return Err(format!("`${{{inside}}}` is not a variable: {NAMES}"));
         }
         if default.is_some_and(|default| default.contains("${")) {
             return Err(format!("the default of `{name}` has a variable in it"));

@@ -321,7 +321,7 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
             format!("{API}jobs:\n  a:\n    sink: {{ csv: a }}\n    streams: []\n    cron: soon"),
             Some(6),
             "jobs.a.cron",
-            "`soon` is no time of cron",
+            "`soon` is not a time of cron",
         ),
         (
             format!(

@@ -68,7 +68,7 @@ fn the_value_of_a_variable_is_in_no_error() {
                 "{API}jobs: {{ a: {{ sink: {{ csv: x }}, streams: [], cron: '${{TOKEN}}' }} }}"
             ),
             2,
-            "`${TOKEN}` is no time",
+            "`${TOKEN}` is not a time",
         ),
     ] {
         let error = refused(&yaml);

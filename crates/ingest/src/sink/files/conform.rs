@@ -151,7 +151,7 @@ fn quoted(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 fn not(kind: ColumnType) -> ArrowError {
-    ArrowError::CastError(format!("it is no array of {kind}"))
+    ArrowError::CastError(format!("it is not an array of {kind}"))
 }
 
 #[cfg(test)]

@@ -233,7 +233,7 @@ fn create_folder(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(io::Error::new(ErrorKind::NotADirectory, "it is there, and it is no folder"))
+            Err(io::Error::new(ErrorKind::NotADirectory, "it is there, and it is not a folder"))
         }
         created => created.and_then(|()| sync_folder(parent)),
     }

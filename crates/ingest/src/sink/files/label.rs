@@ -40,7 +40,7 @@ impl Label {
     /// If it cannot be written as JSON.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, SinkError> {
         let mut bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| SinkError::lasting("the label is no JSON").because(error))?;
+            .map_err(|error| SinkError::lasting("the label is not JSON").because(error))?;
         bytes.push(b'\n');
         Ok(bytes)
     }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 /// Hands over the row of each line, until no more is wanted. Returns whether more would be.
 ///
 /// # Errors
-/// In words, for what is no line of JSON.
+/// In words, for what is not a line of JSON.
 pub(super) fn each(
     bytes: &[u8],
     mut take: impl FnMut(Box<RawValue>) -> bool,
@@ -15,7 +15,7 @@ pub(super) fn each(
             continue;
         }
         let row = serde_json::from_slice(line);
-        if !take(row.map_err(|error| format!("line {} is no JSON: {error}", number + 1))?) {
+        if !take(row.map_err(|error| format!("line {} is not JSON: {error}", number + 1))?) {
             return Ok(false);
         }
     }

@@ -163,7 +163,7 @@ impl Manifest {
     /// If it cannot be written as JSON.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, SinkError> {
         let mut bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| SinkError::lasting("the state is no JSON").because(error))?;
+            .map_err(|error| SinkError::lasting("the state is not JSON").because(error))?;
         bytes.push(b'\n');
         Ok(bytes)
     }

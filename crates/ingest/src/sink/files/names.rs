@@ -17,7 +17,7 @@ pub(super) const NEXT: &str = "_next/";
 const REJECTS_EXTENSION: &str = "ndjson";
 /// How a file ends that is not complete.
 const TEMPORARY: &str = ".tmp";
-/// Names of more than 255 bytes are no folders anywhere.
+/// Names of more than 255 bytes are not folders anywhere.
 const LONGEST: usize = 200;
 
 /// The name of a table's folder. What is neither a letter nor a digit nor one of `-_.` is written

@@ -52,11 +52,12 @@ fn parsed(prefix: &str) -> Result<Path, SinkError> {
 fn of_url(text: &str, folder: &str) -> Result<Box<dyn Store>, SinkError> {
     let url = Url::parse(text).map_err(|error| {
         // It may have a password in it.
-        SinkError::lasting("the place of the files is no URL").because(error)
+        SinkError::lasting("the place of the files is not a URL").because(error)
     })?;
     if url.scheme() == "file" {
         let path = url.to_file_path();
-        let path = path.map_err(|()| SinkError::lasting(format!("`{url}` is no local folder")))?;
+        let path =
+            path.map_err(|()| SinkError::lasting(format!("`{url}` is not a local folder")))?;
         return Ok(Box::new(Folder::at(path.join(folder))));
     }
     let unknown = || {

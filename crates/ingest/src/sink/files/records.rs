@@ -13,7 +13,7 @@ use crate::schema::{ColumnType, Schema};
 /// whether more would be wanted.
 ///
 /// # Errors
-/// In words, for what is no record.
+/// In words, for what is not a record.
 pub(super) fn each(
     bytes: &[u8],
     schema: &Schema,

@@ -26,7 +26,7 @@ enum Which {
     All,
     /// Those of a run that was to replace others.
     Left,
-    /// Those, and what is no table any more.
+    /// Those, and what is not a table any more.
     LeftOrGone,
 }
 

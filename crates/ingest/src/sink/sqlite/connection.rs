@@ -36,7 +36,7 @@ PRAGMA cache_size = -8192;
 /// Opens the file to write it, and makes it if it is not there.
 ///
 /// # Errors
-/// If it is no SQLite file, or cannot be one that readers read meanwhile.
+/// If it is not an SQLite file, or cannot be one that readers read meanwhile.
 pub(super) fn open(path: &Path) -> Result<Connection, SinkError> {
     let what = || format!("SQLite file {}", path.display());
     let open = || {
@@ -70,7 +70,7 @@ fn begin_log(connection: &Connection) -> Result<String> {
 /// Opens the file, if it is there.
 ///
 /// # Errors
-/// If it is no SQLite file.
+/// If it is not an SQLite file.
 pub(super) fn open_existing(path: &Path) -> Result<Option<Connection>, SinkError> {
     // Whatever else is wrong with it is told when it is opened.
     if matches!(path.try_exists(), Ok(false)) {

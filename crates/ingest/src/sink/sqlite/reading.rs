@@ -37,7 +37,7 @@ pub(crate) struct Written {
 /// beside the file, but takes no statement that writes.
 ///
 /// # Errors
-/// If it is no SQLite file.
+/// If it is not an SQLite file.
 pub(crate) fn open(path: &Path) -> Result<Option<Connection>, SinkError> {
     let Some(connection) = connection::open_existing(path)? else { return Ok(None) };
     let set = || {

@@ -138,7 +138,7 @@ fn compared(name: &str, kind: ColumnType) -> String {
     }
 }
 
-/// A value as one of a column, as the sink would have written it; `None` if it is none.
+/// A value as one of a column, as the sink would have written it; `None` if it is not one.
 fn operand(kind: ColumnType, value: &Cbor) -> Option<Value> {
     let integer = |value: &Cbor| value.as_integer().map(i128::from);
     Some(match (kind, value) {

@@ -7,7 +7,7 @@ use crate::yaml::line;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}\n  -> {advice}")]
 #[non_exhaustive]
-pub struct Unknown {
+pub struct DiscoverError {
     /// What could not be found.
     pub what: String,
     /// What to write by hand, or to ask again with.
@@ -17,7 +17,7 @@ pub struct Unknown {
 /// The most characters of either.
 const WIDTH: usize = 1_000;
 
-impl Unknown {
+impl DiscoverError {
     pub(crate) fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { what: line(&what.into(), WIDTH), advice: line(&advice.into(), WIDTH) }
     }

@@ -10,7 +10,7 @@ use crate::yaml::comment;
 /// A request that a [`Discovery`](super::Discovery) wants to be made.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Ask {
+pub struct Request {
     /// Where it goes: always to the host of the URL that was given.
     pub url: Url,
     /// Headers besides those of the client.
@@ -21,7 +21,7 @@ pub struct Ask {
     pub purpose: String,
 }
 
-impl Ask {
+impl Request {
     pub(crate) fn new(url: Url, purpose: impl Into<String>) -> Self {
         // It may name a key of an answer.
         let purpose = comment(&purpose.into());
@@ -40,7 +40,7 @@ impl Ask {
 }
 
 /// The query of a URL may have a secret.
-impl fmt::Debug for Ask {
+impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ask").field("purpose", &self.purpose).finish_non_exhaustive()
     }
@@ -48,14 +48,14 @@ impl fmt::Debug for Ask {
 
 /// What came of a request.
 #[derive(Clone)]
-pub struct Answer {
+pub struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) url: Option<Url>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// A response with this status, these headers and this body, whatever the status says.
     #[must_use]
     pub fn new<'h>(
@@ -86,7 +86,7 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("status", &self.status)

@@ -1,11 +1,11 @@
-//! [pure] How a draft signs in: by variables of the environment, never by a secret itself.
+//! [pure] How a draft authenticates: by variables of the environment, never by a secret itself.
 
 use crate::yaml::text;
 
-/// How an API is signed in to. Each value is the name of a variable of the environment.
+/// How requests are authenticated. Each value is the name of a variable of the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SignIn {
+pub enum Auth {
     /// A bearer token.
     Bearer(String),
     /// A user name and a password.
@@ -43,7 +43,7 @@ pub enum SignIn {
     },
 }
 
-impl SignIn {
+impl Auth {
     /// The value of `auth` in a description, on one line.
     #[must_use]
     pub fn to_yaml(&self) -> String {
