@@ -181,7 +181,7 @@ async fn what_can_never_be_signed_is_refused_before_anything_is_sent() {
         json!({ "hmac": signature })
     };
     for (auth, what) in [
-        (oauth2(json!({ "jwt": { "key": CANARY } })), "no PEM"),
+        (oauth2(json!({ "jwt": { "key": CANARY } })), "not PEM"),
         (oauth2(json!({ "jwt": { "key": PKCS8, "algorithm": "ES256" } })), "does not fit"),
         (oauth2(json!({ "jwt": { "key": PKCS8, "algorithm": "HS256" } })), "RS256"),
         (oauth2(json!({ "jwt": { "key": PKCS8, "lifetime": "1ms" } })), "lifetime"),
