@@ -16,12 +16,12 @@ use crate::{
     state::{Counts, StreamState, UnitState},
 };
 
-/// How many parts a stream has at most, apart from ranges of pages, which are more: windows and parents
-/// are put together if there are more.
+/// How many parts a stream has at most, apart from ranges of pages, which are more: windows and
+/// partitions are put together if there are more.
 const MOST_PARTS: usize = 1000;
 
-/// A part of a stream: a range of pages, or some windows of time or rows of the parent. Store it by
-/// serde; what is in it is signed or comes from the API, and may lead to private data.
+/// A part of a stream: a range of pages, or some windows of time or partitions. Store it by serde; what is
+/// in it is signed, or comes from the API or the description, and may lead to private data.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// What it is called, once in a stream.
@@ -31,7 +31,7 @@ pub struct Part {
 
 impl Part {
     /// What it is called, once in a stream: a range of pages such as `pages 51-100`, or the first of
-    /// its windows or parents.
+    /// its windows or partitions.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -46,7 +46,7 @@ impl Part {
     pub(crate) fn of(units: &[Unit]) -> Vec<Self> {
         let each = units.len().div_ceil(MOST_PARTS).max(1);
         let part = |units: &[Unit]| {
-            let first = units.first().map(|unit| unit.key.clone()).unwrap_or_default();
+            let first = units.first().map(|unit| unit.name().to_owned()).unwrap_or_default();
             let key = match units.len() {
                 0 | 1 => first,
                 all => format!("{first} and {} others", all - 1),
@@ -66,7 +66,7 @@ impl Part {
     ) -> Self {
         let end = pages.map(|pages| (first + pages).to_string()).unwrap_or_default();
         let key = format!("pages {}-{end}", first + 1);
-        let unit = Unit { key: key.clone(), start, pages, ..unit.clone() };
+        let unit = Unit { key: key.clone(), name: None, start, pages, ..unit.clone() };
         Self { key, units: vec![unit] }
     }
 }
@@ -144,6 +144,8 @@ pub struct PartState {
     pub counts: Counts,
     /// The greatest value of the incremental field so far.
     pub mark: Option<String>,
+    /// The marks of its partitions, once it is done.
+    pub partitions: IndexMap<String, String>,
     /// Whether what the API declares is the total of all parts.
     pub is_range: bool,
     /// Where its units stand; empty once it is done.
@@ -153,10 +155,13 @@ pub struct PartState {
 impl PartState {
     /// That of a commit.
     pub(crate) fn of(state: &StreamState, is_range: bool) -> Self {
+        let marks = state.partitions.iter();
+        let marks = marks.filter_map(|(name, own)| Some((name.clone(), own.mark.clone()?)));
         Self {
             is_done: state.is_finished,
             counts: state.counts(),
             mark: state.greatest().0,
+            partitions: marks.collect(),
             is_range,
             units: state.units.clone(),
         }

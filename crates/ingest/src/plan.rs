@@ -2,6 +2,7 @@
 //! reads, the units of a run, the rules of its rows and the sink it writes.
 
 mod outcome;
+mod partitions;
 mod parts;
 mod rules;
 mod units;
@@ -24,8 +25,9 @@ use crate::{
     sink::{self, Sink, SinkError, Target},
     state::StreamState,
 };
+use partitions::Partitions;
 use rules::{knows_rows, path_of, rules_of};
-use units::{Parents, since_of, table_of, windows_of};
+use units::{prefetch_of, since_of, table_of, windows_of};
 
 /// How many units of a stream are read at a time.
 const UNITS_AT_ONCE: usize = 4;
@@ -36,7 +38,7 @@ pub(crate) struct Stream {
     pub(crate) reads: Reads,
     since: Option<Since>,
     windows: Option<TimeWindows>,
-    parents: Option<Parents>,
+    partitions: Option<Partitions>,
     target: Target,
     destination: Destination,
     reconcile: Reconcile,
@@ -91,12 +93,12 @@ impl Stream {
     pub(crate) fn of(
         description: &Description,
         job: &str,
-        JobDescription { sink, .. }: &JobDescription,
+        described: &JobDescription,
         stream: &StreamDescription,
         source: &PoolApi,
     ) -> Result<Self, Error> {
         if let Some(query) = &stream.sql {
-            return Ok(Self::of_query(description, job, sink, stream, query));
+            return Ok(Self::of_query(description, job, &described.sink, stream, query));
         }
         let named = |name: &str| {
             description.table_named(name).ok_or_else(|| Error::NoTable(name.to_owned()))
@@ -109,15 +111,10 @@ impl Stream {
             (name.clone(), ColumnPlan { kind: Some(column.kind), path, made: None })
         });
         let rows = Rows { table, columns: columns.collect(), key: of.id.clone() };
-        let mut made = Self::new(job, rows, stream, Destination::Described(sink.clone()));
+        let mut made = Self::new(job, rows, stream, Destination::Described(described.sink.clone()));
         if let Some(each) = &stream.for_each {
-            let parent = named(&each.table)?;
-            let bind = each.bind.iter().map(|(to, from)| (to.clone(), path_of(parent, from)));
-            made.parents = Some(Parents {
-                table: parent.table(source),
-                bind: bind.collect(),
-                prefetch: prefetch_of(stream),
-            });
+            let partitions = Partitions::of(description, described, stream, each, source)?;
+            made.partitions = Some(partitions);
         }
         Ok(made)
     }
@@ -153,7 +150,7 @@ impl Stream {
         Self::made(stream, Reads::Query(plan), target, destination)
     }
 
-    /// A stream of these rows, which does not read them for each row of another table.
+    /// A stream of these rows, all of which it reads.
     pub(crate) fn new(
         job: &str,
         rows: Rows,
@@ -184,7 +181,7 @@ impl Stream {
             reads,
             since: since_of(stream),
             windows: windows_of(stream),
-            parents: None,
+            partitions: None,
             target,
             destination,
             reconcile: stream.reconcile,
@@ -226,10 +223,6 @@ impl Stream {
 
 fn target_of(job: &str, stream: &StreamDescription, key: Vec<String>) -> Target {
     Target { job: job.to_owned(), stream: stream.name.clone(), key, mode: stream.write }
-}
-
-fn prefetch_of(stream: &StreamDescription) -> usize {
-    usize::try_from(stream.prefetch).unwrap_or(usize::MAX)
 }
 
 fn write_rules_of(stream: &StreamDescription, target: &Target, is_files: bool) -> WriteRules {

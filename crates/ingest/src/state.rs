@@ -10,8 +10,11 @@ use uuid::Uuid;
 use crate::{parts::PartState, row::Mark, run::now, schema::Schema};
 
 mod boundary;
+mod partition;
 
 pub use boundary::Boundary;
+pub(crate) use boundary::MAX_ROWS;
+pub use partition::PartitionState;
 
 /// What is remembered of a stream: where its current run stands, and what the last one left.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +46,9 @@ pub struct StreamState {
     pub boundary: Boundary,
     /// Those that the current run has read so far, by which the next one does.
     pub next_boundary: Boundary,
+    /// The same of each partition, of which each has a mark and boundaries of its own, by their names. If
+    /// there are any, `mark` is the greatest of theirs.
+    pub partitions: IndexMap<String, PartitionState>,
     /// What the last finished run counted.
     pub last: Counts,
     /// When the current or the last run began, in RFC 3339: at that moment its windows end, unless they
@@ -78,6 +84,9 @@ pub struct ChildState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UnitState {
+    /// Whose rows they are; empty if the stream has no partitions.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub partition: String,
     /// Where its read goes on; `None` at its start.
     pub token: Option<String>,
     /// Whether it was read to its end.
@@ -119,9 +128,13 @@ impl StreamState {
     /// Ends the run: all its units are done.
     pub fn end_run(&mut self) {
         self.last = self.counts();
+        self.move_marks();
         self.mark = self.greatest().0;
         // One that was not read again this time may be the next.
         self.boundary.absorb(mem::take(&mut self.next_boundary));
+        for own in self.partitions.values_mut() {
+            own.boundary.absorb(mem::take(&mut own.next_boundary));
+        }
         self.is_finished = true;
         self.is_in_parts = false;
         self.units.clear();
@@ -131,6 +144,9 @@ impl StreamState {
     pub(crate) fn end_parts(&mut self, parts: &[PartState], error: Option<String>) {
         let mut mark = Mark(self.mark.take());
         if error.is_none() {
+            let of_parts = parts.iter().flat_map(|part| &part.partitions);
+            let marks = of_parts.map(|(name, own)| (name.clone(), Mark(Some(own.clone()))));
+            self.raise_marks(marks);
             parts.iter().filter_map(|part| part.mark.as_deref()).for_each(|own| mark.raise(own));
         }
         self.mark = mark.0;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{forms, sink::SinkDescription, stream::StreamDescription};
+use super::{for_each::ForEach, forms, sink::SinkDescription, stream::StreamDescription};
 
 /// A job: what is copied, where to, and when.
 ///
@@ -41,6 +41,14 @@ impl JobDescription {
     #[must_use]
     pub fn new(sink: SinkDescription, streams: Vec<StreamDescription>) -> Self {
         Self { sink, streams, every: None, cron: None, on_error: OnError::default() }
+    }
+
+    /// What a table is read for wherever its rows are those for which others are read; `None` if some
+    /// stream reads it as a whole, or none does at all.
+    pub(crate) fn partitions_of(&self, table: &str) -> Option<&ForEach> {
+        let of_table = || self.streams.iter().filter(|stream| stream.table == table);
+        let is_divided = of_table().all(|stream| stream.for_each.is_some());
+        of_table().next().filter(|_| is_divided)?.for_each.as_ref()
     }
 }
 

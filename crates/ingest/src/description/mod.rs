@@ -92,6 +92,7 @@ mod condition;
 mod error;
 mod extract;
 mod file;
+mod for_each;
 mod forms;
 mod gateway;
 mod job;
@@ -110,6 +111,8 @@ pub use columns::{ColumnChange, ColumnRule, Hash, Mask};
 pub use commit::CommitEvery;
 pub use condition::{Condition, ConditionOperator};
 pub use error::DescriptionError;
+pub use for_each::ForEach;
+pub(crate) use for_each::{text_of, typed};
 pub use gateway::{
     AuthDescription, CorsDescription, DrainDescription, GatewayDescription, GatewayTable,
     KvDescription, LimitsDescription, Operation, SourceDescription, TokenDescription,
@@ -120,7 +123,7 @@ pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use sql::{Collation, Nulls, SqlSettings};
 pub use stream::{
-    ForEach, Incremental, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode,
+    Incremental, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode,
 };
 pub use table::{
     ColumnDescription, ColumnFlag, ContainedDescription, ContainedKind, ReferenceDescription,

@@ -11,6 +11,7 @@ use super::{
     columns::ColumnChange,
     commit::CommitEvery,
     condition::{self, Condition},
+    for_each::ForEach,
     forms,
     query::QueryFile,
 };
@@ -26,14 +27,14 @@ use super::{
 /// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append`; with `sql`, `merge` if there is an `id` and the sink can, and otherwise `replace` |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
 /// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
-/// | `for_each` | that it is read once for each row of another table: [`ForEach`] |
+/// | `for_each` | that it is read once for each row of another table, or for each of some values: [`ForEach`] |
 /// | `where` | the rows that are read: a map of columns to values, see [`Condition`] |
 /// | `schema` | what is done with columns that are new or get a wider type: a [`SchemaPolicy`], by default `evolve` |
 /// | `nested` | what becomes of objects and lists in a row: [`Nested`], by default `json` |
 /// | `columns` | what becomes of single columns: a map of their names to [`ColumnChange`]s |
 /// | `checks` | what must hold for the rows: [`ChecksDescription`] |
 /// | `reconcile` | what follows when the rows that were read are not as many as the API says: `fail`, the default, or `warn` |
-/// | `prefetch` | how many pages are requested ahead: at most so many of each part that is read by itself, such as a window or the rows of one parent, are in flight or in memory; by default 8. Four parts are read at a time. Requests beyond the connections of the pool wait for one |
+/// | `prefetch` | how many pages are requested ahead: at most so many of each part that is read by itself, such as a window or a partition of `for_each`, are in flight or in memory; by default 8. Four parts are read at a time. Requests beyond the connections of the pool wait for one |
 /// | `sample` | `true` says that the table's `max_rows` or `max_pages` may cut the copy short, which is refused otherwise; by default `false` |
 /// | `commit` | how much is committed at once: [`CommitEvery`] |
 ///
@@ -73,7 +74,7 @@ pub struct StreamDescription {
     /// The windows of time in which it is read.
     #[serde(default)]
     pub windows: Option<Windows>,
-    /// The table for each row of which it is read.
+    /// The rows of another table and the values for each of which it is read.
     #[serde(default)]
     pub for_each: Option<ForEach>,
     /// The rows that are read: those for which all of these hold.
@@ -345,31 +346,5 @@ impl fmt::Debug for Windows {
             .field("granularity", &self.granularity)
             .field("format", &self.format)
             .finish_non_exhaustive()
-    }
-}
-
-/// The table for each row of which a stream is read:
-/// `{ table: countries, bind: { country: name } }` reads the cities of each country from
-/// `countries/{country}/cities`. If the table of the stream declares a column `country`, rows that do
-/// not have one themselves get the value from which they were read.
-///
-/// A row of the other table that lacks such a value fails the stream, once it has read those of all
-/// others, and the next run with `incremental` asks from the same value on; before it reads any, if `write: replace` or `write: sync` would delete what is not read.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ForEach {
-    /// The other table.
-    pub table: String,
-    /// What its rows fill: placeholders of the endpoint, or columns, by the columns of the other
-    /// table.
-    pub bind: IndexMap<String, String>,
-}
-
-impl ForEach {
-    /// For each row of a table, whose column `from` fills `to`.
-    #[must_use]
-    pub fn new(table: impl Into<String>, to: impl Into<String>, from: impl Into<String>) -> Self {
-        Self { table: table.into(), bind: IndexMap::from([(to.into(), from.into())]) }
     }
 }

@@ -55,7 +55,7 @@ impl Stream {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
         }
         remarks.extend(unmarked(&state, self.cursor()));
-        if state.boundary.is_cut() {
+        if state.is_boundary_cut() {
             remarks.push(CUT_BOUNDARY.to_owned());
         }
         StreamReport { stream, run: state.run, outcome, counts, remarks, took }

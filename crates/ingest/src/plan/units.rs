@@ -1,34 +1,17 @@
-//! The units of a run: windows of time and rows of a parent.
+//! The units of a run: partitions and windows of time.
 
 use chrono::{TimeDelta, Utc};
-use ciborium::Value;
-use futures::{StreamExt, TryStreamExt};
-use indexmap::IndexMap;
-use serde_json::value::RawValue;
-use vantage_api_pool::{
-    PoolApi,
-    vantage::{ApiCondition, PoolTableExt},
-};
+use vantage_api_pool::{PoolApi, vantage::ApiCondition};
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use super::Stream;
 use crate::{
-    description::{Nested, StreamDescription, WriteMode, moment_of},
+    description::{StreamDescription, WriteMode, moment_of},
     error::Error,
-    row::{Cell, Cells, RowReader},
     run::{Since, TimeWindows, Unit},
     state::StreamState,
 };
-
-/// The table for each row of which a stream is read.
-pub(super) struct Parents {
-    pub(super) table: Table<PoolApi, EmptyEntity>,
-    /// What is bound, and where it is in a row of the parent.
-    pub(super) bind: Vec<(String, Vec<String>)>,
-    /// How many of its pages are in flight.
-    pub(super) prefetch: usize,
-}
 
 impl Stream {
     /// The units of a run from its state, and which rows of the parent have none, if there are any.
@@ -41,82 +24,28 @@ impl Stream {
         state: &StreamState,
     ) -> Result<(Vec<Unit>, Option<String>), Error> {
         let (mut units, mut keyless) = (vec![Unit::default()], None);
-        if let Some(parents) = &self.parents {
-            (units, keyless) = parents.units().await?;
+        if let Some(partitions) = &self.partitions {
+            (units, keyless) = partitions.units().await?;
         }
         let deletes = matches!(self.target.mode, WriteMode::Replace | WriteMode::Sync);
         if let Some(what) = keyless.take_if(|_| deletes || units.is_empty()) {
             return Err(Error::Units(what));
         }
-        if let Some(windows) = &self.windows {
-            let until = state.until.as_deref().and_then(moment_of).unwrap_or_else(Utc::now);
-            let mark = state
-                .mark
-                .as_deref()
-                .and_then(|mark| self.since.as_ref().and_then(|since| since.moment(mark)));
-            let windows = windows.units(mark, until).map_err(Error::Units)?;
-            units = units.iter().flat_map(|unit| windows.iter().map(|own| unit.and(own))).collect();
-        } else if let Some(param) =
-            self.since.as_ref().and_then(|since| since.param(state.mark.as_deref()))
-        {
-            units.iter_mut().for_each(|unit| unit.params.push(param.clone()));
-        }
-        Ok((units, keyless))
-    }
-}
-
-impl Parents {
-    /// A unit for each row, and what rows lack that have none.
-    async fn units(&self) -> Result<(Vec<Unit>, Option<String>), Error> {
-        let rows = self.table.stream_json().await?;
-        let mut units: IndexMap<String, Unit> = IndexMap::new();
-        let mut lacking: IndexMap<String, u64> = IndexMap::new();
-        let mut rows = rows.prefetch(self.prefetch).map_err(Error::from);
-        while let Some(row) = rows.next().await {
-            match unit_of(&self.bind, &row?) {
-                Ok(unit) => {
-                    units.insert(unit.key.clone(), unit);
-                }
-                Err(what) => *lacking.entry(what).or_default() += 1,
+        let until = state.until.as_deref().and_then(moment_of).unwrap_or_else(Utc::now);
+        let mut all = Vec::with_capacity(units.len());
+        for mut unit in units {
+            let mark = state.mark_of(&unit.partition);
+            if let Some(windows) = &self.windows {
+                let mark = mark.and_then(|mark| self.since.as_ref()?.moment(mark));
+                let windows = windows.units(mark, until).map_err(Error::Units)?;
+                all.extend(windows.iter().map(|window| unit.within(window)));
+            } else {
+                unit.params.extend(self.since.as_ref().and_then(|since| since.param(mark)));
+                all.push(unit);
             }
         }
-        Ok((units.into_values().collect(), shortage(&lacking)))
+        Ok((all, keyless))
     }
-}
-
-/// How many rows of the parent lack what, if there are any.
-fn shortage(lacking: &IndexMap<String, u64>) -> Option<String> {
-    let told = lacking.iter().map(|(what, rows)| match rows {
-        1 => format!("a row of the parent has no {what}"),
-        rows => format!("{rows} rows of the parent have no {what}"),
-    });
-    let told: Vec<_> = told.collect();
-    (!told.is_empty()).then(|| told.join(", "))
-}
-
-/// The unit of a parent's row, or what it lacks.
-fn unit_of(bind: &[(String, Vec<String>)], row: &RawValue) -> Result<Unit, String> {
-    let mut reader = RowReader::new(Nested::Json);
-    for (_, path) in bind {
-        reader.add(path.iter().map(String::as_str));
-    }
-    let mut cells = Cells::default();
-    reader.read(row.get(), &mut cells).map_err(|_| "fields".to_owned())?;
-    let mut unit = Unit::default();
-    for ((to, path), cell) in bind.iter().zip(&cells.values) {
-        let text = cell.text().ok_or_else(|| format!("`{}`", path.join(".")))?;
-        if !unit.key.is_empty() {
-            unit.key.push(',');
-        }
-        // In quotes, so that no value looks like the rest of a key.
-        unit.key.push_str(&format!("{to}={text:?}"));
-        let value = match cell {
-            Cell::Number(number) => number.parse::<i64>().map_or_else(|_| text.into(), Value::from),
-            _ => Value::from(text),
-        };
-        unit.conditions.push((to.clone(), value));
-    }
-    Ok(unit)
 }
 
 /// The table with the rows of a unit. Its settings are found by its name without the query.
@@ -141,6 +70,10 @@ fn with_query(path: &str, params: &[(String, String)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(params);
     format!("{path}{joint}{}", query.finish())
+}
+
+pub(super) fn prefetch_of(stream: &StreamDescription) -> usize {
+    usize::try_from(stream.prefetch).unwrap_or(usize::MAX)
 }
 
 pub(super) fn since_of(stream: &StreamDescription) -> Option<Since> {
@@ -171,28 +104,6 @@ pub(super) fn windows_of(stream: &StreamDescription) -> Option<TimeWindows> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_parent_is_a_unit_of_its_own_whatever_its_values_and_its_other_keys() {
-        let bind = ["a", "b"].map(|name| (name.to_owned(), vec![name.to_owned()]));
-        let unit = |row: &str| unit_of(&bind, serde_json::from_str(row).unwrap());
-        let one = unit(r#"{"a": "x\",b=\"y", "b": "z", "stra\u00dfe": 1}"#).unwrap();
-        let other = unit(r#"{"a": "x", "b": "y\",b=\"z"}"#).unwrap();
-        assert_ne!(one.key, other.key);
-        assert_eq!(unit(r#"{"a": 7, "b": true}"#).unwrap().key, r#"a="7",b="true""#);
-    }
-
-    #[test]
-    fn what_rows_of_the_parent_lack_is_counted() {
-        let bind = [("a".to_owned(), vec!["b".to_owned(), "c".to_owned()])];
-        let lack = |row: &str| unit_of(&bind, serde_json::from_str(row).unwrap()).unwrap_err();
-        let mut lacking = IndexMap::new();
-        assert_eq!(shortage(&lacking), None);
-        lacking.insert(lack("[7]"), 1);
-        lacking.insert(lack(r#"{"b": {"c": null}}"#), 2);
-        let said = "a row of the parent has no fields, 2 rows of the parent have no `b.c`";
-        assert_eq!(shortage(&lacking).as_deref(), Some(said));
-    }
 
     #[test]
     fn parameters_go_behind_those_of_the_path() {

@@ -1,9 +1,10 @@
 //! [pure] Decodes the rows of a stream by its rules, page by page: which rows are written, which are set
 //! aside, and which were written before. What came of several pages is taken at once.
 
-use std::{collections::HashMap, mem, slice};
+use std::{mem, slice};
 
 use super::{
+    bound::{Bound, Known},
     cell::Cell,
     checks::Checker,
     children::{Children, Gathered},
@@ -21,9 +22,6 @@ use super::{
     value::Value,
 };
 use crate::sink::Reject;
-
-/// The values of columns that the rows of a page have in common, as JSON, by the names of the columns.
-pub(crate) type Bound = Vec<(String, String)>;
 
 /// Decodes rows.
 #[derive(Debug)]
@@ -48,8 +46,7 @@ pub(crate) struct RowDecoder {
     /// That of the rows of the page.
     mark: Mark,
     checker: Checker,
-    /// How often each row was written by the last run and not read again yet.
-    known: HashMap<RowHash, u32>,
+    known: Known,
     seen: Vec<SeenRow>,
 }
 
@@ -113,13 +110,13 @@ impl RowDecoder {
             rejects: Vec::new(),
             whole: Whole::default(),
             mark: Mark::default(),
-            known: HashMap::new(),
+            known: Known::default(),
             seen: Vec::new(),
         }
     }
 
     /// The same decoder, which leaves out the rows that the last run has written, as often as it has.
-    pub(crate) fn knowing(mut self, rows: HashMap<RowHash, u32>) -> Self {
+    pub(crate) fn knowing(mut self, rows: Known) -> Self {
         if self.rules.knows_rows {
             self.known = rows;
         }
@@ -144,7 +141,7 @@ impl RowDecoder {
         let mut reading = Reading { bound: self.bound(bound), ..Reading::default() };
         let (rejected, mut repeated) = (self.rejects.len(), 0);
         for &row in rows {
-            match self.row(row, &mut reading) {
+            match self.row(row, &bound.partition, &mut reading) {
                 Ok(()) => self.push(&mut reading),
                 Err(Fault::Repeated) => repeated += 1,
                 Err(Fault::Row(reason)) => {
@@ -223,7 +220,7 @@ impl RowDecoder {
     /// The planned columns that are bound, with their values. A column that is found in rows is
     /// theirs alone.
     fn bound<'a>(&self, bound: &'a Bound) -> Vec<(usize, Cell<'a>)> {
-        let planned = bound.iter().filter(|(name, _)| self.rules.columns.contains_key(name));
+        let planned = bound.values.iter().filter(|(name, _)| self.rules.columns.contains_key(name));
         let places = planned
             .filter_map(|(name, value)| Some((self.columns.position(name)?, Cell::of(value))));
         places.collect()
@@ -246,7 +243,12 @@ impl RowDecoder {
     }
 
     /// The values of a row and its items, all of which fit.
-    fn row<'a>(&mut self, row: &'a str, reading: &mut Reading<'a>) -> Result<(), Fault> {
+    fn row<'a>(
+        &mut self,
+        row: &'a str,
+        partition: &str,
+        reading: &mut Reading<'a>,
+    ) -> Result<(), Fault> {
         let Reading { cells, values, item, gathered, bound } = reading;
         gathered.clear();
         // The row before may have widened columns and been set aside all the same.
@@ -280,7 +282,7 @@ impl RowDecoder {
         }
         let knows_row = self.rules.knows_rows && cursor.is_some();
         let hash = knows_row.then(|| self.hash(cells));
-        let is_repeated = hash.is_some_and(|hash| self.take_known(hash));
+        let is_repeated = hash.is_some_and(|hash| self.known.take(partition, hash));
         if !is_repeated {
             self.children.gather(&cells.lists, item, gathered)?;
             self.checker.check(&cells.values)?;
@@ -333,17 +335,6 @@ impl RowDecoder {
         let lists = self.children.names().zip(&cells.lists);
         let lists = lists.filter_map(|(name, list)| Some([name, (*list)?]));
         RowHash::of(values.chain(lists).flatten())
-    }
-
-    /// Whether the last run has written a row that was not read again yet.
-    fn take_known(&mut self, row: RowHash) -> bool {
-        match self.known.get_mut(&row) {
-            Some(times) if *times > 0 => {
-                *times -= 1;
-                true
-            }
-            _ => false,
-        }
     }
 
     /// Finds the columns that have a meaning, and hands the types of the key on, if columns have

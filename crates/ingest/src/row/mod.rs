@@ -1,6 +1,7 @@
 //! From the JSON of rows to Arrow batches, in one pass and without a tree.
 
 mod batch;
+mod bound;
 mod cell;
 mod checks;
 mod children;
@@ -22,11 +23,12 @@ mod rules;
 mod tests;
 mod value;
 
+pub(crate) use bound::{Bound, Known};
 pub(crate) use cell::Cell;
 pub(crate) use checks::{ColumnCheck, RowChecks};
 pub(crate) use children::Items;
 pub(crate) use decoded::{Decoded, DecodedPage, SeenRow};
-pub(crate) use decoder::{Bound, RowDecoder};
+pub(crate) use decoder::RowDecoder;
 pub(crate) use hash::RowHash;
 pub(crate) use learned::Learned;
 pub(crate) use made::Made;

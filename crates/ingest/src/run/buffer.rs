@@ -1,6 +1,7 @@
 //! What a writer was given and has not committed yet.
 
 use std::{
+    collections::HashMap,
     mem,
     sync::mpsc,
     time::{Duration, Instant},
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     row::{Items, Mark, SeenRow},
     sink::{Child, Commit, Reject, Sink, SinkError, latest::latest},
-    state::StreamState,
+    state::{MAX_ROWS, StreamState, UnitState},
 };
 
 /// What was not committed yet.
@@ -25,8 +26,11 @@ pub(super) struct Buffer {
     pub(super) state: StreamState,
     pub(super) begun: Begun,
     rules: WriteRules,
-    /// The greatest value of the incremental field that was read, in this run or before it.
-    mark: Mark,
+    /// The greatest value of the incremental field that was read of each partition, in this run or
+    /// before it.
+    marks: HashMap<String, Mark>,
+    /// How many rows of partitions are remembered for the next run.
+    remembered: usize,
     /// What the run cannot read, if there is anything.
     pub(super) lack: Option<String>,
     batches: Vec<RecordBatch>,
@@ -50,8 +54,15 @@ pub(super) enum Next {
 
 impl Buffer {
     pub(super) fn new(state: StreamState, begun: Begun, rules: WriteRules) -> Self {
+        let mut marks = HashMap::new();
+        for UnitState { partition, mark, .. } in state.units.values() {
+            let of: &mut Mark = mark_of(&mut marks, &state, partition);
+            mark.as_deref().into_iter().for_each(|own| of.raise(own));
+        }
+        let remembered = state.partitions.values().map(|own| own.next_boundary.len()).sum();
         Self {
-            mark: state.greatest(),
+            marks,
+            remembered,
             state,
             begun,
             rules,
@@ -113,45 +124,64 @@ impl Buffer {
         unit.counts.declared = declared;
         unit.is_done = progress.is_last;
         unit.token = progress.token;
+        unit.partition.clone_from(&progress.partition);
         let Some(page) = progress.page else { return };
         if let Some(mark) = &page.mark.0 {
             let mut own = Mark(unit.mark.take());
             own.raise(mark);
             unit.mark = own.0;
-            self.mark.raise(mark);
+            mark_of(&mut self.marks, &self.state, &progress.partition).raise(mark);
         }
-        self.see(&page.seen);
+        self.see(&progress.partition, &page.seen);
     }
 
     /// Keeps the rows that the next run reads again.
-    fn see(&mut self, rows: &[SeenRow]) {
-        let Self { state, rules, mark, lack, .. } = self;
+    fn see(&mut self, partition: &str, rows: &[SeenRow]) {
+        let Self { state, rules, marks, remembered, .. } = self;
         let Some(since) = rules.since.as_ref().filter(|_| rules.knows_rows) else { return };
-        let StreamState { boundary, next_boundary, mark: before, .. } = state;
-        let mark = if lack.is_some() { before.as_deref() } else { mark.0.as_deref() };
-        let is_again = since.again(mark);
+        if rows.is_empty() {
+            return;
+        }
+        let is_again = since.again(mark_of(marks, state, partition).0.as_deref());
+        let StreamState { boundary, next_boundary, partitions, .. } = state;
+        let (mut own, next) = match partition {
+            "" => (None, next_boundary),
+            name => {
+                let own = partitions.entry(name.to_owned()).or_default();
+                (Some(&mut own.boundary), &mut own.next_boundary)
+            }
+        };
+        let before = next.len();
         for row in rows {
             if row.is_repeated {
-                boundary.remove(&row.cursor, row.hash);
+                let is_own = own.as_mut().is_some_and(|own| own.remove(&row.cursor, row.hash));
+                if !is_own {
+                    boundary.remove(&row.cursor, row.hash);
+                }
             }
             if is_again(&row.cursor) {
-                next_boundary.add(&row.cursor, row.hash, 1);
+                next.add(&row.cursor, row.hash, 1);
             }
         }
-        next_boundary.keep(is_again);
+        let of_others = if own.is_some() { *remembered - before } else { 0 };
+        next.keep(is_again, MAX_ROWS.saturating_sub(of_others));
+        if own.is_some() {
+            *remembered = of_others + next.len();
+        }
     }
 
-    /// Ends the run. One that lacks something has failed, and does not move the mark.
+    /// Ends the run. One that lacks something has failed, and what it lacks has no mark that moves.
     pub(super) fn end_run(&mut self) {
-        let Self { state, rules, lack, .. } = self;
-        let before = state.mark.clone();
+        let Self { state, rules, lack, remembered, .. } = self;
         state.end_run();
         (state.ended, state.error) = (Some(now()), lack.take());
-        if state.error.is_some() {
-            state.mark = before;
-        }
-        if let Some(since) = rules.since.as_ref().filter(|_| rules.knows_rows) {
-            state.boundary.keep(since.again(state.mark.as_deref()));
+        *remembered = 0;
+        let Some(since) = rules.since.as_ref().filter(|_| rules.knows_rows) else { return };
+        state.boundary.keep(since.again(state.mark.as_deref()), MAX_ROWS);
+        let mut room = MAX_ROWS;
+        for own in state.partitions.values_mut() {
+            own.boundary.keep(since.again(own.mark.as_deref()), room);
+            room = room.saturating_sub(own.boundary.len());
         }
     }
 
@@ -186,6 +216,19 @@ impl Buffer {
         self.committed = (begun.elapsed(), Instant::now());
         Ok(())
     }
+}
+
+/// That of a partition, which begins with what the state has.
+fn mark_of<'m>(
+    marks: &'m mut HashMap<String, Mark>,
+    state: &StreamState,
+    partition: &str,
+) -> &'m mut Mark {
+    if !marks.contains_key(partition) {
+        let before = Mark(state.mark_of(partition).map(ToOwned::to_owned));
+        marks.insert(partition.to_owned(), before);
+    }
+    marks.entry(partition.to_owned()).or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use vantage_api_pool::paging::Page;
 
 use super::{
-    unit::Since,
+    unit::{Since, Unit},
     writer::{Chunk, CommitAt, Progress, WriteRules},
 };
 use crate::{
@@ -22,13 +22,13 @@ const PART: usize = 16;
 /// A page of a unit, or its end.
 pub(super) enum Piece {
     /// With the moment at which it was asked for, at the earliest, and what its rows have in common.
-    Page(Arc<str>, Box<Page<Box<RawValue>>>, DateTime<Utc>, Arc<Bound>),
-    End(Arc<str>),
-    Failed(Arc<str>, Error),
+    Page(Arc<Unit>, Box<Page<Box<RawValue>>>, DateTime<Utc>, Arc<Bound>),
+    End(Arc<Unit>),
+    Failed(Arc<Unit>, Error),
 }
 
 impl Piece {
-    pub(super) fn unit(&self) -> &str {
+    pub(super) fn unit(&self) -> &Unit {
         match self {
             Self::Page(unit, ..) | Self::End(unit) | Self::Failed(unit, _) => unit,
         }
@@ -37,7 +37,7 @@ impl Piece {
 
 /// Why a piece is not gathered.
 pub(super) enum Failure {
-    Unit(String, Error),
+    Unit(Arc<Unit>, Error),
     Run(Error),
 }
 
@@ -70,8 +70,8 @@ impl Gathered {
     }
 
     /// Adds the end of a unit.
-    pub(super) fn end(&mut self, unit: String) {
-        self.progress.push(Progress { unit, is_last: true, ..Progress::default() });
+    pub(super) fn end(&mut self, unit: &Unit) {
+        self.progress.push(Progress { is_last: true, ..Progress::of(unit) });
     }
 
     /// Decodes a piece.
@@ -80,9 +80,9 @@ impl Gathered {
     /// That of the unit, or of a row that ends the run. What was gathered before stays.
     pub(super) fn add(&mut self, piece: Piece) -> Result<(), Failure> {
         match piece {
-            Piece::Failed(unit, error) => Err(Failure::Unit(unit.to_string(), error)),
+            Piece::Failed(unit, error) => Err(Failure::Unit(unit, error)),
             Piece::End(unit) => {
-                self.end(unit.to_string());
+                self.end(&unit);
                 Ok(())
             }
             Piece::Page(unit, page, asked, bound) => self.page(&unit, page, asked, &bound),
@@ -91,13 +91,13 @@ impl Gathered {
 
     fn page(
         &mut self,
-        unit: &str,
+        unit: &Arc<Unit>,
         page: Box<Page<Box<RawValue>>>,
         asked: DateTime<Utc>,
         bound: &Bound,
     ) -> Result<(), Failure> {
         let rows = page.texts().collect::<Result<Vec<_>, _>>();
-        let rows = rows.map_err(|error| Failure::Unit(unit.to_owned(), error.into()))?;
+        let rows = rows.map_err(|error| Failure::Unit(Arc::clone(unit), error.into()))?;
         let decoded = self.decoder.read_page(&rows, bound);
         let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;
         if let Some(since) = &self.since {
@@ -108,13 +108,12 @@ impl Gathered {
         let written = read - rejected - repeated;
         let declared = page.total();
         self.progress.push(Progress {
-            unit: unit.to_owned(),
-            token: None,
-            is_last: false,
             counts: Counts { pages: 1, read, written, rejected, repeated, declared },
             page: Some(decoded),
+            ..Progress::of(unit)
         });
-        self.last.retain(|(place, _)| self.progress.get(*place).is_none_or(|own| own.unit != unit));
+        let is_other = |own: &Progress| own.unit != unit.key;
+        self.last.retain(|(place, _)| self.progress.get(*place).is_none_or(is_other));
         self.last.push((self.progress.len() - 1, page));
         Ok(())
     }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    row::{Learned, RowDecoder, RowRules},
+    row::{Known, Learned, RowDecoder, RowRules},
     state::{StreamState, UnitState},
 };
 
@@ -93,7 +93,10 @@ impl StreamPlan {
             run.writer.lacks(what);
         }
         let decoder = RowDecoder::new(self.rules.clone(), Learned::of(state));
-        let decoder = decoder.knowing(state.boundary.rows());
+        let mut known = Known::default();
+        known.add("", state.boundary.rows());
+        state.partitions.iter().for_each(|(name, own)| known.add(name, own.boundary.rows()));
+        let decoder = decoder.knowing(known);
         let mut gathered = Gathered::new(decoder, &self.write);
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
@@ -111,12 +114,15 @@ impl StreamPlan {
         if !is_complete {
             run.failures.retain(|(_, error)| !self.tolerates(error));
         }
-        let error = refused.as_ref().or(run.failures.first().map(|(_, error)| error));
+        let failures = mem::take(&mut run.failures).into_iter();
+        let failures: Vec<_> =
+            failures.map(|(unit, error)| (unit.name().to_owned(), error)).collect();
+        let error = refused.as_ref().or(failures.first().map(|(_, error)| error));
         let error = error.map(ToString::to_string);
         let state = run.writer.finish(is_complete, error).await?;
         match refused {
             Some(error) => Err(error),
-            None => Ok(Ended { state, failures: run.failures, discarded: gathered.discarded() }),
+            None => Ok(Ended { state, failures, discarded: gathered.discarded() }),
         }
     }
 
@@ -147,7 +153,7 @@ impl StreamPlan {
                 Err(Failure::Run(error)) => return Err(error),
                 Err(Failure::Unit(unit, error)) => {
                     if self.tolerates(&error) {
-                        gathered.end(unit.clone());
+                        gathered.end(&unit);
                     }
                     run.failures.push((unit, error));
                 }
@@ -173,25 +179,24 @@ impl StreamPlan {
         signing_key: [u8; 32],
         warnings: Warnings,
     ) -> impl Stream<Item = Piece> + Send {
-        let key: Arc<str> = unit.key.as_str().into();
-        let bound = unit.bound();
+        let (bound, unit) = (unit.bound(), Arc::new(unit));
         async_stream::stream! {
             let mut asked = Asked::new(self.prefetch, now());
             let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
                 Ok(pages) => pages,
-                Err(error) => return yield Piece::Failed(key, error),
+                Err(error) => return yield Piece::Failed(Arc::clone(&unit), error),
             };
             while let Some(page) = pages.next().await {
                 match page {
                     Ok(page) => {
                         let asked = asked.take(now());
-                        let (unit, bound) = (Arc::clone(&key), Arc::clone(&bound));
-                        yield Piece::Page(unit, Box::new(page), asked, bound);
+                        let bound = Arc::clone(&bound);
+                        yield Piece::Page(Arc::clone(&unit), Box::new(page), asked, bound);
                     }
-                    Err(error) => return yield Piece::Failed(key, error.into()),
+                    Err(error) => return yield Piece::Failed(Arc::clone(&unit), error.into()),
                 }
             }
-            yield Piece::End(key);
+            yield Piece::End(Arc::clone(&unit));
         }
     }
 
@@ -263,7 +268,7 @@ impl Warnings {
 struct Running {
     writer: Writer,
     control: watch::Receiver<Control>,
-    failures: Vec<(String, Error)>,
+    failures: Vec<(Arc<Unit>, Error)>,
     is_stopped: bool,
 }
 
@@ -279,8 +284,8 @@ impl Running {
         }
     }
 
-    fn has_failed(&self, unit: &str) -> bool {
-        self.failures.iter().any(|(failed, _)| failed == unit)
+    fn has_failed(&self, unit: &Unit) -> bool {
+        self.failures.iter().any(|(failed, _)| failed.key == unit.key)
     }
 
     /// The next piece, once the run may go on; `None` at the end, or when it is to stop.

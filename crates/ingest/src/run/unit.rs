@@ -1,26 +1,33 @@
 //! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
-//! that request each, or the pages that they are.
+//! and values that request each, or the pages that they are.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    description::{MomentFormat, moment_of},
-    row::{Bound, compare},
+    description::{MomentFormat, moment_of, text_of},
+    row::{Bound, RowHash, compare},
 };
 
 /// A part of a stream that is read from page to page: the whole set, a range of its pages, a window of
-/// time, or the rows of one parent.
+/// time, or a partition: the rows with some values, which a row of a parent or the description binds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Unit {
     /// What it is called in the state: the same unit has the same key in each run of a process.
     pub(crate) key: String,
+    /// What reports call it, unless by its key.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    /// The partition that it is, or is in; empty if the stream has none.
+    #[serde(default)]
+    pub(crate) partition: String,
     /// Parameters of each of its requests.
     pub(crate) params: Vec<(String, String)>,
     /// Values of columns of its rows, or of placeholders in the path.
-    pub(crate) conditions: Vec<(String, ciborium::Value)>,
+    pub(crate) conditions: Vec<(String, Value)>,
     /// Where it begins, as a resume token; at the start of the set if there is none.
     #[serde(default)]
     pub(crate) start: Option<String>,
@@ -74,29 +81,64 @@ fn read(format: MomentFormat, text: &str) -> Option<DateTime<Utc>> {
 }
 
 impl Unit {
-    /// The part of this unit that `other` names as well.
-    pub(crate) fn and(&self, other: &Self) -> Self {
-        let keys = [self.key.as_str(), other.key.as_str()];
-        let keys: Vec<_> = keys.into_iter().filter(|key| !key.is_empty()).collect();
+    /// What reports call it.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.key)
+    }
+
+    /// The partition of this one whose rows have a value as well. Reports do not show it if it is
+    /// `concealed`.
+    pub(crate) fn with(&self, column: &str, value: &Value, is_concealed: bool) -> Self {
+        let text = text_of(value).unwrap_or_default();
+        // In quotes, so that no value looks like the rest of a key.
+        let shown = format!("{column}={text:?}");
+        let concealed = is_concealed.then(|| format!("{column}=#{}", RowHash::of([&*text])));
+        let mut unit = self.joined(",", &shown, concealed.as_deref());
+        unit.partition.clone_from(&unit.key);
+        unit.conditions.push((column.to_owned(), value.clone()));
+        unit
+    }
+
+    /// The value to which a column is bound.
+    pub(crate) fn value_of(&self, column: &str) -> Option<&Value> {
+        self.conditions.iter().find(|(name, _)| name == column).map(|(_, value)| value)
+    }
+
+    /// Whether reports do not show some of its values.
+    pub(crate) fn is_concealed(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// The part of this unit that is in a window as well.
+    pub(crate) fn within(&self, window: &Self) -> Self {
+        let mut unit = self.joined(" ", &window.key, None);
+        unit.params.extend_from_slice(&window.params);
+        unit
+    }
+
+    /// The same with more in its key, and in its name if that is to be another one.
+    fn joined(&self, joint: &str, key: &str, name: Option<&str>) -> Self {
+        let join = |before: &str, more: &str| match before {
+            "" => more.to_owned(),
+            before => format!("{before}{joint}{more}"),
+        };
+        let is_named = self.name.is_some() || name.is_some();
         Self {
-            key: keys.join(" "),
-            params: [&*self.params, &*other.params].concat(),
-            conditions: [&*self.conditions, &*other.conditions].concat(),
-            ..Self::default()
+            name: is_named.then(|| join(self.name(), name.unwrap_or(key))),
+            key: join(&self.key, key),
+            ..self.clone()
         }
     }
 
-    /// The values of the columns that all of its rows have.
+    /// What all of its rows have.
     pub(crate) fn bound(&self) -> Arc<Bound> {
-        let of = |value: &ciborium::Value| match value {
-            ciborium::Value::Text(text) => Some(serde_json::Value::from(text.as_str())),
-            ciborium::Value::Integer(number) => i64::try_from(*number).ok().map(Into::into),
-            _ => None,
+        let of = |value: &Value| match value {
+            Value::Text(text) => Some(serde_json::Value::from(text.as_str()).to_string()),
+            value => text_of(value),
         };
         let values = self.conditions.iter();
-        let values =
-            values.filter_map(|(name, value)| Some((name.clone(), of(value)?.to_string())));
-        Arc::new(values.collect())
+        let values = values.filter_map(|(name, value)| Some((name.clone(), of(value)?)));
+        Arc::new(Bound { partition: self.partition.clone(), values: values.collect() })
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     begun::Begun,
     buffer::{Buffer, Next},
     now,
-    unit::Since,
+    unit::{Since, Unit},
 };
 use crate::{
     row::{Decoded, DecodedPage},
@@ -65,12 +65,20 @@ pub(crate) struct Chunk {
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) unit: String,
+    pub(crate) partition: String,
     /// Where the unit goes on after it.
     pub(crate) token: Option<String>,
     /// Whether the unit ends with it.
     pub(crate) is_last: bool,
     pub(crate) counts: Counts,
     pub(crate) page: Option<DecodedPage>,
+}
+
+impl Progress {
+    /// None yet of a unit.
+    pub(super) fn of(Unit { key, partition, .. }: &Unit) -> Self {
+        Self { unit: key.clone(), partition: partition.clone(), ..Self::default() }
+    }
 }
 
 pub(super) enum Order {

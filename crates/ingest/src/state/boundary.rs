@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::row::{Mark, RowHash, compare};
 
-/// The most rows that are remembered: they are written with each commit, which takes 40 bytes for
+/// The most rows of a stream that are remembered: they are written with each commit, which takes 40 bytes for
 /// each.
-const MAX_ROWS: usize = 50_000;
+pub(crate) const MAX_ROWS: usize = 50_000;
 
 /// The rows that a run has read and the next one reads again, since it asks for those from the greatest
 /// value of a field on: by their hashes it knows them, and leaves them out. Up to 50,000 rows, those
@@ -51,16 +51,16 @@ impl Boundary {
         }
     }
 
-    /// Takes a row away, once.
-    pub(crate) fn remove(&mut self, value: &str, row: RowHash) {
-        let Ok(place) = self.place(value) else { return };
-        let Some((_, rows)) = self.rows.get_mut(place) else { return };
-        if let Some(times) = rows.get_mut(&row) {
-            *times = times.saturating_sub(1);
-            if *times == 0 {
-                rows.remove(&row);
-            }
+    /// Takes a row away, once. False if it is not there.
+    pub(crate) fn remove(&mut self, value: &str, row: RowHash) -> bool {
+        let Ok(place) = self.place(value) else { return false };
+        let Some((_, rows)) = self.rows.get_mut(place) else { return false };
+        let Some(times) = rows.get_mut(&row) else { return false };
+        *times = times.saturating_sub(1);
+        if *times == 0 {
+            rows.remove(&row);
         }
+        true
     }
 
     /// Adds the rows of another.
@@ -73,14 +73,23 @@ impl Boundary {
         }
     }
 
-    /// Keeps the rows with values that are read again, as far as there is room.
-    pub(crate) fn keep(&mut self, is_again: impl Fn(&str) -> bool) {
+    /// Whether nothing is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.forgotten.is_none()
+    }
+
+    /// How many rows are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.iter().map(|(_, rows)| rows.len()).sum()
+    }
+
+    /// Keeps the rows with values that are read again, as far as there is room for so many.
+    pub(crate) fn keep(&mut self, is_again: impl Fn(&str) -> bool, room: usize) {
         while self.rows.front().is_some_and(|(value, _)| !is_again(value)) {
             self.rows.pop_front();
         }
         self.forgotten = self.forgotten.take().filter(|value| is_again(value));
-        let rows: usize = self.rows.iter().map(|(_, rows)| rows.len()).sum();
-        for _ in MAX_ROWS..rows {
+        for _ in room..self.len() {
             self.forget_one();
         }
     }
@@ -127,7 +136,7 @@ mod tests {
             boundary.add(value, row(1), 1);
         }
         assert_eq!(values(&boundary), ["2", "9", "10"]);
-        boundary.keep(|value| compare(value, "9").is_ge());
+        boundary.keep(|value| compare(value, "9").is_ge(), MAX_ROWS);
         assert_eq!(values(&boundary), ["9", "10"]);
         assert_eq!(boundary.rows(), HashMap::from([(row(1), 3)]));
         assert!(!boundary.is_cut());
@@ -138,11 +147,11 @@ mod tests {
         let mut boundary = Boundary::default();
         boundary.add("1", row(1), 2);
         boundary.remove("1", row(1));
-        boundary.remove("2", row(1));
-        boundary.remove("1", row(2));
+        assert!(!boundary.remove("2", row(1)));
+        assert!(!boundary.remove("1", row(2)));
         assert_eq!(boundary.rows(), HashMap::from([(row(1), 1)]));
-        boundary.remove("1", row(1));
-        boundary.remove("1", row(1));
+        assert!(boundary.remove("1", row(1)));
+        assert!(!boundary.remove("1", row(1)));
         assert!(boundary.rows().is_empty());
     }
 
@@ -153,14 +162,14 @@ mod tests {
             boundary.add("2", row(number), 1);
         }
         boundary.add("1", row(MAX_ROWS), 1);
-        boundary.keep(|_| true);
+        boundary.keep(|_| true, MAX_ROWS);
         let rows = boundary.rows();
         assert_eq!((rows.len(), rows.contains_key(&row(MAX_ROWS))), (MAX_ROWS, false));
         assert!(boundary.is_cut());
-        boundary.keep(|value| value == "2");
+        boundary.keep(|value| value == "2", MAX_ROWS);
         assert!(!boundary.is_cut(), "what was forgotten is not read again");
         boundary.add("2", row(MAX_ROWS), 1);
-        boundary.keep(|value| value == "2");
+        boundary.keep(|value| value == "2", MAX_ROWS);
         assert!(boundary.is_cut());
         let mut other = Boundary::default();
         other.absorb(boundary);

@@ -51,14 +51,12 @@ const CRON: &str = "write minute, hour, day, month and day of the week, as in `0
 /// Whether the table for each row of which a stream is read is itself only read for each row of
 /// another, and so on without end.
 fn is_in_circle(job: &JobDescription, stream: &StreamDescription) -> bool {
-    let mut current = stream;
+    let mut current = stream.for_each.as_ref();
     for _ in 0..=job.streams.len() {
-        let Some(for_each) = &current.for_each else { return false };
-        let parents = || job.streams.iter().filter(|other| other.table == for_each.table);
-        match parents().next() {
-            Some(parent) if parents().all(|parent| parent.for_each.is_some()) => current = parent,
-            _ => return false,
-        }
+        let Some(for_each) = current.filter(|for_each| !for_each.table.is_empty()) else {
+            return false;
+        };
+        current = job.partitions_of(&for_each.table);
     }
     true
 }

@@ -1,6 +1,7 @@
 //! [pure] What the types of a description cannot say: defaults that depend on other keys, and
 //! keys that contradict each other. A failure has the place in the file.
 
+mod for_each;
 mod gateway;
 mod job;
 mod query;
@@ -10,8 +11,8 @@ mod stream;
 use vantage_api_pool::PoolBuilder;
 
 use super::{
-    Description, JobDescription, MomentFormat, QueryFile, TableDescription,
-    file::{Failure, KeyPath, Node, unexpanded},
+    Description, ForEach, JobDescription, MomentFormat, QueryFile, TableDescription,
+    file::{Failure, KeyPath, Node, has_variable, unexpanded},
     stream::{StreamDescription, WriteMode},
 };
 
@@ -35,10 +36,20 @@ pub(super) fn complete(description: &mut Description, root: &Node) {
                     (false, Some(_)) => WriteMode::Replace,
                 };
             }
-            let format = stream_keys(name, index).to("windows").to("format");
-            complete_stream(stream, root.find(&format).is_some());
+            let keys = stream_keys(name, index);
+            if let Some(for_each) = &mut stream.for_each {
+                conceal(for_each, &keys.to("for_each").to("values"), root);
+            }
+            complete_stream(stream, root.find(&keys.to("windows").to("format")).is_some());
         }
     }
+}
+
+/// Notes which values are those of variables.
+fn conceal(for_each: &mut ForEach, keys: &KeyPath, root: &Node) {
+    let is_concealed =
+        |name: &&String| root.find(&keys.to(name.as_str())).is_some_and(has_variable);
+    for_each.concealed = for_each.values.keys().filter(is_concealed).cloned().collect();
 }
 
 fn complete_stream(stream: &mut StreamDescription, windows_have_format: bool) {

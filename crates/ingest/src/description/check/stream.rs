@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Checks, JobDescription, StreamDescription, TableDescription, WriteMode, table_keys};
+use super::{Checks, JobDescription, StreamDescription, WriteMode, table_keys};
 use crate::description::{
-    ColumnChange, ConditionOperator, ForEach, Incremental, MomentFormat, Nested, Windows,
+    ColumnChange, ConditionOperator, Incremental, MomentFormat, Nested, Windows,
     file::{Failure, KeyPath, Node},
 };
 
@@ -65,13 +65,13 @@ impl Checks<'_> {
             self.windows(&keys.to("windows"), windows)?;
         }
         if let (Some(for_each), Some(table)) = (&stream.for_each, table) {
-            self.for_each(&keys.to("for_each"), for_each, index, table)?;
+            self.for_each(&keys.to("for_each"), job, stream, for_each, (index, table))?;
         }
         self.placeholders(keys, stream, index)?;
         if stream.sample { Ok(()) } else { self.limits(stream, index) }
     }
 
-    fn table_index(&self, keys: &KeyPath, name: &str) -> Result<usize, Failure> {
+    pub(super) fn table_index(&self, keys: &KeyPath, name: &str) -> Result<usize, Failure> {
         let index = self.description.tables.iter().position(|table| table.name == name);
         index.ok_or_else(|| self.fault(keys, format!("there is no table `{name}`")))
     }
@@ -182,33 +182,6 @@ impl Checks<'_> {
         }
     }
 
-    fn for_each(
-        &self,
-        keys: &KeyPath,
-        for_each: &ForEach,
-        index: usize,
-        table: &TableDescription,
-    ) -> Result<(), Failure> {
-        self.table_index(&keys.to("table"), &for_each.table)?;
-        let keys = keys.to("bind");
-        if for_each.bind.is_empty() {
-            return Err(self.fault(&keys, "binds nothing"));
-        }
-        let mut holes: Vec<&str> =
-            self.endpoint(index).map(placeholders).into_iter().flatten().collect();
-        holes.extend(self.body_placeholders(index));
-        for name in for_each.bind.keys() {
-            let is_column = table.columns.contains_key(name) || table.id.contains(name);
-            if !is_column && !holes.contains(&name.as_str()) {
-                let table = &table.name;
-                let message =
-                    format!("is neither a placeholder of the endpoint nor a column of `{table}`");
-                return Err(self.fault(&keys.to(name.as_str()), message));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether each placeholder of the endpoint gets a value.
     fn placeholders(
         &self,
@@ -220,14 +193,14 @@ impl Checks<'_> {
         let has_value = |name: &str| {
             let gives =
                 |operator| matches!(operator, ConditionOperator::Eq | ConditionOperator::In);
-            for_each.as_ref().is_some_and(|for_each| for_each.bind.contains_key(name))
+            for_each.as_ref().is_some_and(|for_each| for_each.binds(name))
                 || conditions.iter().any(|c| c.column == name && gives(c.operator))
                 || incremental.as_ref().is_some_and(|incremental| incremental.param == name)
                 || windows
                     .as_ref()
                     .is_some_and(|windows| windows.from == name || windows.to == name)
         };
-        let mut holes = self.endpoint(index).map(placeholders).into_iter().flatten();
+        let mut holes = self.endpoint_placeholders(index);
         if let Some(name) = holes.find(|name| !has_value(name)) {
             let message = format!("nothing fills `{{{name}}}` in the endpoint of the table");
             return Err(self.fault(&keys.to("table"), message));
@@ -252,8 +225,13 @@ impl Checks<'_> {
         Ok(())
     }
 
+    /// The names of the placeholders in the endpoint of a table.
+    pub(super) fn endpoint_placeholders(&self, index: usize) -> impl Iterator<Item = &str> {
+        self.endpoint(index).map(placeholders).into_iter().flatten()
+    }
+
     /// The names of the placeholders in the body of the requests for a table.
-    fn body_placeholders(&self, index: usize) -> Vec<&str> {
+    pub(super) fn body_placeholders(&self, index: usize) -> Vec<&str> {
         let table = self.description.tables.get(index);
         table.map(|table| table.api.body_placeholders()).unwrap_or_default()
     }

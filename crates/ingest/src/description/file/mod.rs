@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use failure::{Failure, KeyPath, Position};
 pub(crate) use node::Node;
-pub(crate) use redact::unexpanded;
+pub(crate) use redact::{has_variable, unexpanded};
 pub(crate) use variables::Surroundings;
 
 /// What a file says, and its tree, which `prepare` may change before it is read.

@@ -34,6 +34,11 @@ fn named(message: String, scalars: &[(&Scalar, &Expanded)]) -> String {
     })
 }
 
+/// Whether a value below a node is that of a variable, and not only its default.
+pub(crate) fn has_variable(node: &Node) -> bool {
+    expanded(node).iter().any(|(_, variables)| !variables.values.is_empty())
+}
+
 /// The scalars that came of variables.
 fn expanded(node: &Node) -> Vec<(&Scalar, &Expanded)> {
     let mut found = Vec::new();

@@ -43,7 +43,7 @@ struct Decoded {
 }
 
 fn decode(decoder: &mut RowDecoder, rows: &[&str]) -> Result<Decoded, String> {
-    let DecodedPage { mark, seen, rejected, .. } = decoder.read_page(rows, &Vec::new())?;
+    let DecodedPage { mark, seen, rejected, .. } = decoder.read_page(rows, &Bound::default())?;
     let super::Decoded { batches, children, rejects, bytes, learned } = decoder.take()?;
     assert_eq!(rejects.len(), rejected);
     Ok(Decoded { batches, children, rejects, bytes, mark, learned, seen })

@@ -107,7 +107,7 @@ fn read(rules: RowRules, pages: &[Vec<String>]) -> (Option<super::super::Decoded
     let mut told = String::new();
     for page in pages {
         let rows: Vec<&str> = page.iter().map(String::as_str).collect();
-        match decoder.read_page(&rows, &Vec::new()) {
+        match decoder.read_page(&rows, &Bound::default()) {
             Ok(page) => told += &format!("{} {:?} {}; ", page.rejected, page.mark, page.repeated),
             Err(error) => {
                 told += &error;

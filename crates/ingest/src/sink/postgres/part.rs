@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use indexmap::IndexMap;
 use secrecy::SecretString;
 use tokio_postgres::{Client, types::Type};
 
@@ -77,6 +78,7 @@ impl Sink for PostgresPart {
         Ok(StreamState {
             is_in_parts: false,
             mark: None,
+            partitions: IndexMap::new(),
             last: own.counts,
             is_finished: own.is_done,
             units: own.units,
