@@ -28,13 +28,22 @@ fn it_shows_jobs_and_workers_as_text_and_as_they_change() {
     assert_eq!(browser.value("document.querySelectorAll('main img, main script').length"), 0);
     // How fast: a number of rows per second.
     browser.until(&format!("/[1-9][^ ]*( k)?\\/s/.test({runs}.rows[1].cells[9].textContent)"));
+    let see = "(document.getElementById('jobs-section').scrollIntoView(), true)";
+    assert_eq!(browser.value(see), true);
     browser.picture("status-jobs");
+    // However long names are, the page is as wide as the window.
+    browser.size(360, 800);
+    browser.until("document.documentElement.scrollWidth <= window.innerWidth");
+    assert_eq!(browser.value(see), true);
+    browser.picture("status-jobs-narrow");
+    browser.size(1280, 1000);
 
     drop(first);
     browser.until(&format!(
         "[...{workers}.rows].some((row) => row.cells[0].textContent === '{first_name}' \
          && row.cells[1].textContent.startsWith('gone, silent for '))"
     ));
+    assert_eq!(browser.value(see), true);
     browser.picture("status-jobs-gone");
     browser.check(&gateway.origin());
 }

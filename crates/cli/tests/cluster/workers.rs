@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::Command,
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -37,7 +38,7 @@ jobs:
     streams: [{ table: cities, name: first }, { table: cities, name: second }, { table: cities, name: third }]
 gateway:
   bind: 127.0.0.1:0
-  kv: { path: values.redb }
+  kv: { path: "${KV}" }
 "#;
 
 pub(crate) const OPEN: &str = "  auth: none\n";
@@ -68,7 +69,7 @@ impl World {
             url: format!("postgres://postgres:{PASSWORD}@{socket}:5432/postgres"),
         };
         let job = serde_json::to_string(JOB).unwrap();
-        let yaml = YAML.replace("JOB", &job).replace("values.redb", &world.path("values.redb"));
+        let yaml = YAML.replace("JOB", &job);
         fs::write(world.path("world.yaml"), yaml + gateway).unwrap();
         world
     }
@@ -79,11 +80,15 @@ impl World {
 
     /// The program with its description, and the URL of the database in its environment.
     fn start(&self, url: &str, command: &str, more: &[&str]) -> Process {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut arguments = vec![
             "env".to_owned(),
             format!("APIPOOL_URL={url}"),
             format!("BASE={}", self.api.base_url()),
             format!("ORIGIN={}", self.api.origin()),
+            // One that serves has it open.
+            format!("KV={}", self.path(&format!("{number}.redb"))),
             env!("CARGO_BIN_EXE_apipool").to_owned(),
             command.to_owned(),
             self.path("world.yaml"),

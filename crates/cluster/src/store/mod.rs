@@ -68,7 +68,12 @@ impl Store {
 /// # Errors
 /// [`Error::Url`].
 pub(crate) fn options(url: &SecretString) -> Result<PgConnectOptions, Error> {
-    let options: PgConnectOptions = url.expose_secret().parse().map_err(|_| Error::Url)?;
+    let url = url.expose_secret();
+    // Any other scheme would be read as this one.
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(Error::Url);
+    }
+    let options: PgConnectOptions = url.parse().map_err(|_| Error::Url)?;
     Ok(options.application_name("apipool cluster"))
 }
 
