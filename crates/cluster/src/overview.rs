@@ -76,7 +76,7 @@ pub struct StreamView {
     pub units: i64,
     /// How many of them are done.
     pub done: i64,
-    /// How many a worker has.
+    /// How many a worker has that may be alive. What others have waits.
     pub running: i64,
     /// How many have failed.
     pub failed: i64,

@@ -115,12 +115,13 @@ async fn streams(
 ) -> Result<HashMap<i64, Vec<StreamView>>, Error> {
     let rows = sqlx::query(
         "SELECT s.run, s.stream, count(*) AS units, count(*) FILTER (WHERE u.done) AS done,
-             count(*) FILTER (WHERE u.owner IS NOT NULL AND NOT u.done AND NOT u.failed)
-                 AS running,
+             count(*) FILTER (WHERE w.id IS NOT NULL AND NOT u.done AND NOT u.failed) AS running,
              count(*) FILTER (WHERE u.failed) AS failed, sum(u.pages)::bigint AS pages,
              sum(u.rows)::bigint AS rows, coalesce(s.error, min(u.error)) AS error, s.remarks
          FROM _apipool_unit s JOIN _apipool_unit u ON u.run = s.run AND u.stream = s.stream
              AND u.is_part = s.is_divided
+             LEFT JOIN _apipool_worker w ON w.id = u.owner
+                 AND w.seen > now() - make_interval(secs => w.silence)
          WHERE s.run = ANY($1) AND NOT s.is_part GROUP BY s.id ORDER BY s.id",
     );
     let mut streams: HashMap<i64, Vec<StreamView>> = HashMap::new();

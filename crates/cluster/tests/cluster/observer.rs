@@ -63,6 +63,8 @@ async fn one_that_was_killed_is_told_as_gone_with_what_it_had() {
                 && !gone.is_alive
             {
                 assert!(gone.silent > 0.0 && !gone.units.is_empty(), "{gone:?}");
+                // What it had waits.
+                assert_eq!(overview.runs[0].streams[0].running, 0, "{overview:?}");
                 return;
             }
             tokio::time::sleep(QUICK).await;

@@ -86,7 +86,7 @@ function showJobs({ at, jobs }) {
   const alive = workers.filter(({ is_alive: isAlive }) => isAlive).length;
   figures(byId("jobs-figures"), [
     ["Workers", short(alive), workers.length > alive ? `${workers.length - alive} gone` : ""],
-    ["Runs under way", short(open.length), `of ${short(runs.length)} jobs`],
+    ["Runs under way", short(open.length), `of ${short(runs.length)}`],
     ["Units in work", short(inWork), `${short(Math.max(0, left - inWork))} waiting`],
     ["Rows", rate(looks.length > 1 ? sum(open.map(paceOf)) : null), `in ${MEASURED} s`],
   ]);
