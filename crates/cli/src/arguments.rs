@@ -339,6 +339,12 @@ pub(crate) struct Serve {
     /// The IP address and the port to listen on, instead of those in the description.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) bind: Option<SocketAddr>,
+    /// Shows on the status page what the workers of this database do as well,
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`; without a value, as the last argument, that of the
+    /// environment's APIPOOL_URL. It is only read.
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) url: Option<String>,
     /// Prints where it listens, and what it serves, as JSON.
     #[arg(long)]
     pub(crate) json: bool,

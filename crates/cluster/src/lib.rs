@@ -3,7 +3,7 @@
 //!
 //! A [`Worker`] in each process does units of what is to be done: streams, and parts of streams whose
 //! sink is the database of the cluster. A [`Cluster`] begins runs, holds them, and tells what is going
-//! on. Nothing but the URL of the database ties the processes together; each has the description of
+//! on, which is all that an [`Observer`] does. Nothing but the URL of the database ties the processes together; each has the description of
 //! the jobs, with its secrets, itself.
 //!
 //! ```no_run
@@ -48,6 +48,7 @@ mod cluster;
 pub mod dispatch;
 mod error;
 mod member;
+mod observer;
 mod overview;
 mod settings;
 mod store;
@@ -56,6 +57,7 @@ mod worker;
 pub use cluster::Cluster;
 pub use error::Error;
 pub use member::Member;
+pub use observer::Observer;
 pub use overview::{Overview, RunState, RunView, StreamView, UnitView, WorkerView};
 pub use settings::Settings;
 pub use worker::Worker;

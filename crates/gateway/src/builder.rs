@@ -2,7 +2,10 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::to_value;
 use vantage_api_pool::{
     AwwPool,
     limits::{RateLimitPolicy, RateLimitPolicyEnforcer},
@@ -15,6 +18,7 @@ use crate::{
     error::Error,
     exposed::{Exposed, Table, resolve_relations},
     gateway::{Gateway, Settings},
+    jobs::Ask,
     limits::Limits,
 };
 
@@ -27,6 +31,7 @@ pub struct GatewayBuilder {
     workers: usize,
     tables: Vec<(String, Exposed)>,
     pools: Vec<(String, AwwPool)>,
+    jobs: Option<Ask>,
     authenticator: Option<Arc<dyn Authenticator>>,
     is_without_auth: bool,
     cors: Option<Cors>,
@@ -52,6 +57,7 @@ impl GatewayBuilder {
             workers: 0,
             tables: Vec::new(),
             pools: Vec::new(),
+            jobs: None,
             authenticator: None,
             is_without_auth: false,
             cors: None,
@@ -105,6 +111,51 @@ impl GatewayBuilder {
     /// breaker is open or it has no workers.
     pub fn pool(mut self, name: impl Into<String>, pool: AwwPool) -> Self {
         self.pools.push((name.into(), pool));
+        self
+    }
+
+    /// Shows what jobs do, on this machine or on others, in `/stats`, in `/status/events` and on the
+    /// page `/status`: what `overview` gives, as JSON. It is asked at most once a second, for all who
+    /// look, and only while somebody does; and given 5 s, for which nothing else waits. If it fails,
+    /// takes longer or panics, that is told, with what was known before and its age. Its error is told
+    /// to nobody, and `/ready` does not depend on it.
+    ///
+    /// The page shows an `Overview` of `vantage-api-cluster`, and of other values what they have in
+    /// common with it:
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use serde_json::json;
+    /// use vantage_api_gateway::Gateway;
+    ///
+    /// let builder = Gateway::builder().jobs(|| async {
+    ///     Ok::<_, Infallible>(json!({
+    ///         "workers": [{
+    ///             "name": "a", "is_alive": true, "age": 60.0, "silent": 0.5, "slots": 4,
+    ///             "units": [{
+    ///                 "job": "world", "stream": "cities", "part": "pages 1-50", "since": 2.5,
+    ///                 "pages": 20, "rows": 2000,
+    ///             }],
+    ///         }],
+    ///         "runs": [{
+    ///             "id": 1, "job": "world", "state": "running", "took": 60.0, "cap": null,
+    ///             "streams": [{
+    ///                 "stream": "cities", "units": 3, "done": 1, "running": 1, "failed": 0,
+    ///                 "pages": 70, "rows": 7000, "error": null, "remarks": [],
+    ///             }],
+    ///         }],
+    ///     }))
+    /// });
+    /// # drop(builder);
+    /// ```
+    pub fn jobs<F, T, E>(mut self, overview: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Serialize,
+    {
+        let ask = move || overview().map(|told| to_value(told.ok()?).ok()).boxed();
+        self.jobs = Some(Arc::new(ask));
         self
     }
 
@@ -220,6 +271,7 @@ impl GatewayBuilder {
             workers: self.workers,
             tables: tables(self.tables)?,
             pools: self.pools,
+            jobs: self.jobs,
             authenticator: self.authenticator,
             cors: self.cors,
             limits: self.limits,

@@ -64,6 +64,7 @@ mod exposed;
 mod failed_logins;
 mod gateway;
 mod in_flight;
+mod jobs;
 mod json;
 #[cfg(feature = "kv")]
 pub mod kv;

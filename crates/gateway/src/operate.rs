@@ -96,8 +96,10 @@ pub(crate) async fn stats(call: &Call) -> Result<HttpResponse, Problem> {
         let stats = stats.map_or(Value::Null, |stats| json!(stats));
         pools.insert(name.to_owned(), stats);
     }
-    #[cfg_attr(not(feature = "kv"), allow(unused_mut))]
     let mut stats = json!({ "gateway": gateway, "pools": pools });
+    if let Some(jobs) = &call.state.jobs {
+        stats["jobs"] = jobs.latest().await;
+    }
     #[cfg(feature = "kv")]
     if let Some(kv) = &call.state.kv {
         stats["kv"] = json!(kv.stats());

@@ -2,7 +2,9 @@
 
 use std::{fmt::Write, time::Duration};
 
-use vantage_api_cluster::{Cluster, Member, Overview, RunState, RunView, Settings, StreamView};
+use vantage_api_cluster::{
+    Cluster, Member, Observer, Overview, RunState, RunView, Settings, StreamView,
+};
 use vantage_api_ingest::{Job, description::Description};
 use vantage_api_pool::AwwPool;
 
@@ -118,16 +120,21 @@ fn tell_errors(run: &RunView) {
 }
 
 pub(crate) async fn status(url: &str, is_json: bool) -> Result<(), Failure> {
-    let cluster = connected(Some(url)).await?;
-    let before = cluster.overview().await?;
+    let observer = observer(url)?;
+    let before = observer.overview().await?;
     if is_json {
         output::line(serde_json::to_string(&before).map_err(Failure::run)?);
         return Ok(());
     }
     tokio::time::sleep(MEASURED).await;
-    let now = cluster.overview().await?;
+    let now = observer.overview().await?;
     output::text(shown(&before, &now));
     Ok(())
+}
+
+/// Looks at the cluster at a URL, or that of the environment if it is empty.
+pub(crate) fn observer(url: &str) -> Result<Observer, Failure> {
+    Ok(Observer::new(named(Some(url))?)?)
 }
 
 /// An overview, with one of a moment before it, by which it is known how fast things are.

@@ -1,5 +1,7 @@
 //! `apipool serve`.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod settings;
 
 use std::{future, path::Path, time::Duration};
@@ -26,6 +28,11 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Failure> {
     });
     let builder = match serve.bind {
         Some(address) => builder.bind(address),
+        None => builder,
+    };
+    #[cfg(feature = "cluster")]
+    let builder = match &serve.url {
+        Some(url) => cluster::shown(builder, url)?,
         None => builder,
     };
     let gateway = builder.build().map_err(|error| refused(&serve.file.file, error))?;

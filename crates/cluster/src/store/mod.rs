@@ -1,6 +1,7 @@
 //! The tables of a cluster: what is true of its runs, units and workers.
 
 mod budgets;
+mod look;
 mod runs;
 mod settle;
 mod tables;
@@ -9,7 +10,7 @@ mod workers;
 
 use std::{io, time::Duration};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -18,6 +19,7 @@ use sqlx::{
 use crate::{Error, Settings};
 
 pub(crate) use budgets::Grant;
+pub(crate) use look::look;
 pub(crate) use runs::RunId;
 pub(crate) use settle::{Divided, StreamEnd};
 pub(crate) use units::{Claimed, Work};
@@ -29,7 +31,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const LIMIT: Duration = Duration::from_secs(45);
 
 /// What each session begins with.
-const SESSION: &str =
+pub(crate) const SESSION: &str =
     "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'";
 
 /// The database of a cluster.
@@ -45,10 +47,8 @@ impl Store {
     /// [`Error::Url`], or that of the database.
     pub(crate) async fn connect(settings: &Settings) -> Result<Self, Error> {
         settings.check()?;
-        let options: PgConnectOptions =
-            settings.url.expose_secret().parse().map_err(|_| Error::Url)?;
+        let options = options(&settings.url)?;
         let connections = u32::try_from(settings.slots).unwrap_or(u32::MAX).saturating_add(5);
-        let options = options.application_name("apipool cluster");
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
@@ -61,6 +61,20 @@ impl Store {
         store.make_tables().await?;
         Ok(store)
     }
+}
+
+/// How the database at a URL is reached.
+///
+/// # Errors
+/// [`Error::Url`].
+pub(crate) fn options(url: &SecretString) -> Result<PgConnectOptions, Error> {
+    let url = url.expose_secret();
+    // Any other scheme would be read as this one.
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(Error::Url);
+    }
+    let options: PgConnectOptions = url.parse().map_err(|_| Error::Url)?;
+    Ok(options.application_name("apipool cluster"))
 }
 
 /// What comes of something that the database is asked, unless it takes longer: over a connection that was

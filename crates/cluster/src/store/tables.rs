@@ -1,6 +1,6 @@
 //! The tables, and how they are made.
 
-use super::Store;
+use super::{Store, look::has_tables};
 use crate::Error;
 
 /// The number of the lock under which tables are made: to make one that is there is an error if two do
@@ -156,12 +156,8 @@ impl Store {
             .bind(LOCK)
             .execute(&mut *transaction)
             .await?;
-        let there: Option<String> =
-            sqlx::query_scalar("SELECT to_regprocedure('_apipool_in_work(text)')::text")
-                .fetch_one(&mut *transaction)
-                .await?;
         // To make them takes rights, even if they are there.
-        if there.is_none() {
+        if !has_tables(&mut transaction).await? {
             for table in TABLES {
                 sqlx::query(table).execute(&mut *transaction).await?;
             }

@@ -42,7 +42,7 @@ pub(super) fn fixed(paths: &mut Paths, limits: &Limits) {
     for (path, id, what, is_public) in [
         ("/health", "health", "Whether the gateway answers", true),
         ("/ready", "ready", "Whether requests should be sent here", true),
-        ("/stats", "stats", "What the gateway and its pools have done", false),
+        ("/stats", "stats", "What the gateway, its pools and jobs have done", false),
         ("/tables", "tables", "The tables, with their columns and operations", false),
         ("/openapi.json", "openapi", "This document, in OpenAPI 3.1 or 3.2", false),
     ] {

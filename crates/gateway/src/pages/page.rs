@@ -26,6 +26,7 @@ const STATUS: Parts = Parts {
     script: concat!(
         include_str!("shared.js"),
         include_str!("charts.js"),
+        include_str!("jobs.js"),
         include_str!("status.js")
     ),
 };

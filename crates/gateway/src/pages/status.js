@@ -185,6 +185,7 @@ function show(sample) {
   for (const chart of charts) chart.show(points);
   byId("pools-section").hidden = Object.keys(sample.pools).length === 0;
   for (const [name, pool] of Object.entries(sample.pools)) showPool(name, pool);
+  showJobs(sample);
   byId("kv-section").hidden = !kv;
   if (kv) {
     figures(byId("kv"), [

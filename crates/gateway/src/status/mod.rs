@@ -1,4 +1,4 @@
-//! `GET /status/events`: what the gateway and its pools do, once a second, as server-sent events.
+//! `GET /status/events`: what the gateway, its pools and jobs do, once a second, as server-sent events.
 //!
 //! However many watch, a sample is taken once for all of them, and only while somebody does. How
 //! many may watch is bounded, and so is each stream: it ends when the gateway drains, and after ten

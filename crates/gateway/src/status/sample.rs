@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use vantage_api_pool::stats::Stats;
 
-use crate::{gateway::State, operate::pools_of, stats::BUCKETS};
+use crate::{gateway::State, jobs::Jobs, operate::pools_of, stats::BUCKETS};
 
 /// How long a sample is given to those who ask: a little less than the time between two events.
 const FRESH: Duration = Duration::from_millis(900);
@@ -60,6 +60,7 @@ fn of_all(state: &State, pools: &Map<String, Value>) -> Value {
         "bounds": bounds,
         "gateway": state.counts.stats(state),
         "pools": pools,
+        "jobs": state.jobs.as_ref().map(Jobs::known),
         "kv": of_kv(state),
     })
 }

@@ -46,6 +46,7 @@ mod cache;
 mod compression;
 mod drain;
 mod faults;
+mod jobs;
 mod more_reports;
 mod mounted;
 mod openapi;

@@ -12,7 +12,7 @@ use crate::support::{ADA, BOB, Connection, LONG, Served, cities, closed, json, o
 const EVENTS: &str = "/api/v1/status/events";
 
 /// One who watches.
-struct Watcher {
+pub(crate) struct Watcher {
     connection: Connection,
     text: String,
 }
@@ -25,7 +25,7 @@ impl Watcher {
         (Self { connection, text: String::new() }, head)
     }
 
-    fn open(served: &Served) -> Self {
+    pub(crate) fn open(served: &Served) -> Self {
         let (watcher, head) = Self::ask(served, "");
         assert!(head.starts_with("http/1.1 200"), "{head}");
         assert!(head.contains("content-type: text/event-stream"), "{head}");
@@ -51,9 +51,15 @@ impl Watcher {
     }
 
     /// The document of the next event, which is not the last one.
-    fn sample(&mut self) -> Value {
+    pub(crate) fn sample(&mut self) -> Value {
+        self.numbered().1
+    }
+
+    /// The same with its number.
+    pub(crate) fn numbered(&mut self) -> (u64, Value) {
         let event = self.event().unwrap();
-        json(&event.iter().find(|(name, _)| name == "data").unwrap().1)
+        let field = |wanted| &event.iter().find(|(name, _)| name == wanted).unwrap().1;
+        (field("id").parse().unwrap(), json(field("data")))
     }
 }
 
