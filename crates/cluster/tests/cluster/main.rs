@@ -20,6 +20,7 @@ mod failures;
 mod fence;
 mod holds;
 mod lost;
+mod partitions;
 mod runs;
 mod scaling;
 #[allow(dead_code)]

@@ -92,6 +92,7 @@ impl StreamPlan {
         if let Some(what) = lack {
             run.writer.lacks(what);
         }
+        run.writer.reads(units.iter().map(|unit| unit.partition.clone()).collect());
         let decoder = RowDecoder::new(self.rules.clone(), Learned::of(state));
         let mut known = Known::default();
         known.add("", state.boundary.rows());
