@@ -1,3 +1,5 @@
+use ciborium::Value;
+
 use super::*;
 use crate::schema::ColumnType;
 
