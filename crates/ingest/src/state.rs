@@ -37,7 +37,7 @@ pub struct StreamState {
     /// The tables of the lists in its rows, by their names.
     pub children: IndexMap<String, ChildState>,
     /// The greatest value of the incremental field that finished runs have read, from which the next
-    /// one asks on. A run that could not read all that it was to does not move it. The value of a page
+    /// one asks on. A run in parts that could not read all of them does not move it. The value of a page
     /// is at most the moment at which the page was asked for, so that rows which claim to be of the
     /// future do not hide others.
     pub mark: Option<String>,
@@ -46,8 +46,8 @@ pub struct StreamState {
     pub boundary: Boundary,
     /// Those that the current run has read so far, by which the next one does.
     pub next_boundary: Boundary,
-    /// The same of each partition, of which each has a mark and boundaries of its own, by their names. If
-    /// there are any, `mark` is the greatest of theirs.
+    /// The same of each partition of a stream that is read `for_each` of something, by their names. `mark`
+    /// is the greatest of theirs then.
     pub partitions: IndexMap<String, PartitionState>,
     /// What the last finished run counted.
     pub last: Counts,

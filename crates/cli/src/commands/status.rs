@@ -49,9 +49,14 @@ fn standing(state: &StreamState, outcome: Option<&Outcome>) -> String {
         }
     };
     let counts = state.counts();
-    let mark = match &state.mark {
-        Some(mark) => format!("; what is new begins at {mark}"),
-        None => String::new(),
+    let mark = match (&state.mark, state.partitions.len()) {
+        (Some(mark), 0) => format!("; what is new begins at {mark}"),
+        (Some(mark), all) => {
+            format!(
+                "; what is new begins at {mark} at the latest, in each of {all} partitions by itself"
+            )
+        }
+        (None, _) => String::new(),
     };
     format!(
         "run {} {how}{parts}: {} rows written from {} pages, {} rejected{mark}",

@@ -21,6 +21,7 @@ mod fence;
 mod holds;
 mod lost;
 mod observer;
+mod partitions;
 mod runs;
 mod scaling;
 #[allow(dead_code)]

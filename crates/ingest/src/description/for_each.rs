@@ -37,7 +37,8 @@ use crate::schema::ColumnType;
 ///
 /// The first one reads the cities of each country from `countries/{country}/cities`. Rows that have no
 /// `country` themselves get the value by which they were read, if the table of the stream declares a
-/// column of that name. Up to four partitions, as the reads are called, are read at a time; in the
+/// column of that name. If rows of several partitions may have the same `id`, the column belongs to the
+/// `id` as well. Up to four partitions, as the reads are called, are read at a time; in the
 /// first place they are in the order of the rows of the other table, and then in that of the values, of
 /// which those of the last name change first. Two rows that bind the same are one partition. There are
 /// at most 100,000 combinations of fixed values.

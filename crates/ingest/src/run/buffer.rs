@@ -1,7 +1,7 @@
 //! What a writer was given and has not committed yet.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     mem,
     sync::mpsc,
     time::{Duration, Instant},
@@ -31,6 +31,8 @@ pub(super) struct Buffer {
     marks: HashMap<String, Mark>,
     /// How many rows of partitions are remembered for the next run.
     remembered: usize,
+    /// The partitions that the run reads to their ends.
+    pub(super) partitions: HashSet<String>,
     /// What the run cannot read, if there is anything.
     pub(super) lack: Option<String>,
     batches: Vec<RecordBatch>,
@@ -66,6 +68,7 @@ impl Buffer {
             state,
             begun,
             rules,
+            partitions: HashSet::new(),
             lack: None,
             batches: Vec::new(),
             items: IndexMap::new(),
@@ -172,7 +175,16 @@ impl Buffer {
 
     /// Ends the run. One that lacks something has failed, and what it lacks has no mark that moves.
     pub(super) fn end_run(&mut self) {
-        let Self { state, rules, lack, remembered, .. } = self;
+        let Self { state, rules, partitions, lack, remembered, .. } = self;
+        let is_gone = |of: &str| !of.is_empty() && !partitions.contains(of);
+        let gone = state.units.values_mut().filter(|unit| is_gone(&unit.partition));
+        for unit in gone {
+            unit.mark = None;
+            if !unit.is_done {
+                // The rest is not missing: it is not wanted any more.
+                unit.counts.declared = Some(unit.counts.read);
+            }
+        }
         state.end_run();
         (state.ended, state.error) = (Some(now()), lack.take());
         *remembered = 0;

@@ -92,9 +92,9 @@ impl StreamPlan {
         if let Some(what) = lack {
             run.writer.lacks(what);
         }
+        run.writer.reads(units.iter().map(|unit| unit.partition.clone()).collect());
         let decoder = RowDecoder::new(self.rules.clone(), Learned::of(state));
-        let mut known = Known::default();
-        known.add("", state.boundary.rows());
+        let mut known = Known::of(state.boundary.rows());
         state.partitions.iter().for_each(|(name, own)| known.add(name, own.boundary.rows()));
         let decoder = decoder.knowing(known);
         let mut gathered = Gathered::new(decoder, &self.write);

@@ -2,6 +2,7 @@
 //! to.
 
 use std::{
+    collections::HashSet,
     ops::RangeInclusive,
     sync::{Arc, mpsc},
     thread,
@@ -84,6 +85,8 @@ impl Progress {
 pub(super) enum Order {
     /// A chunk, and the room it takes.
     Chunk(Box<Chunk>, u32),
+    /// The partitions that the run reads.
+    Reads(HashSet<String>),
     /// What the run cannot read, by which it fails once it has read the rest.
     Lacks(String),
     /// Ends the run: all its units are done.
@@ -148,7 +151,14 @@ impl Writer {
         self.orders.send(Order::Chunk(Box::new(chunk), room)).is_ok()
     }
 
-    /// Lets the run fail in the end, since it cannot read this: the next one asks for the same again.
+    /// Says which partitions the run reads to their ends. One of which it has read a part before that is
+    /// not among them any more goes on from where it was before, if it comes back.
+    pub(crate) fn reads(&self, partitions: HashSet<String>) {
+        // A writer that has failed says so at the end.
+        let _ = self.orders.send(Order::Reads(partitions));
+    }
+
+    /// Lets the run fail in the end, since it cannot read this.
     pub(crate) fn lacks(&self, what: String) {
         // A writer that has failed says so at the end.
         let _ = self.orders.send(Order::Lacks(what));
@@ -239,6 +249,7 @@ impl Thread {
                     }
                 }
                 Next::Due => self.commit(&mut buffer)?,
+                Next::Order(Order::Reads(partitions)) => buffer.partitions = partitions,
                 Next::Order(Order::Lacks(what)) => buffer.lack = Some(what),
                 Next::Order(Order::Finish) => {
                     buffer.end_run();

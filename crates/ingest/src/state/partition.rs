@@ -65,3 +65,63 @@ impl StreamState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::UnitState;
+
+    /// A run that has begun from this mark of the stream, with units of these partitions and marks.
+    fn run(mark: Option<&str>, units: &[(&str, Option<&str>)]) -> StreamState {
+        let unit = |(partition, mark): &(&str, Option<&str>)| UnitState {
+            partition: (*partition).to_owned(),
+            mark: mark.map(ToOwned::to_owned),
+            is_done: true,
+            ..UnitState::default()
+        };
+        let units = units.iter().enumerate();
+        StreamState {
+            run: 1,
+            mark: mark.map(ToOwned::to_owned),
+            units: units.map(|(number, of)| (number.to_string(), unit(of))).collect(),
+            ..StreamState::default()
+        }
+    }
+
+    #[test]
+    fn each_partition_has_the_mark_of_its_own_units() {
+        let mut state =
+            run(None, &[("a", Some("5")), ("a", Some("9")), ("b", Some("7")), ("c", None)]);
+        state.end_run();
+        let marks = ["a", "b", "c", "d", ""].map(|name| state.mark_of(name));
+        assert_eq!(marks, [Some("9"), Some("7"), None, None, None]);
+        assert_eq!(state.mark.as_deref(), Some("9"));
+        let json = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<StreamState>(&json).unwrap(), state);
+    }
+
+    #[test]
+    fn a_stream_that_is_divided_goes_on_from_its_mark_in_all_partitions() {
+        let mut state = run(Some("6"), &[("a", Some("9")), ("b", None)]);
+        assert_eq!(["a", "b", ""].map(|name| state.mark_of(name)), [Some("6"); 3]);
+        state.end_run();
+        let marks = ["a", "b", "c"].map(|name| state.mark_of(name));
+        assert_eq!(marks, [Some("9"), Some("6"), None]);
+    }
+
+    #[test]
+    fn partitions_that_are_not_read_are_remembered_until_the_stream_has_none() {
+        let mut state = run(None, &[("a", Some("5")), ("b", Some("7"))]);
+        state.end_run();
+        state.units = run(None, &[("b", Some("8"))]).units;
+        state.end_run();
+        assert_eq!(["a", "b"].map(|name| state.mark_of(name)), [Some("5"), Some("8")]);
+        // There was nothing to read at all.
+        state.units.clear();
+        state.end_run();
+        assert_eq!(state.mark_of("a"), Some("5"));
+        state.units = run(None, &[("", Some("8"))]).units;
+        state.end_run();
+        assert_eq!((state.mark_of(""), state.partitions.len()), (Some("8"), 0));
+    }
+}

@@ -11,6 +11,7 @@ mod disk;
 mod incremental;
 mod pages;
 mod parents;
+mod partitions;
 mod reconcile;
 mod rejects;
 mod schema;

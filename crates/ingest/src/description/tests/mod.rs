@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use super::*;
 
 mod broken;
+mod for_each;
 mod gateway;
 mod secrets;
 mod whole;

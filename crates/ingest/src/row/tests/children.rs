@@ -242,7 +242,7 @@ fn a_row_whose_list_has_changed_is_another_one() {
     let mut first = RowDecoder::new(rules.clone(), Learned::default());
     let decoded = decode(&mut first, &rows[..1]).unwrap();
     let known = HashMap::from([(decoded.seen[0].hash, 1)]);
-    let mut second = RowDecoder::new(rules, decoded.learned).knowing(known);
+    let mut second = RowDecoder::new(rules, decoded.learned).knowing(Known::of(known));
     let decoded = decode(&mut second, &rows).unwrap();
     let is_repeated: Vec<_> = decoded.seen.iter().map(|row| row.is_repeated).collect();
     assert_eq!(is_repeated, [true, false]);
