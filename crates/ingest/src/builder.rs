@@ -228,6 +228,11 @@ fn fault(stream: &StreamDescription, has_key: bool) -> Option<&'static str> {
     if incremental.as_ref().is_some_and(is_late) {
         return Some("the `lookback` of `incremental` needs a `format` of times");
     }
+    if incremental.as_ref().is_some_and(|incremental| incremental.order.is_some())
+        && let Some(fault) = stream.order_fault()
+    {
+        return Some(fault);
+    }
     windows.as_ref().and_then(fault_of_windows)
 }
 

@@ -10,8 +10,11 @@ use uuid::Uuid;
 use crate::{parts::PartState, row::Mark, run::now, schema::Schema};
 
 mod boundary;
+mod row_order;
 
 pub use boundary::Boundary;
+pub(crate) use row_order::RECENT_ROWS;
+pub use row_order::UnitOrder;
 
 /// What is remembered of a stream: where its current run stands, and what the last one left.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,12 @@ pub struct StreamState {
     /// is at most the moment at which the page was asked for, so that rows which claim to be of the
     /// future do not hide others.
     pub mark: Option<String>,
+    /// Of a stream whose rows come newest first and that is read once for each row of another table: the
+    /// greatest values of those reads, by the keys of their units.
+    pub marks: IndexMap<String, String>,
+    /// Whether a row of the last finished run was newer than one before it, though the newest is to come
+    /// first: the next run reads everything.
+    pub is_out_of_order: bool,
     /// The rows from there on that finished runs have appended and the current one has not read again
     /// yet, by which it leaves them out.
     pub boundary: Boundary,
@@ -84,6 +93,8 @@ pub struct UnitState {
     pub is_done: bool,
     /// The greatest value of the incremental field so far, with the bound of that of the stream.
     pub mark: Option<String>,
+    /// In what order its rows came, if the newest is to come first.
+    pub order: UnitOrder,
     /// What was counted so far.
     pub counts: Counts,
 }
@@ -120,6 +131,7 @@ impl StreamState {
     pub fn end_run(&mut self) {
         self.last = self.counts();
         self.mark = self.greatest().0;
+        self.is_out_of_order = self.units.values().any(|unit| unit.order.is_broken);
         // One that was not read again this time may be the next.
         self.boundary.absorb(mem::take(&mut self.next_boundary));
         self.is_finished = true;
@@ -137,6 +149,17 @@ impl StreamState {
         self.last = PartState::sum(parts);
         (self.ended, self.error) = (Some(now()), error);
         (self.is_finished, self.is_in_parts) = (true, false);
+    }
+
+    /// The greatest value of each unit that has a key, in the current run or before it.
+    pub(crate) fn unit_marks(&self) -> IndexMap<String, String> {
+        let units = self.units.iter().filter(|(key, _)| !key.is_empty());
+        let marks = units.filter_map(|(key, unit)| {
+            let mut mark = Mark(self.marks.get(key).cloned());
+            unit.mark.iter().for_each(|own| mark.raise(own));
+            Some((key.clone(), mark.0?))
+        });
+        marks.collect()
     }
 
     /// The greatest value of the incremental field that was read, in the current run or before it.

@@ -94,6 +94,7 @@ mod extract;
 mod file;
 mod forms;
 mod gateway;
+mod incremental;
 mod job;
 mod query;
 mod reader;
@@ -114,14 +115,13 @@ pub use gateway::{
     AuthDescription, CorsDescription, DrainDescription, GatewayDescription, GatewayTable,
     KvDescription, LimitsDescription, Operation, SourceDescription, TokenDescription,
 };
+pub use incremental::{Incremental, RowOrder};
 pub use job::{JobDescription, OnError};
 pub use query::QueryFile;
 pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use sql::{Collation, Nulls, SqlSettings};
-pub use stream::{
-    ForEach, Incremental, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode,
-};
+pub use stream::{ForEach, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode};
 pub use table::{
     ColumnDescription, ColumnFlag, ContainedDescription, ContainedKind, ReferenceDescription,
     ReferenceKind, TableDescription,

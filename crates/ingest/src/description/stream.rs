@@ -12,6 +12,7 @@ use super::{
     commit::CommitEvery,
     condition::{self, Condition},
     forms,
+    incremental::Incremental,
     query::QueryFile,
 };
 
@@ -141,6 +142,15 @@ impl StreamDescription {
         let (name, write) = (name.into(), WriteMode::Replace);
         Self { name, write, sql: Some(sql), ..Self::new("") }
     }
+
+    /// Why its rows cannot be read by their order.
+    pub(crate) fn order_fault(&self) -> Option<&'static str> {
+        if self.windows.is_some() {
+            return Some("the `order` of `incremental` has no meaning with `windows`");
+        }
+        let is_each = self.for_each.is_some() && self.write != WriteMode::Merge;
+        is_each.then_some("the `order` of `incremental` needs `write: merge` with `for_each`")
+    }
 }
 
 impl fmt::Debug for StreamDescription {
@@ -232,64 +242,6 @@ pub enum Reconcile {
     Fail,
     /// The report says so.
     Warn,
-}
-
-/// How only what is new is asked for.
-///
-/// | key | value |
-/// |---|---|
-/// | `field` | the field of a row by which the API tells what is new |
-/// | `param` | the parameter that takes the greatest value so far; by default the name of the field |
-/// | `start` | its value in the first run; by default everything is read |
-/// | `lookback` | how far each later run goes back behind the greatest value, for rows that come late: a number of seconds, or text such as `1h`; by default not at all |
-/// | `format` | how values are written: `rfc3339` (the default), `unix`, `unix_ms`, `date` or `text`, see [`MomentFormat`] |
-///
-/// A run asks for rows from the greatest value on, since others may have the same one, and so reads
-/// some again. With `write: merge` they are merged by their key. With `write: append` they are left
-/// out: of the rows from there on, where the next run asks, a hash of the columns is remembered, also
-/// with a `lookback` and with a `format` that is less exact than the values. A row that has changed
-/// is another one and is appended. Up to 50,000 rows are remembered, those with the greatest values;
-/// if there are more, the report says that the next run will append some of them again.
-///
-/// A value that is later than the moment at which its page was asked for counts as that moment, so that
-/// rows which claim to be of the future do not hide those that are changed until then.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Incremental {
-    /// The field of a row by which the API tells what is new.
-    pub field: String,
-    /// The parameter that takes the greatest value so far.
-    #[serde(default)]
-    pub param: String,
-    /// Its value in the first run.
-    #[serde(default)]
-    pub start: Option<String>,
-    /// How far later runs go back.
-    #[serde(default, deserialize_with = "forms::duration")]
-    pub lookback: Duration,
-    /// How values are written.
-    #[serde(default)]
-    pub format: MomentFormat,
-}
-
-impl Incremental {
-    /// Asks for what is new by a field, in a parameter of the same name.
-    #[must_use]
-    pub fn new(field: impl Into<String>) -> Self {
-        let field = field.into();
-        let format = MomentFormat::default();
-        Self { param: field.clone(), field, start: None, lookback: Duration::ZERO, format }
-    }
-}
-
-impl fmt::Debug for Incremental {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incremental")
-            .field("lookback", &self.lookback)
-            .field("format", &self.format)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Windows of time in which a stream is read, several at once.

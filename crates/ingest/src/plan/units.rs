@@ -146,6 +146,8 @@ fn with_query(path: &str, params: &[(String, String)]) -> String {
 pub(super) fn since_of(stream: &StreamDescription) -> Option<Since> {
     let incremental = stream.incremental.as_ref()?;
     Some(Since {
+        field: incremental.field.clone(),
+        order: incremental.order,
         param: incremental.param.clone(),
         start: incremental.start.clone(),
         lookback: TimeDelta::from_std(incremental.lookback).unwrap_or(TimeDelta::MAX),

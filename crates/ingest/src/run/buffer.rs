@@ -109,10 +109,15 @@ impl Buffer {
         let unit = self.state.units.entry(progress.unit).or_default();
         // A unit that goes on after its last page is told no total any more.
         let declared = progress.counts.declared.or(unit.counts.declared);
+        // Of a unit that ends at older rows it is no total of what was to be read.
+        let declared = declared.filter(|_| !progress.is_cut);
         unit.counts.add(&progress.counts);
         unit.counts.declared = declared;
         unit.is_done = progress.is_last;
         unit.token = progress.token;
+        if let Some(order) = progress.order {
+            unit.order = order;
+        }
         let Some(page) = progress.page else { return };
         if let Some(mark) = &page.mark.0 {
             let mut own = Mark(unit.mark.take());
@@ -145,6 +150,9 @@ impl Buffer {
     pub(super) fn end_run(&mut self) {
         let Self { state, rules, lack, .. } = self;
         let before = state.mark.clone();
+        if lack.is_none() && rules.since.as_ref().is_some_and(|since| since.order.is_some()) {
+            state.marks = state.unit_marks();
+        }
         state.end_run();
         (state.ended, state.error) = (Some(now()), lack.take());
         if state.error.is_some() {

@@ -1,36 +1,64 @@
 //! Decodes the pages of a stream, and gathers what came of them until it is worth a hand-over.
 
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use vantage_api_pool::paging::Page;
 
 use super::{
+    newest::{NewestFirst, Remark},
     unit::Since,
+    warnings::Warnings,
     writer::{Chunk, CommitAt, Progress, WriteRules},
 };
 use crate::{
     error::Error,
-    row::{Bound, RowDecoder},
-    state::Counts,
+    row::{Bound, DecodedPage, RowDecoder},
+    state::{Counts, StreamState},
 };
 
 /// The part of a commit that is gathered before it is handed over.
 const PART: usize = 16;
 
+/// A unit whose pages are read.
+#[derive(Debug)]
+pub(super) struct UnitRead {
+    pub(super) key: String,
+    /// What its rows have in common.
+    bound: Arc<Bound>,
+    /// Whether no page after the last one is needed.
+    has_enough: AtomicBool,
+}
+
+impl UnitRead {
+    pub(super) fn new(key: String, bound: Arc<Bound>) -> Self {
+        Self { key, bound, has_enough: AtomicBool::new(false) }
+    }
+
+    pub(super) fn has_enough(&self) -> bool {
+        self.has_enough.load(Ordering::Relaxed)
+    }
+}
+
 /// A page of a unit, or its end.
 pub(super) enum Piece {
-    /// With the moment at which it was asked for, at the earliest, and what its rows have in common.
-    Page(Arc<str>, Box<Page<Box<RawValue>>>, DateTime<Utc>, Arc<Bound>),
-    End(Arc<str>),
-    Failed(Arc<str>, Error),
+    /// With the moment at which it was asked for, at the earliest.
+    Page(Arc<UnitRead>, Box<Page<Box<RawValue>>>, DateTime<Utc>),
+    End(Arc<UnitRead>),
+    Failed(Arc<UnitRead>, Error),
 }
 
 impl Piece {
     pub(super) fn unit(&self) -> &str {
         match self {
-            Self::Page(unit, ..) | Self::End(unit) | Self::Failed(unit, _) => unit,
+            Self::Page(unit, ..) | Self::End(unit) | Self::Failed(unit, _) => &unit.key,
         }
     }
 }
@@ -45,6 +73,8 @@ pub(super) enum Failure {
 pub(super) struct Gathered {
     decoder: RowDecoder,
     since: Option<Since>,
+    newest: Option<NewestFirst>,
+    warnings: Warnings,
     commit: CommitAt,
     progress: Vec<Progress>,
     /// The last page of each unit, with its place among them.
@@ -52,10 +82,17 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Nothing yet.
-    pub(super) fn new(decoder: RowDecoder, write: &WriteRules) -> Self {
+    /// Nothing yet of a run from this state.
+    pub(super) fn new(
+        decoder: RowDecoder,
+        write: &WriteRules,
+        state: &StreamState,
+        warnings: Warnings,
+    ) -> Self {
         let (since, commit) = (write.since.clone(), write.commit);
-        Self { decoder, since, commit, progress: Vec::new(), last: Vec::new() }
+        let newest = NewestFirst::of(since.as_ref(), write.knows_rows, state);
+        let (progress, last) = (Vec::new(), Vec::new());
+        Self { decoder, since, newest, warnings, commit, progress, last }
     }
 
     /// The fields that were left out.
@@ -71,7 +108,10 @@ impl Gathered {
 
     /// Adds the end of a unit.
     pub(super) fn end(&mut self, unit: String) {
-        self.progress.push(Progress { unit, is_last: true, ..Progress::default() });
+        let ended = self.newest.as_mut().and_then(|newest| newest.end(&unit));
+        let (is_cut, order) = ended.unzip();
+        let is_cut = is_cut.unwrap_or_default();
+        self.progress.push(Progress { unit, is_last: true, is_cut, order, ..Progress::default() });
     }
 
     /// Decodes a piece.
@@ -80,43 +120,76 @@ impl Gathered {
     /// That of the unit, or of a row that ends the run. What was gathered before stays.
     pub(super) fn add(&mut self, piece: Piece) -> Result<(), Failure> {
         match piece {
-            Piece::Failed(unit, error) => Err(Failure::Unit(unit.to_string(), error)),
+            Piece::Failed(unit, error) => Err(Failure::Unit(unit.key.clone(), error)),
             Piece::End(unit) => {
-                self.end(unit.to_string());
+                self.end(unit.key.clone());
                 Ok(())
             }
-            Piece::Page(unit, page, asked, bound) => self.page(&unit, page, asked, &bound),
+            Piece::Page(unit, page, asked) => self.page(&unit, page, asked),
         }
     }
 
     fn page(
         &mut self,
-        unit: &str,
+        of: &UnitRead,
         page: Box<Page<Box<RawValue>>>,
         asked: DateTime<Utc>,
-        bound: &Bound,
     ) -> Result<(), Failure> {
+        let (unit, bound) = (of.key.as_str(), &*of.bound);
         let rows = page.texts().collect::<Result<Vec<_>, _>>();
         let rows = rows.map_err(|error| Failure::Unit(unit.to_owned(), error.into()))?;
-        let decoded = self.decoder.read_page(&rows, bound);
+        let decoded = match &mut self.newest {
+            None => self.decoder.read_page(&rows, bound),
+            Some(newest) => {
+                let unit = newest.unit(unit);
+                let takes = &mut |value: Option<&str>, row: &str| unit.takes(value, row);
+                let decoded = self.decoder.read_page_of(&rows, bound, takes);
+                let mark = unit.end_page(rows.len());
+                of.has_enough.store(unit.is_at_end(), Ordering::Relaxed);
+                decoded.map(|decoded| DecodedPage { mark, ..decoded })
+            }
+        };
         let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;
         if let Some(since) = &self.since {
             decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));
         }
+        self.remark(unit);
         let (read, rejected) = (rows.len() as u64, decoded.rejected as u64);
         let repeated = decoded.repeated as u64;
         let written = read - rejected - repeated;
         let declared = page.total();
         self.progress.push(Progress {
             unit: unit.to_owned(),
-            token: None,
-            is_last: false,
             counts: Counts { pages: 1, read, written, rejected, repeated, declared },
             page: Some(decoded),
+            ..Progress::default()
         });
         self.last.retain(|(place, _)| self.progress.get(*place).is_none_or(|own| own.unit != unit));
         self.last.push((self.progress.len() - 1, page));
         Ok(())
+    }
+
+    /// Says what there is to say of the order of a unit's rows.
+    fn remark(&mut self, unit: &str) {
+        let Some(newest) = &mut self.newest else { return };
+        let remarks: Vec<_> = newest.unit(unit).remarks().collect();
+        let field = newest.field();
+        for remark in remarks {
+            self.warnings.add(&match remark {
+                Remark::ReadsAll => format!(
+                    "the rows of the last run did not come newest first by `{field}`, so this one \
+                     has read them all"
+                ),
+                Remark::OutOfOrder => format!(
+                    "rows do not come newest first by `{field}`, so all were read, as the next run \
+                     will do"
+                ),
+                Remark::NoValue => format!(
+                    "there are rows without a `{field}` that can be read: a later run finds those \
+                     that come before older rows alone"
+                ),
+            });
+        }
     }
 
     /// Takes what was gathered, if there is anything.
@@ -132,6 +205,7 @@ impl Gathered {
         for (place, page) in &last {
             if let Some(own) = progress.get_mut(*place) {
                 own.token = Some(page.resume_token().to_text());
+                own.order = self.newest.as_ref().and_then(|newest| newest.order(&own.unit));
             }
         }
         let has_page = !last.is_empty();

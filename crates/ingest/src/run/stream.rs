@@ -1,11 +1,6 @@
 //! One run of one stream: its units read side by side, their pages decoded and handed to the writer.
 
-use std::{
-    collections::BTreeSet,
-    mem,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{pin::pin, sync::Arc};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use futures::{Stream, StreamExt, future::poll_immediate};
@@ -21,8 +16,9 @@ use vantage_types::EmptyEntity;
 
 use super::{
     control::{Control, heeding},
-    gathered::{Failure, Gathered, Piece},
+    gathered::{Failure, Gathered, Piece, UnitRead},
     unit::{Asked, Unit},
+    warnings::Warnings,
     writer::{WriteRules, Writer},
 };
 use crate::{
@@ -94,7 +90,7 @@ impl StreamPlan {
         }
         let decoder = RowDecoder::new(self.rules.clone(), Learned::of(state));
         let decoder = decoder.knowing(state.boundary.rows());
-        let mut gathered = Gathered::new(decoder, &self.write);
+        let mut gathered = Gathered::new(decoder, &self.write, state, warnings.clone());
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
@@ -173,25 +169,23 @@ impl StreamPlan {
         signing_key: [u8; 32],
         warnings: Warnings,
     ) -> impl Stream<Item = Piece> + Send {
-        let key: Arc<str> = unit.key.as_str().into();
-        let bound = unit.bound();
+        let read = Arc::new(UnitRead::new(unit.key.clone(), unit.bound()));
         async_stream::stream! {
             let mut asked = Asked::new(self.prefetch, now());
             let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
                 Ok(pages) => pages,
-                Err(error) => return yield Piece::Failed(key, error),
+                Err(error) => return yield Piece::Failed(read, error),
             };
-            while let Some(page) = pages.next().await {
+            while !read.has_enough() && let Some(page) = pages.next().await {
                 match page {
                     Ok(page) => {
                         let asked = asked.take(now());
-                        let (unit, bound) = (Arc::clone(&key), Arc::clone(&bound));
-                        yield Piece::Page(unit, Box::new(page), asked, bound);
+                        yield Piece::Page(Arc::clone(&read), Box::new(page), asked);
                     }
-                    Err(error) => return yield Piece::Failed(key, error.into()),
+                    Err(error) => return yield Piece::Failed(read, error.into()),
                 }
             }
-            yield Piece::End(key);
+            yield Piece::End(read);
         }
     }
 
@@ -237,26 +231,6 @@ impl StreamPlan {
 /// Not more exact than most APIs write moments, so that a mark of it hides none of the same one.
 fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3)
-}
-
-/// How many warnings are told.
-const MOST_WARNINGS: usize = 10;
-
-/// What was strange about the pages of all units, each once; also before a restart.
-#[derive(Clone, Default)]
-pub(crate) struct Warnings(Arc<Mutex<BTreeSet<String>>>);
-
-impl Warnings {
-    fn add(&self, warning: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < MOST_WARNINGS {
-            all.insert(warning.to_owned());
-        }
-    }
-
-    pub(crate) fn take(&self) -> Vec<String> {
-        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
-    }
 }
 
 /// A run under way.

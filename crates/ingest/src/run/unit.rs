@@ -1,13 +1,13 @@
 //! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
 //! that request each, or the pages that they are.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    description::{MomentFormat, moment_of},
+    description::{MomentFormat, RowOrder, moment_of},
     row::{Bound, compare},
 };
 
@@ -32,6 +32,10 @@ pub(crate) struct Unit {
 /// What is new since the last run.
 #[derive(Clone, Debug)]
 pub(crate) struct Since {
+    /// The field of a row that says so.
+    pub(crate) field: String,
+    /// The order of the rows, if it is not asked for.
+    pub(crate) order: Option<RowOrder>,
     pub(crate) param: String,
     pub(crate) start: Option<String>,
     pub(crate) lookback: TimeDelta,
@@ -116,6 +120,9 @@ impl Since {
 
     /// The parameter that asks for what is new since `mark`; `None` for everything.
     pub(crate) fn param(&self, mark: Option<&str>) -> Option<(String, String)> {
+        if self.order.is_some() {
+            return None;
+        }
         let Some(mark) = mark else {
             return self.start.clone().map(|start| (self.param.clone(), start));
         };
@@ -125,17 +132,50 @@ impl Since {
 
     /// Whether the run after `mark` reads rows with a value again: those from where it asks on,
     /// which is earlier than the mark by the lookback, and up to a day if it asks for days; all, if
-    /// there is no mark.
+    /// there is no mark. No value at all is an empty one, which is always read again.
     pub(crate) fn again(&self, mark: Option<&str>) -> impl Fn(&str) -> bool {
         let asked = |moment| self.asked.parse(&self.asked.write(moment)?);
         let from = mark.and_then(|mark| self.moment(mark)).and_then(asked);
         move |value: &str| {
-            let Some(mark) = mark else { return true };
+            let Some(mark) = mark.filter(|_| !value.is_empty()) else { return true };
             match (from, read(self.format, value)) {
                 (Some(from), Some(moment)) => moment >= from,
                 _ => compare(value, mark).is_ge(),
             }
         }
+    }
+}
+
+impl Since {
+    /// Whether a value is one by which rows can be told apart: a moment, if they are moments.
+    pub(crate) fn is_known(&self, value: &str) -> bool {
+        match self.format {
+            MomentFormat::Text => !value.is_empty(),
+            format => read(format, value).is_some(),
+        }
+    }
+
+    /// The order of two values.
+    pub(crate) fn compare(&self, one: &str, other: &str) -> Ordering {
+        match (read(self.format, one), read(self.format, other)) {
+            (Some(one), Some(other)) => one.cmp(&other),
+            _ => compare(one, other),
+        }
+    }
+
+    /// Whether a row with a value is older than what a run after `mark` is to read: the mark less the
+    /// lookback, or the start if there is no mark.
+    pub(crate) fn is_older(&self, value: &str, mark: Option<&str>) -> bool {
+        let Some(from) = mark.or(self.start.as_deref()) else { return false };
+        if self.format == MomentFormat::Text {
+            return compare(value, from).is_lt();
+        }
+        let from = match mark {
+            Some(mark) => self.moment(mark),
+            None => read(self.format, from),
+        };
+        // A lookback beyond all time reads everything.
+        from.zip(read(self.format, value)).is_some_and(|(from, value)| value < from)
     }
 }
 
@@ -262,6 +302,8 @@ mod tests {
     #[test]
     fn what_is_new_is_asked_for_from_the_mark_less_the_lookback() {
         let since = |format, lookback| Since {
+            field: "at".into(),
+            order: None,
             param: "since".into(),
             start: Some("2020".into()),
             lookback,
@@ -296,6 +338,8 @@ mod tests {
     #[test]
     fn a_mark_of_the_future_is_that_of_the_moment_at_which_its_page_was_asked_for() {
         let since = |format| Since {
+            field: "at".into(),
+            order: None,
             param: "since".into(),
             start: None,
             lookback: TimeDelta::zero(),
@@ -342,6 +386,8 @@ mod tests {
             (Text, Text, 0, "b", "a", false),
         ] {
             let since = Since {
+                field: "at".into(),
+                order: None,
                 param: "since".into(),
                 start: None,
                 lookback: TimeDelta::seconds(seconds),

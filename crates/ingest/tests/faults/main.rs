@@ -9,6 +9,7 @@ mod children;
 mod database;
 mod disk;
 mod incremental;
+mod newest_first;
 mod pages;
 mod parents;
 mod reconcile;
