@@ -175,7 +175,7 @@ impl Gathered {
         let remarks: Vec<_> = newest.unit(unit).remarks().collect();
         let field = newest.field();
         for remark in remarks {
-            self.warnings.add(&match remark {
+            self.warnings.add_once(&match remark {
                 Remark::ReadsAll => format!(
                     "the rows of the last run did not come newest first by `{field}`, so this one \
                      has read them all"

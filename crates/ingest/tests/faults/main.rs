@@ -8,6 +8,7 @@ mod away;
 mod children;
 mod database;
 mod disk;
+mod ignored;
 mod incremental;
 mod newest_first;
 mod pages;
