@@ -47,6 +47,8 @@ pub struct StreamState {
     /// Whether a row of the last finished run was newer than one before it, though the newest is to come
     /// first: the next run reads everything.
     pub is_out_of_order: bool,
+    /// The tokens with which the next run asks for what has changed, by the keys of its units.
+    pub tokens: IndexMap<String, String>,
     /// The rows from there on that finished runs have appended and the current one has not read again
     /// yet, by which it leaves them out.
     pub boundary: Boundary,
@@ -95,6 +97,10 @@ pub struct UnitState {
     pub mark: Option<String>,
     /// In what order its rows came, if the newest is to come first.
     pub order: UnitOrder,
+    /// The token that its last page had, with which the next run asks for what has changed.
+    pub next_token: Option<String>,
+    /// Whether it reads everything, since the token of the last run has expired.
+    pub reads_all: bool,
     /// What was counted so far.
     pub counts: Counts,
 }
@@ -149,6 +155,15 @@ impl StreamState {
         self.last = PartState::sum(parts);
         (self.ended, self.error) = (Some(now()), error);
         (self.is_finished, self.is_in_parts) = (true, false);
+    }
+
+    /// The token of each unit for the next run. One that had no page keeps the one that it had.
+    pub(crate) fn unit_tokens(&self) -> IndexMap<String, String> {
+        let tokens = self.units.iter().filter_map(|(key, unit)| {
+            let before = self.tokens.get(key).filter(|_| unit.counts.pages == 0);
+            Some((key.clone(), unit.next_token.as_ref().or(before)?.clone()))
+        });
+        tokens.collect()
     }
 
     /// The greatest value of each unit that has a key, in the current run or before it.

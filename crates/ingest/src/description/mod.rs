@@ -89,6 +89,7 @@ mod column_type;
 mod columns;
 mod commit;
 mod condition;
+mod delta;
 mod error;
 mod extract;
 mod file;
@@ -110,6 +111,7 @@ pub(crate) use column_type::type_by_name;
 pub use columns::{ColumnChange, ColumnRule, Hash, Mask};
 pub use commit::CommitEvery;
 pub use condition::{Condition, ConditionOperator};
+pub use delta::Delta;
 pub use error::DescriptionError;
 pub use gateway::{
     AuthDescription, CorsDescription, DrainDescription, GatewayDescription, GatewayTable,

@@ -11,6 +11,7 @@ use super::{
     columns::ColumnChange,
     commit::CommitEvery,
     condition::{self, Condition},
+    delta::Delta,
     forms,
     incremental::Incremental,
     query::QueryFile,
@@ -26,6 +27,7 @@ use super::{
 /// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table, or of the file without its ending |
 /// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append`; with `sql`, `merge` if there is an `id` and the sink can, and otherwise `replace` |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
+/// | `delta` | how only what has changed is asked for, by a token that the last run has kept: [`Delta`] |
 /// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
 /// | `for_each` | that it is read once for each row of another table: [`ForEach`] |
 /// | `where` | the rows that are read: a map of columns to values, see [`Condition`] |
@@ -71,6 +73,9 @@ pub struct StreamDescription {
     /// How only what is new is asked for.
     #[serde(default)]
     pub incremental: Option<Incremental>,
+    /// How only what has changed is asked for, by a token.
+    #[serde(default)]
+    pub delta: Option<Delta>,
     /// The windows of time in which it is read.
     #[serde(default)]
     pub windows: Option<Windows>,
@@ -122,6 +127,7 @@ impl StreamDescription {
             id: Vec::new(),
             write: WriteMode::default(),
             incremental: None,
+            delta: None,
             windows: None,
             for_each: None,
             conditions: Vec::new(),
@@ -143,6 +149,18 @@ impl StreamDescription {
         Self { name, write, sql: Some(sql), ..Self::new("") }
     }
 
+    /// Why it cannot be read by a token.
+    pub(crate) fn delta_fault(&self) -> Option<&'static str> {
+        if self.incremental.is_some() || self.windows.is_some() {
+            return Some("`delta` has no meaning with `incremental` or `windows`");
+        }
+        if self.delta.as_ref().is_some_and(|delta| delta.param.is_empty()) {
+            return Some("`delta` needs the `param` that takes the token");
+        }
+        let is_whole = matches!(self.write, WriteMode::Replace | WriteMode::Sync);
+        is_whole.then_some("`delta` leaves out rows, of which `replace` and `sync` need all")
+    }
+
     /// Why its rows cannot be read by their order.
     pub(crate) fn order_fault(&self) -> Option<&'static str> {
         if self.windows.is_some() {
@@ -161,6 +179,7 @@ impl fmt::Debug for StreamDescription {
             .field("name", &self.name)
             .field("write", &self.write)
             .field("incremental", &self.incremental)
+            .field("delta", &self.delta)
             .field("windows", &self.windows)
             .field("for_each", &self.for_each)
             .field("conditions", &self.conditions)
@@ -182,7 +201,8 @@ pub enum WriteMode {
     /// A row replaces the one with its key, or is added. The table needs an id.
     Merge,
     /// As [`Merge`](Self::Merge), and at the end of a run the rows that were not in it are
-    /// deleted.
+    /// deleted. That is so of a set that a
+    /// [response rule ignores](vantage_api_pool::retry::ResponseRule::ignore) as well: it has none.
     Sync,
 }
 

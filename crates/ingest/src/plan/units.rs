@@ -14,10 +14,10 @@ use vantage_types::EmptyEntity;
 
 use super::Stream;
 use crate::{
-    description::{Nested, StreamDescription, WriteMode, moment_of},
+    description::{Delta, Nested, StreamDescription, WriteMode, moment_of},
     error::Error,
     row::{Cell, Cells, RowReader},
-    run::{Since, TimeWindows, Unit},
+    run::{Since, SinceToken, TimeWindows, Unit},
     state::StreamState,
 };
 
@@ -61,7 +61,24 @@ impl Stream {
         {
             units.iter_mut().for_each(|unit| unit.params.push(param.clone()));
         }
+        if let Some(delta) = self.delta() {
+            units.iter_mut().for_each(|unit| ask_since(unit, delta, state));
+        }
         Ok((units, keyless))
+    }
+}
+
+/// Asks for what has changed since the token that the last run has kept for a unit.
+fn ask_since(unit: &mut Unit, delta: &Delta, state: &StreamState) {
+    let first = delta.first.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    // A run that has found it expired does not go on with it.
+    let reads_all = state.units.get(&unit.key).is_some_and(|unit| unit.reads_all);
+    match state.tokens.get(&unit.key).filter(|_| !reads_all) {
+        None => unit.params.extend(first),
+        Some(token) => {
+            unit.params.push((delta.param.clone(), token.clone()));
+            unit.since_token = Some(SinceToken { param: delta.param.clone(), first });
+        }
     }
 }
 

@@ -115,6 +115,10 @@ impl Buffer {
         unit.counts.declared = declared;
         unit.is_done = progress.is_last;
         unit.token = progress.token;
+        unit.reads_all |= progress.reads_all;
+        if let Some(token) = progress.next_token {
+            unit.next_token = Some(token);
+        }
         if let Some(order) = progress.order {
             unit.order = order;
         }
@@ -152,6 +156,9 @@ impl Buffer {
         let before = state.mark.clone();
         if lack.is_none() && rules.since.as_ref().is_some_and(|since| since.order.is_some()) {
             state.marks = state.unit_marks();
+        }
+        if lack.is_none() {
+            state.tokens = state.unit_tokens();
         }
         state.end_run();
         (state.ended, state.error) = (Some(now()), lack.take());

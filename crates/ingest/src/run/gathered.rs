@@ -1,6 +1,7 @@
 //! Decodes the pages of a stream, and gathers what came of them until it is worth a hand-over.
 
 use std::{
+    collections::HashSet,
     mem,
     sync::{
         Arc,
@@ -19,6 +20,7 @@ use super::{
     writer::{Chunk, CommitAt, Progress, WriteRules},
 };
 use crate::{
+    description::Delta,
     error::Error,
     row::{Bound, DecodedPage, RowDecoder},
     state::{Counts, StreamState},
@@ -35,11 +37,18 @@ pub(super) struct UnitRead {
     bound: Arc<Bound>,
     /// Whether no page after the last one is needed.
     has_enough: AtomicBool,
+    /// Whether everything is read, since the token of the last run has expired.
+    reads_all: AtomicBool,
 }
 
 impl UnitRead {
     pub(super) fn new(key: String, bound: Arc<Bound>) -> Self {
-        Self { key, bound, has_enough: AtomicBool::new(false) }
+        let [has_enough, reads_all] = [(); 2].map(|()| AtomicBool::new(false));
+        Self { key, bound, has_enough, reads_all }
+    }
+
+    pub(super) fn read_all(&self) {
+        self.reads_all.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn has_enough(&self) -> bool {
@@ -74,6 +83,9 @@ pub(super) struct Gathered {
     decoder: RowDecoder,
     since: Option<Since>,
     newest: Option<NewestFirst>,
+    delta: Option<Arc<Delta>>,
+    /// The units that had a page and no token yet.
+    tokenless: HashSet<String>,
     warnings: Warnings,
     commit: CommitAt,
     progress: Vec<Progress>,
@@ -92,7 +104,22 @@ impl Gathered {
         let (since, commit) = (write.since.clone(), write.commit);
         let newest = NewestFirst::of(since.as_ref(), write.knows_rows, state);
         let (progress, last) = (Vec::new(), Vec::new());
-        Self { decoder, since, newest, warnings, commit, progress, last }
+        Self {
+            decoder,
+            since,
+            newest,
+            delta: None,
+            tokenless: HashSet::new(),
+            warnings,
+            commit,
+            progress,
+            last,
+        }
+    }
+
+    /// The same, of a stream that keeps a token for the next run.
+    pub(super) fn with_delta(self, delta: Option<Arc<Delta>>) -> Self {
+        Self { delta, ..self }
     }
 
     /// The fields that were left out.
@@ -108,6 +135,12 @@ impl Gathered {
 
     /// Adds the end of a unit.
     pub(super) fn end(&mut self, unit: String) {
+        if let Some(delta) = self.delta.as_ref().filter(|_| self.tokenless.remove(&unit)) {
+            self.warnings.add(&format!(
+                "the last page had no token at `{}`, so the next run reads everything",
+                delta.token
+            ));
+        }
         let ended = self.newest.as_mut().and_then(|newest| newest.end(&unit));
         let (is_cut, order) = ended.unzip();
         let is_cut = is_cut.unwrap_or_default();
@@ -158,8 +191,19 @@ impl Gathered {
         let repeated = decoded.repeated as u64;
         let written = read - rejected - repeated;
         let declared = page.total();
+        let next_token = self.delta.as_ref().and_then(|delta| {
+            let text = page.text_at(&delta.token)?;
+            delta.token_in(text)
+        });
+        match next_token {
+            Some(_) => _ = self.tokenless.remove(unit),
+            None if self.delta.is_some() => _ = self.tokenless.insert(unit.to_owned()),
+            None => {}
+        }
         self.progress.push(Progress {
             unit: unit.to_owned(),
+            next_token,
+            reads_all: of.reads_all.load(Ordering::Relaxed),
             counts: Counts { pages: 1, read, written, rejected, repeated, declared },
             page: Some(decoded),
             ..Progress::default()

@@ -186,3 +186,125 @@ impl NewestUnit {
         UnitOrder { is_broken: self.order.is_broken, recent }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::description::{MomentFormat, RowOrder};
+
+    fn since(start: Option<&str>, lookback: i64) -> Since {
+        Since {
+            field: "at".into(),
+            order: Some(RowOrder::NewestFirst),
+            param: "at".into(),
+            start: start.map(str::to_owned),
+            lookback: TimeDelta::seconds(lookback),
+            format: MomentFormat::Unix,
+            asked: MomentFormat::Unix,
+        }
+    }
+
+    fn of(since: &Since, leaves_out: bool, mark: Option<&str>) -> NewestFirst {
+        let state = StreamState { mark: mark.map(str::to_owned), ..StreamState::default() };
+        NewestFirst::of(Some(since), leaves_out, &state).unwrap()
+    }
+
+    /// Which rows of a page are taken, the greatest value of those, and whether the unit ends.
+    fn page(unit: &mut NewestUnit, values: &[&str]) -> (String, Option<String>, bool) {
+        let taken = values.iter().map(|value| {
+            let known = Some(*value).filter(|value| !value.is_empty());
+            if unit.takes(known, &format!("row at {value}")) { 'x' } else { '-' }
+        });
+        let taken = taken.collect();
+        let greatest = unit.end_page(values.len()).0;
+        (taken, greatest, unit.is_at_end())
+    }
+
+    #[test]
+    fn a_unit_ends_with_a_page_of_older_rows_alone() {
+        for (start, lookback, mark, values, taken, is_at_end) in [
+            (None, 0, None, ["3", "2", "1"], "xxx", false),
+            (Some("2"), 0, None, ["3", "2", "1"], "xxx", false),
+            (Some("4"), 0, None, ["3", "2", "1"], "xxx", true),
+            (Some("9"), 0, Some("2"), ["3", "2", "1"], "xx-", false),
+            (None, 0, Some("4"), ["3", "2", "1"], "---", true),
+            (None, 2, Some("4"), ["3", "2", "1"], "xx-", false),
+            (None, 0, Some("4"), ["3", "", "1"], "-x-", false),
+            (None, 0, Some("4"), ["3", "never", "1"], "-x-", false),
+            (None, 0, Some("4"), ["1", "2", "3"], "---", false),
+            (None, 0, Some("not a moment"), ["3", "2", "1"], "xxx", false),
+        ] {
+            let mut appended = of(&since(start, lookback), true, mark);
+            let found = page(appended.unit(""), &values);
+            assert_eq!(
+                (found.0.as_str(), found.2),
+                (taken, is_at_end),
+                "{values:?} after {mark:?}"
+            );
+            // They are merged.
+            let mut merged = of(&since(start, lookback), false, mark);
+            let found = page(merged.unit(""), &values);
+            assert_eq!((found.0.as_str(), found.2), ("xxx", is_at_end));
+        }
+        let mut none = of(&since(None, 0), true, Some("4"));
+        assert!(!page(none.unit(""), &[]).2, "an empty page says nothing");
+        assert_eq!(NewestFirst::of(None, true, &StreamState::default()).map(|_| ()), None);
+    }
+
+    #[test]
+    fn the_greatest_value_is_one_that_can_be_read() {
+        let mut newest = of(&since(None, 0), false, Some("1"));
+        assert_eq!(page(newest.unit(""), &["soon", "7", "6"]).1.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn a_row_that_was_pushed_onto_the_next_page_is_no_sign_of_another_order() {
+        let mut newest = of(&since(None, 0), true, Some("2"));
+        let unit = newest.unit("");
+        assert_eq!(page(unit, &["9", "8", "7"]).0, "xxx");
+        assert_eq!(page(unit, &["8", "7", "6"]).0, "--x");
+        assert_eq!(unit.remarks().count(), 0);
+        // One that was not there before is.
+        assert_eq!(page(unit, &["10", "1", "1"]), ("x--".into(), Some("10".into()), false));
+        assert_eq!(page(unit, &["1", "1", "0"]).2, false);
+        assert_eq!(unit.remarks().collect::<Vec<_>>(), [Remark::OutOfOrder]);
+        let (is_at_end, order) = newest.end("").unwrap();
+        assert!(!is_at_end && order.is_broken);
+    }
+
+    #[test]
+    fn what_is_read_goes_on_with_the_rows_of_before() {
+        let mut newest = of(&since(None, 0), true, None);
+        page(newest.unit(""), &["9", "8"]);
+        let unit = UnitState { order: newest.order("").unwrap(), ..UnitState::default() };
+        let units = [(String::new(), unit)].into_iter().collect();
+        let state = StreamState { units, ..StreamState::default() };
+        let mut later = NewestFirst::of(Some(&since(None, 0)), true, &state).unwrap();
+        assert_eq!(page(later.unit(""), &["11", "9", "8", "7"]).0, "x--x");
+        assert_eq!(later.unit("").remarks().count(), 0);
+    }
+
+    #[test]
+    fn no_more_rows_are_remembered_than_there_is_room_for() {
+        let mut newest = of(&since(None, 0), true, None);
+        let unit = newest.unit("");
+        let values: Vec<String> =
+            (0..RECENT_ROWS + 5).rev().map(|value| value.to_string()).collect();
+        for values in values.chunks(1000) {
+            page(unit, &values.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        assert_eq!((unit.recent.len(), unit.order().recent.len()), (RECENT_ROWS, RECENT_ROWS));
+    }
+
+    #[test]
+    fn each_parent_has_a_mark_of_its_own() {
+        let marks = [("a".to_owned(), "5".to_owned())].into_iter().collect();
+        let state = StreamState { mark: Some("9".into()), marks, ..StreamState::default() };
+        let mut newest = NewestFirst::of(Some(&since(None, 0)), false, &state).unwrap();
+        assert!(page(newest.unit("a"), &["4"]).2);
+        assert!(!page(newest.unit("b"), &["4"]).2, "a new one");
+        assert!(page(newest.unit(""), &["8"]).2);
+    }
+}

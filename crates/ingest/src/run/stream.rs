@@ -22,6 +22,7 @@ use super::{
     writer::{WriteRules, Writer},
 };
 use crate::{
+    description::Delta,
     error::Error,
     row::{Learned, RowDecoder, RowRules},
     state::{StreamState, UnitState},
@@ -43,6 +44,8 @@ pub(crate) struct StreamPlan {
     pub(crate) prefetch: usize,
     /// Whether a unit may end with fewer rows than the API says, which the report says then.
     pub(crate) may_miss_rows: bool,
+    /// By which token what has changed is asked for.
+    pub(crate) delta: Option<Arc<Delta>>,
 }
 
 /// How a run ended.
@@ -90,7 +93,8 @@ impl StreamPlan {
         }
         let decoder = RowDecoder::new(self.rules.clone(), Learned::of(state));
         let decoder = decoder.knowing(state.boundary.rows());
-        let mut gathered = Gathered::new(decoder, &self.write, state, warnings.clone());
+        let gathered = Gathered::new(decoder, &self.write, state, warnings.clone());
+        let mut gathered = gathered.with_delta(self.delta.clone());
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
@@ -172,10 +176,26 @@ impl StreamPlan {
         let read = Arc::new(UnitRead::new(unit.key.clone(), unit.bound()));
         async_stream::stream! {
             let mut asked = Asked::new(self.prefetch, now());
-            let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
+            let anew = unit.anew().filter(|_| before.token.is_none());
+            let opened = self.pages(&unit, before, &signing_key, warnings.clone()).await;
+            let mut pages = match opened {
                 Ok(pages) => pages,
                 Err(error) => return yield Piece::Failed(read, error),
             };
+            let mut first = pages.next().await;
+            if let (Some(anew), Some(Err(error))) = (&anew, &first)
+                && self.has_expired(error)
+            {
+                warnings.add(EXPIRED);
+                read.read_all();
+                let state = UnitState::default();
+                pages = match self.pages(anew, state, &signing_key, warnings).await {
+                    Ok(pages) => pages,
+                    Err(error) => return yield Piece::Failed(read, error),
+                };
+                first = pages.next().await;
+            }
+            let mut pages = futures::stream::iter(first).chain(pages);
             while !read.has_enough() && let Some(page) = pages.next().await {
                 match page {
                     Ok(page) => {
@@ -187,6 +207,16 @@ impl StreamPlan {
             }
             yield Piece::End(read);
         }
+    }
+
+    /// Whether an error means that the token of the last run has expired.
+    fn has_expired(&self, error: &vantage_api_pool::Error) -> bool {
+        let body = error.response().map_or(&[][..], |response| response.body());
+        let status = error.status().map(|status| status.as_u16());
+        self.delta
+            .as_ref()
+            .zip(status)
+            .is_some_and(|(delta, status)| delta.is_expired(status, body))
     }
 
     async fn pages(
@@ -227,6 +257,10 @@ impl StreamPlan {
         Ok(first.map(|page| (page.resume_token(), page.total())))
     }
 }
+
+/// That everything is read.
+const EXPIRED: &str = "the token of the last run has expired, so everything was read again: rows that \
+                       are gone since then stay";
 
 /// Not more exact than most APIs write moments, so that a mark of it hides none of the same one.
 fn now() -> DateTime<Utc> {

@@ -21,12 +21,24 @@ pub(crate) struct Unit {
     pub(crate) params: Vec<(String, String)>,
     /// Values of columns of its rows, or of placeholders in the path.
     pub(crate) conditions: Vec<(String, ciborium::Value)>,
+    /// The parameters that a token of the last run takes the place of, if one is among the others.
+    #[serde(default)]
+    pub(crate) since_token: Option<SinceToken>,
     /// Where it begins, as a resume token; at the start of the set if there is none.
     #[serde(default)]
     pub(crate) start: Option<String>,
     /// How many pages it has; up to the end of the set if it does not say.
     #[serde(default)]
     pub(crate) pages: Option<u64>,
+}
+
+/// What a unit does without that asks for what has changed since a token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SinceToken {
+    /// The parameter that has the token.
+    pub(crate) param: String,
+    /// The parameters of a read without one.
+    pub(crate) first: Vec<(String, String)>,
 }
 
 /// What is new since the last run.
@@ -88,6 +100,14 @@ impl Unit {
             conditions: [&*self.conditions, &*other.conditions].concat(),
             ..Self::default()
         }
+    }
+
+    /// The unit from its start on, without the token of the last run. `None` if it has none.
+    pub(crate) fn anew(&self) -> Option<Self> {
+        let SinceToken { param, first } = self.since_token.as_ref()?;
+        let kept = self.params.iter().filter(|(name, _)| name != param);
+        let params = kept.chain(first).cloned().collect();
+        Some(Self { params, since_token: None, ..self.clone() })
     }
 
     /// The values of the columns that all of its rows have.

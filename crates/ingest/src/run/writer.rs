@@ -69,6 +69,10 @@ pub(crate) struct Progress {
     pub(crate) token: Option<String>,
     /// Whether the unit ends with it.
     pub(crate) is_last: bool,
+    /// The token that its page had, with which the next run asks for what has changed.
+    pub(crate) next_token: Option<String>,
+    /// Whether the unit reads everything, since the token of the last run has expired.
+    pub(crate) reads_all: bool,
     /// Whether it ends before the set does, at rows that are older than what is to be read.
     pub(crate) is_cut: bool,
     /// In what order its rows came so far, if that matters.

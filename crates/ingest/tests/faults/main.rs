@@ -7,6 +7,7 @@ mod api;
 mod away;
 mod children;
 mod database;
+mod delta;
 mod disk;
 mod ignored;
 mod incremental;

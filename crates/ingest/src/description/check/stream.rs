@@ -61,6 +61,11 @@ impl Checks<'_> {
             self.incremental(&keys.to("incremental"), incremental, stream)?;
             self.is_kept(&keys.to("columns"), stream, &incremental.field)?;
         }
+        if stream.delta.is_some()
+            && let Some(message) = stream.delta_fault()
+        {
+            return Err(self.fault(&keys.to("delta"), message));
+        }
         if let Some(windows) = &stream.windows {
             self.windows(&keys.to("windows"), windows)?;
         }
