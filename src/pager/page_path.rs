@@ -9,8 +9,8 @@ use crate::{
     path::Path,
 };
 
-/// A place in the body of a page, read like [those of an envelope](crate::Envelope#paths): what
-/// [`Page::text_at`](super::Page::text_at) looks for.
+/// A place in the body of a page, read like [those of an envelope](crate::Envelope#paths): where
+/// [`PaginatedStream::on_text_at`](crate::PaginatedStream::on_text_at) looks.
 ///
 /// ```
 /// use vantage_api_pool::paging::PagePath;

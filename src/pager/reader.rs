@@ -243,6 +243,7 @@ impl<T: Send + 'static> Reader<T> {
         let Some(known) = self.take_part(scan.as_deref_mut(), &fetched.response)? else {
             return Ok(());
         };
+        self.endpoint.tell_text(&fetched.response);
         let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());

@@ -8,7 +8,6 @@ use crate::{
     error::Error,
     pager::{
         page::OpenPage,
-        page_path::PagePath,
         resume_token::{ReadIdentity, ResumeToken},
         strategy::Position,
     },
@@ -76,14 +75,6 @@ impl<T: Send + 'static> Page<T> {
     /// ```
     pub fn texts(&self) -> impl Iterator<Item = Result<&str, Error>> {
         self.page.texts()
-    }
-
-    /// The text or the number at a place in the body, such as a token with which a later read asks for
-    /// what has changed since this one. `None` if there is nothing, or an empty text. The body is
-    /// searched as text: as often as this is called.
-    #[must_use]
-    pub fn text_at(&self, path: &PagePath) -> Option<String> {
-        path.text_in(&String::from_utf8_lossy(self.page.response.body()))
     }
 
     /// How many items the set has, as the last page so far that said so has it. APIs count while

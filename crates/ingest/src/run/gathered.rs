@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     mem,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -37,6 +37,8 @@ pub(super) struct UnitRead {
     bound: Arc<Bound>,
     /// Whether no page after the last one is needed.
     has_enough: AtomicBool,
+    /// The token that its pages had so far, with which the next run asks for what has changed.
+    next_token: Mutex<Option<String>>,
     /// Whether everything is read, since the token of the last run has expired.
     reads_all: AtomicBool,
 }
@@ -44,7 +46,16 @@ pub(super) struct UnitRead {
 impl UnitRead {
     pub(super) fn new(key: String, bound: Arc<Bound>) -> Self {
         let [has_enough, reads_all] = [(); 2].map(|()| AtomicBool::new(false));
-        Self { key, bound, has_enough, reads_all }
+        Self { key, bound, has_enough, next_token: Mutex::default(), reads_all }
+    }
+
+    /// A page has this token.
+    pub(super) fn learn_token(&self, token: String) {
+        *self.token() = Some(token);
+    }
+
+    fn token(&self) -> MutexGuard<'_, Option<String>> {
+        self.next_token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn read_all(&self) {
@@ -134,8 +145,9 @@ impl Gathered {
     }
 
     /// Adds the end of a unit.
-    pub(super) fn end(&mut self, unit: String) {
-        if let Some(delta) = self.delta.as_ref().filter(|_| self.tokenless.remove(&unit)) {
+    pub(super) fn end(&mut self, unit: String, next_token: Option<String>) {
+        let is_tokenless = self.tokenless.remove(&unit) && next_token.is_none();
+        if let Some(delta) = self.delta.as_ref().filter(|_| is_tokenless) {
             self.warnings.add(&format!(
                 "the last page had no token at `{}`, so the next run reads everything",
                 delta.token
@@ -144,7 +156,14 @@ impl Gathered {
         let ended = self.newest.as_mut().and_then(|newest| newest.end(&unit));
         let (is_cut, order) = ended.unzip();
         let is_cut = is_cut.unwrap_or_default();
-        self.progress.push(Progress { unit, is_last: true, is_cut, order, ..Progress::default() });
+        self.progress.push(Progress {
+            unit,
+            is_last: true,
+            is_cut,
+            order,
+            next_token,
+            ..Progress::default()
+        });
     }
 
     /// Decodes a piece.
@@ -155,7 +174,8 @@ impl Gathered {
         match piece {
             Piece::Failed(unit, error) => Err(Failure::Unit(unit.key.clone(), error)),
             Piece::End(unit) => {
-                self.end(unit.key.clone());
+                let token = unit.token().take();
+                self.end(unit.key.clone(), token);
                 Ok(())
             }
             Piece::Page(unit, page, asked) => self.page(&unit, page, asked),
@@ -191,14 +211,9 @@ impl Gathered {
         let repeated = decoded.repeated as u64;
         let written = read - rejected - repeated;
         let declared = page.total();
-        let next_token = self.delta.as_ref().and_then(|delta| {
-            let text = page.text_at(&delta.token)?;
-            delta.token_in(text)
-        });
-        match next_token {
-            Some(_) => _ = self.tokenless.remove(unit),
-            None if self.delta.is_some() => _ = self.tokenless.insert(unit.to_owned()),
-            None => {}
+        let next_token = of.token().clone();
+        if self.delta.is_some() && next_token.is_none() {
+            self.tokenless.insert(unit.to_owned());
         }
         self.progress.push(Progress {
             unit: unit.to_owned(),

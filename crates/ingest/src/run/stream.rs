@@ -147,7 +147,7 @@ impl StreamPlan {
                 Err(Failure::Run(error)) => return Err(error),
                 Err(Failure::Unit(unit, error)) => {
                     if self.tolerates(&error) {
-                        gathered.end(unit.clone());
+                        gathered.end(unit.clone(), None);
                     }
                     run.failures.push((unit, error));
                 }
@@ -177,7 +177,7 @@ impl StreamPlan {
         async_stream::stream! {
             let mut asked = Asked::new(self.prefetch, now());
             let anew = unit.anew().filter(|_| before.token.is_none());
-            let opened = self.pages(&unit, before, &signing_key, warnings.clone()).await;
+            let opened = self.pages(&unit, Arc::clone(&read), before, &signing_key, warnings.clone()).await;
             let mut pages = match opened {
                 Ok(pages) => pages,
                 Err(error) => return yield Piece::Failed(read, error),
@@ -189,7 +189,7 @@ impl StreamPlan {
                 warnings.add(EXPIRED);
                 read.read_all();
                 let state = UnitState::default();
-                pages = match self.pages(anew, state, &signing_key, warnings).await {
+                pages = match self.pages(anew, Arc::clone(&read), state, &signing_key, warnings).await {
                     Ok(pages) => pages,
                     Err(error) => return yield Piece::Failed(read, error),
                 };
@@ -222,6 +222,7 @@ impl StreamPlan {
     async fn pages(
         &self,
         unit: &Unit,
+        read: Arc<UnitRead>,
         before: UnitState,
         signing_key: &[u8; 32],
         warnings: Warnings,
@@ -232,6 +233,15 @@ impl StreamPlan {
         let rows = (self.table)(unit).stream_json().await?;
         let rows = rows.prefetch(self.prefetch).signing_key(signing_key);
         let mut rows = rows.on_warning(move |warning| warnings.add(warning));
+        if let Some(delta) = self.delta.clone() {
+            let place = delta.token.clone();
+            rows = rows.on_text_at(place, move |text| {
+                delta
+                    .token_in(text.to_owned())
+                    .into_iter()
+                    .for_each(|token| read.learn_token(token));
+            });
+        }
         if let Some(token) = before.token.or_else(|| unit.start.clone()) {
             rows = rows.resume_from(token.parse::<ResumeToken>()?);
         }
