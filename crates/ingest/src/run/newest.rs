@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(unit.remarks().count(), 0);
         // One that was not there before is.
         assert_eq!(page(unit, &["10", "1", "1"]), ("x--".into(), Some("10".into()), false));
-        assert_eq!(page(unit, &["1", "1", "0"]).2, false);
+        assert!(!page(unit, &["1", "1", "0"]).2);
         assert_eq!(unit.remarks().collect::<Vec<_>>(), [Remark::OutOfOrder]);
         let (is_at_end, order) = newest.end("").unwrap();
         assert!(!is_at_end && order.is_broken);

@@ -71,8 +71,7 @@ fn appending(yaml: &str) -> String {
 
 /// The pages that requests after the first `skipped` ones asked for.
 fn pages(setup: &Setup, skipped: usize) -> Vec<usize> {
-    let mut pages: Vec<_> =
-        setup.api.requests().iter().skip(skipped).map(|request| request.page()).collect();
+    let mut pages: Vec<_> = setup.api.requests().iter().skip(skipped).map(Request::page).collect();
     pages.sort_unstable();
     pages
 }
