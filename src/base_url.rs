@@ -126,6 +126,13 @@ impl BaseUrl {
         }
     }
 
+    /// The path of `target` below the base URL; empty if it is not below.
+    pub(crate) fn path_below(&self, target: &str) -> String {
+        let url = self.join(target);
+        let below = url.as_ref().ok().and_then(|url| url.path().strip_prefix(&self.path));
+        below.unwrap_or_default().to_owned()
+    }
+
     /// The scheme, the host and the port.
     pub(crate) fn origin(&self) -> &str {
         &self.origin

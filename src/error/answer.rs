@@ -22,10 +22,19 @@ impl Error {
                 Cow::Owned(format!("the API says: {told}"))
             }
             (Some(Ruling { action: Action::Poll, .. }), _) => "there is no result yet".into(),
+            (Some(Ruling { action: Action::Ignore, .. }), ErrorKind::ApiError) => {
+                "a rule ignores the response, which is not the first page of a read".into()
+            }
             (_, ErrorKind::ApiError) => "a rule takes the response for a failure".into(),
             _ => text::answered(&response),
         };
         Self::new(kind, message).with_response(response)
+    }
+
+    /// Whether a rule takes the response for a set without rows.
+    pub(crate) fn is_ignored(&self) -> bool {
+        let ruling = self.0.response.as_ref().and_then(Response::ruling);
+        ruling.is_some_and(|ruling| ruling.action == Action::Ignore)
     }
 
     /// The status that the response counts as, which a rule may override.

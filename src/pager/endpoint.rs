@@ -21,6 +21,7 @@ use super::{
     format::{ItemList, Taken},
     mode::ReadMode,
     overlooked,
+    page_path::PagePath,
     resume_token::ReadIdentity,
     strategy::{Continuation, PageAddress, PageMetadata, PageView, Paging, PagingFault, Position},
 };
@@ -41,7 +42,7 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 /// A page of at least this many bytes is scanned on a thread for long work, since that takes time.
 pub(super) const LONG: usize = 1024 * 1024;
 
-/// Is told what is strange about pages.
+/// Is told what is strange about pages, or has a text there.
 pub(super) type OnWarning = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Names and values of header fields.
@@ -66,6 +67,8 @@ pub(super) struct Endpoint {
     /// prefetched.
     pub(super) needed: Option<u64>,
     pub(super) on_warning: Option<OnWarning>,
+    /// Is told the text at a place of each page.
+    pub(super) on_text: Option<(PagePath, OnWarning)>,
 }
 
 /// A page as the server sent it, and its cost.
@@ -120,6 +123,7 @@ impl Endpoint {
             headers: Headers::new(),
             needed: None,
             on_warning: None,
+            on_text: None,
         }
     }
 
@@ -326,6 +330,13 @@ impl Endpoint {
             || self.paging.is_auto();
         let is_computed = self.paging.is_addressable() || is_known;
         if index > 0 || is_computed { None } else { overlooked::next_page(&page.without(taken)) }
+    }
+
+    /// Tells of the text at a place of a page, if someone wants it and there is one.
+    pub(super) fn tell_text(&self, response: &Response) {
+        let Some((path, told)) = &self.on_text else { return };
+        let body = String::from_utf8_lossy(response.body());
+        path.text_in(&body).into_iter().for_each(|text| told(&text));
     }
 
     /// How many pages the window holds.

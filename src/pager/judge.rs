@@ -105,6 +105,11 @@ impl Judge {
         Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
     }
 
+    /// Records that a rule ignores the response that was to be the first page of the set.
+    pub(super) fn ignore(&self, error: &Error) {
+        self.warn(ignored(error));
+    }
+
     /// Whether an error means that the place of a page, which an earlier one named, has expired.
     pub(super) fn has_expired(&self, address: &PageAddress, error: &Error) -> bool {
         let is_named = *address != PageAddress::Start;
@@ -226,6 +231,14 @@ impl Judge {
             self.warn(never_there(&place));
         }
     }
+}
+
+/// That a rule ignores the response with this error.
+pub(super) fn ignored(error: &Error) -> String {
+    let status = error.status().map_or(0, |status| status.as_u16());
+    let told = error.response().and_then(Response::ruling).and_then(|own| own.message.as_ref());
+    let told = told.map(|told| format!(" ({told})")).unwrap_or_default();
+    format!("a rule ignores a response with status {status}{told}: the set has no rows")
 }
 
 /// That no page of a read had a value at a place.

@@ -243,6 +243,7 @@ impl<T: Send + 'static> Reader<T> {
         let Some(known) = self.take_part(scan.as_deref_mut(), &fetched.response)? else {
             return Ok(());
         };
+        self.endpoint.tell_text(&fetched.response);
         let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
@@ -279,12 +280,24 @@ impl<T: Send + 'static> Reader<T> {
         if self.skip == 0 {
             self.arrive(address);
         }
-        self.judge.miss(self.index, error)?;
+        match error.is_ignored() && self.is_untouched() {
+            true => self.judge.ignore(&error),
+            false => self.judge.miss(self.index, error)?,
+        }
         self.skip = 0;
         self.feed = None;
         self.find_next_part(Verdict::Last)?;
         self.go_to_the_next();
         Ok(())
+    }
+
+    /// Whether no row of the set, or of its window, was read before, also not before a restart.
+    fn is_untouched(&self) -> bool {
+        self.judge.plan.begins_at(self.index)
+            && self.skip == 0
+            && self.behind == 0
+            && self.restarts == self.endpoint.paging.restarts()
+            && self.endpoint.paging.gone_on(&self.last).is_none()
     }
 
     /// Judges a page before any of its items is read, by its scan or by a survey.

@@ -22,6 +22,7 @@ use super::{
     envelope::Envelope,
     format::{ItemDecoder, Typed, decode_by},
     mode::ReadMode,
+    page_path::PagePath,
     reader::Reader,
     resume_token::ResumeToken,
     strategy::{PageAddress, Paging, Position},
@@ -175,6 +176,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
     #[must_use]
     pub fn on_warning(self, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.set(|endpoint| endpoint.on_warning = Some(Arc::new(told)))
+    }
+
+    /// Calls `told` with the text or the number at a place in the body of each page that has one there,
+    /// also of a page without items, in the order of the pages and before the items of the page: for a
+    /// token on the last page with which a later read asks for what has changed.
+    #[must_use]
+    pub fn on_text_at(self, place: PagePath, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.set(|endpoint| endpoint.on_text = Some((place, Arc::new(told))))
     }
 
     /// Resumes at the place of the stream that returned `token`. A token from a read of another

@@ -21,6 +21,8 @@ pub(crate) enum Action {
     Accept,
     /// A final failure.
     Fail,
+    /// A set without rows, if it is the first page of a read; a final failure otherwise.
+    Ignore,
 }
 
 /// The result of a rule for a response.
@@ -51,8 +53,8 @@ impl Ruling {
             Action::RenewToken => StatusCode::UNAUTHORIZED,
             Action::Poll => StatusCode::ACCEPTED,
             Action::Accept => StatusCode::OK,
-            Action::Fail if is_final(status) => status,
-            Action::Fail => StatusCode::BAD_REQUEST,
+            Action::Fail | Action::Ignore if is_final(status) => status,
+            Action::Fail | Action::Ignore => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -89,8 +91,10 @@ mod tests {
             assert_eq!(counts_as(Action::Accept, status), 200);
             let retried = StatusCode::from_u16(counts_as(Action::Retry, status)).unwrap();
             assert!(is_transient(retried) && retried.as_u16() != 429, "{status}");
-            let failed = StatusCode::from_u16(counts_as(Action::Fail, status)).unwrap();
-            assert!(is_final(failed), "{status}");
+            for action in [Action::Fail, Action::Ignore] {
+                let failed = StatusCode::from_u16(counts_as(action, status)).unwrap();
+                assert!(is_final(failed), "{status}");
+            }
         }
         assert_eq!(counts_as(Action::Retry, 404), 408);
         assert_eq!(counts_as(Action::Retry, 200), 500);

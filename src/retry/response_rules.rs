@@ -18,7 +18,7 @@ pub(crate) use valid::{apply_rules, check_rules};
 
 /// Classifies a response by its content if its status is misleading: an error in a 200, a token
 /// that is refused with a 403, a rate limit that is reported with a 400, a result that is not
-/// ready.
+/// ready, a set that is not there.
 ///
 /// A rule is one action and at least one condition; all of its conditions must hold. The pool
 /// tries its rules in order, and the first whose conditions hold decides; if none does, the
@@ -75,6 +75,7 @@ pub(crate) use valid::{apply_rules, check_rules};
 /// - { action: fail, status: [200, 206], json_present: errors, message_at: '/errors/0/message' }
 /// - { action: renew_token, status: 403, body_contains: invalid_token }
 /// - { action: poll, status: 202, interval: 2 }
+/// - { action: ignore, status: [403, 404], path: 'orgs/{org}/teams' }
 /// ",
 /// )?;
 /// let pool = AwwPool::builder("https://api.example.com/v1").response_rules(rules).build()?;
@@ -87,6 +88,8 @@ pub struct ResponseRule {
     action: Action,
     #[serde(default, with = "optional_duration")]
     interval: Option<Duration>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    path: Vec<String>,
     #[serde(default, deserialize_with = "statuses")]
     status: Vec<RangeInclusive<u16>>,
     #[serde(default, deserialize_with = "one_or_many")]
@@ -127,6 +130,7 @@ impl ResponseRule {
         Self {
             action,
             interval: None,
+            path: Vec::new(),
             status: Vec::new(),
             header_present: Vec::new(),
             header: Vec::new(),
@@ -195,6 +199,37 @@ impl ResponseRule {
         Self::new(Action::Fail)
     }
 
+    /// The response means that there are no rows: a feature that an account does not have (403), a
+    /// repository without commits (409), a parent that is gone (404). As the first page of a read it is
+    /// a set without rows, and a warning says so, with the status: in the log, as an
+    /// [`Event::PagingWarning`](crate::events::Event::PagingWarning), and in the report of a job.
+    /// Nothing is retried. A later page of a read, the first page after a restart, and a call that reads
+    /// no pages fail as after [`fail`](Self::fail), since rows would be missing in silence.
+    ///
+    /// A token that is refused everywhere must not become sets without rows: narrow the rule down, by a
+    /// [`path`](Self::path) or by what the body says.
+    ///
+    /// ```
+    /// # use vantage_api_pool::{AwwPool, retry::ResponseRule};
+    /// let pool = AwwPool::builder("https://api.example.com/v1")
+    ///     .response_rule(
+    ///         ResponseRule::ignore().status(403).path("orgs/{org}/teams").message_at("message"),
+    ///     )
+    ///     .build()?;
+    /// # Ok::<(), vantage_api_pool::Error>(())
+    /// ```
+    pub fn ignore() -> Self {
+        Self::new(Action::Ignore)
+    }
+
+    /// If the request went to this path, or to one of several. It is written like an endpoint, below the
+    /// base URL and without a query; a part in braces is any one part, so that `repos/{repo}/issues` are
+    /// the issues of each repository. After a redirect the path is still the one that was asked for.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path.push(path.into());
+        self
+    }
+
     /// If the status is this one, or one of several if called more than once.
     pub fn status(self, status: u16) -> Self {
         self.statuses(status..=status)
@@ -258,7 +293,7 @@ impl ResponseRule {
 
     /// Where the body has an error message; several paths are tried in turn. It becomes part of
     /// the error's text, which may be printed and logged: on one line, at most 200 characters,
-    /// with the token of the request masked. For [`fail`](Self::fail),
+    /// with the token of the request masked. For [`fail`](Self::fail), [`ignore`](Self::ignore),
     /// [`rate_limited`](Self::rate_limited) and [`retry`](Self::retry).
     pub fn message_at(mut self, path: impl Into<String>) -> Self {
         self.message_at.push(path.into().into());

@@ -288,7 +288,7 @@ impl Pages {
         let is_the_end = self.scan.paging.is_not_found_the_end();
         let from_the_start = ScanState::Streaming(self.scan.stream());
         if span.index == 0 {
-            return if is_the_end { Ok(from_the_start) } else { Err(error) };
+            return if is_the_end || error.is_ignored() { Ok(from_the_start) } else { Err(error) };
         }
         let first = match self.scan.fetch(PageAddress::Page(0), Some(span.size)).await {
             Ok(first) => first,
@@ -326,7 +326,8 @@ impl Pages {
     }
 }
 
-/// Whether the API says that it has no such page.
+/// Whether the API says that it has no such page, or a rule that there are no rows.
 fn is_no_page(error: &Error) -> bool {
-    matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE))
+    error.is_ignored()
+        || matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE))
 }

@@ -205,13 +205,14 @@ impl WorkerContext {
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
             return Ok(answer);
         }
+        let path = self.config().base.path_below(call.request.target());
         if answer.body().len() < LONG_WORK {
-            return Ok(apply_rules(rules, answer, token.map(Issued::expose)));
+            return Ok(apply_rules(rules, &path, answer, token.map(Issued::expose)));
         }
         let (config, token) = (Arc::clone(&self.dispatcher.config), token.cloned());
         let apply = move || {
             let rules = &config.settings.response_rules;
-            apply_rules(rules, answer, token.as_ref().map(Issued::expose))
+            apply_rules(rules, &path, answer, token.as_ref().map(Issued::expose))
         };
         // Boxed, as each call's future would have room for it otherwise.
         Box::pin(self.dispatcher.blocking().work(apply)).await

@@ -14,6 +14,7 @@ use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi,
     events::Event,
     paging::{PageRequest, PageStrategy, PageView, UrlPart},
+    retry::ResponseRule,
 };
 use vantage_dataset::prelude::*;
 use wiremock::{MockServer, Request, ResponseTemplate};
@@ -230,10 +231,12 @@ api:
 columns: { id: { type: int, flags: [id] } }
 ---
 name: missing
-api: { paging: { by: page, not_found_is_empty: true } }
+api: { paging: { by: page } }
 columns: { id: { type: int, flags: [id] } }
 ";
-    let factory = PoolApi::new(pool(&server)).vista_factory().with_yaml(yaml).unwrap();
+    let ignored = ResponseRule::ignore().status(404).path("missing");
+    let pool = AwwPool::builder(server.uri()).response_rule(ignored).build().unwrap();
+    let factory = PoolApi::new(pool).vista_factory().with_yaml(yaml).unwrap();
     for (name, rows) in
         [("graph", Some(3)), ("hits", Some(1)), ("short", None), ("missing", Some(0))]
     {
@@ -1064,7 +1067,7 @@ async fn case_74_a_cursor_of_0_ends_by_setting_and_never_begins_again() {
 }
 
 #[tokio::test]
-async fn case_76_a_404_on_the_first_page_is_an_empty_set_by_setting() {
+async fn case_76_a_404_on_the_first_page_is_an_empty_set_by_a_rule() {
     let server = api(|_| ResponseTemplate::new(404)).await;
     for paging in [
         Paging::default(),
@@ -1072,8 +1075,10 @@ async fn case_76_a_404_on_the_first_page_is_an_empty_set_by_setting() {
         Paging::cursor("after", "next"),
         Paging::none(),
     ] {
-        let empty = paging.clone().not_found_is_empty(true);
-        assert!(whole(rows(&server, empty, Envelope::default())).await.is_empty(), "{paging:?}");
+        let rule = ResponseRule::ignore().status(404);
+        let pool = AwwPool::builder(server.uri()).response_rule(rule).build().unwrap();
+        let empty = PaginatedStream::get(pool, "/rows").paging(paging.clone());
+        assert!(whole(empty).await.is_empty(), "{paging:?}");
         let (_, error) = read(rows(&server, paging, Envelope::default())).await;
         assert_eq!(error.unwrap().status().unwrap(), 404);
     }

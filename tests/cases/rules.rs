@@ -3,6 +3,7 @@
 
 mod answers;
 mod field;
+mod ignored;
 mod runtime;
 mod tokens;
 mod waiting;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi,
     paging::ResumeToken,
+    retry::ResponseRule,
     vantage::{ApiTable, PoolTableExt},
 };
 use vantage_dataset::prelude::*;
@@ -215,12 +216,13 @@ async fn a_table_decides_by_its_yaml_alone() {
 #[tokio::test]
 async fn a_set_that_is_not_there_is_empty_if_that_is_set() {
     let server = mock::answering(ResponseTemplate::new(404)).await;
-    let rows = |paging: Paging| {
-        let pool = AwwPool::builder(server.uri()).build().unwrap();
-        PaginatedStream::get(pool, "/rows").paging(paging)
+    let rows = |rules: Vec<ResponseRule>| {
+        let pool = AwwPool::builder(server.uri()).response_rules(rules).build().unwrap();
+        PaginatedStream::get(pool, "/rows").paging(Paging::auto())
     };
-    let (read_rows, error) = read(rows(Paging::auto().not_found_is_empty(true))).await;
+    let ignored = ResponseRule::ignore().status(404).path("rows");
+    let (read_rows, error) = read(rows(vec![ignored])).await;
     assert!(read_rows.is_empty() && error.is_none(), "{error:?}");
-    let (_, error) = read(rows(Paging::auto())).await;
+    let (_, error) = read(rows(Vec::new())).await;
     assert_eq!(error.unwrap().status().unwrap().as_u16(), 404);
 }

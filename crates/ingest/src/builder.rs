@@ -14,7 +14,7 @@ use vantage_types::{EmptyEntity, Entity};
 
 use crate::{
     description::{
-        ColumnChange, CommitEvery, Incremental, MomentFormat, Nested, OnError, Reconcile,
+        ColumnChange, CommitEvery, Delta, Incremental, MomentFormat, Nested, OnError, Reconcile,
         SchemaPolicy, SinkDescription, StreamDescription, Windows, WriteMode,
     },
     error::Error,
@@ -91,6 +91,12 @@ impl JobBuilder {
     /// Asks only for what is new; by default everything is read again.
     pub fn incremental(mut self, incremental: Incremental) -> Self {
         self.stream.incremental = Some(incremental);
+        self
+    }
+
+    /// Asks only for what has changed, by a token that the last run has kept.
+    pub fn delta(mut self, delta: Delta) -> Self {
+        self.stream.delta = Some(delta);
         self
     }
 
@@ -227,6 +233,16 @@ fn fault(stream: &StreamDescription, has_key: bool) -> Option<&'static str> {
     };
     if incremental.as_ref().is_some_and(is_late) {
         return Some("the `lookback` of `incremental` needs a `format` of times");
+    }
+    if incremental.as_ref().is_some_and(|incremental| incremental.order.is_some())
+        && let Some(fault) = stream.order_fault()
+    {
+        return Some(fault);
+    }
+    if stream.delta.is_some()
+        && let Some(fault) = stream.delta_fault()
+    {
+        return Some(fault);
     }
     windows.as_ref().and_then(fault_of_windows)
 }

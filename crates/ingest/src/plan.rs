@@ -16,8 +16,8 @@ use vantage_types::EmptyEntity;
 
 use crate::{
     description::{
-        CommitEvery, Description, JobDescription, Nested, QueryFile, Reconcile, SchemaPolicy,
-        SinkDescription, StreamDescription, WriteMode,
+        CommitEvery, Delta, Description, JobDescription, Nested, QueryFile, Reconcile,
+        SchemaPolicy, SinkDescription, StreamDescription, WriteMode,
     },
     error::Error,
     row::ColumnPlan,
@@ -166,6 +166,7 @@ impl Stream {
             units_at_once: UNITS_AT_ONCE,
             prefetch: prefetch_of(stream),
             may_miss_rows: stream.reconcile == Reconcile::Warn,
+            delta: stream.delta.clone().map(Arc::new),
         };
         Self::made(stream, Reads::Table(plan), target, destination)
     }
@@ -194,6 +195,14 @@ impl Stream {
         match &self.reads {
             Reads::Table(plan) => &plan.write,
             Reads::Query(plan) => &plan.write,
+        }
+    }
+
+    /// By which token what has changed is asked for.
+    fn delta(&self) -> Option<&Delta> {
+        match &self.reads {
+            Reads::Table(plan) => plan.delta.as_deref(),
+            Reads::Query(_) => None,
         }
     }
 

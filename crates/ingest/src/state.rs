@@ -11,10 +11,13 @@ use crate::{parts::PartState, row::Mark, run::now, schema::Schema};
 
 mod boundary;
 mod partition;
+mod row_order;
 
 pub use boundary::Boundary;
 pub(crate) use boundary::MAX_ROWS;
 pub use partition::PartitionState;
+pub(crate) use row_order::RECENT_ROWS;
+pub use row_order::UnitOrder;
 
 /// What is remembered of a stream: where its current run stands, and what the last one left.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,11 @@ pub struct StreamState {
     /// is at most the moment at which the page was asked for, so that rows which claim to be of the
     /// future do not hide others.
     pub mark: Option<String>,
+    /// Whether a row of the last finished run was newer than one before it, though the newest is to come
+    /// first: the next run reads everything.
+    pub is_out_of_order: bool,
+    /// The tokens with which the next run asks for what has changed, by the keys of its units.
+    pub tokens: IndexMap<String, String>,
     /// The rows from there on that finished runs have appended and the current one has not read again
     /// yet, by which it leaves them out.
     pub boundary: Boundary,
@@ -93,6 +101,12 @@ pub struct UnitState {
     pub is_done: bool,
     /// The greatest value of the incremental field so far, with the bound of that of the stream.
     pub mark: Option<String>,
+    /// In what order its rows came, if the newest is to come first.
+    pub order: UnitOrder,
+    /// The token that its last page had, with which the next run asks for what has changed.
+    pub next_token: Option<String>,
+    /// Whether it reads everything, since the token of the last run has expired.
+    pub reads_all: bool,
     /// What was counted so far.
     pub counts: Counts,
 }
@@ -130,6 +144,7 @@ impl StreamState {
         self.last = self.counts();
         self.move_marks();
         self.mark = self.greatest().0;
+        self.is_out_of_order = self.units.values().any(|unit| unit.order.is_broken);
         // One that was not read again this time may be the next.
         self.boundary.absorb(mem::take(&mut self.next_boundary));
         for own in self.partitions.values_mut() {
@@ -153,6 +168,15 @@ impl StreamState {
         self.last = PartState::sum(parts);
         (self.ended, self.error) = (Some(now()), error);
         (self.is_finished, self.is_in_parts) = (true, false);
+    }
+
+    /// The token of each unit for the next run. One that had no page keeps the one that it had.
+    pub(crate) fn unit_tokens(&self) -> IndexMap<String, String> {
+        let tokens = self.units.iter().filter_map(|(key, unit)| {
+            let before = self.tokens.get(key).filter(|_| unit.counts.pages == 0);
+            Some((key.clone(), unit.next_token.as_ref().or(before)?.clone()))
+        });
+        tokens.collect()
     }
 
     /// The greatest value of the incremental field that was read, in the current run or before it.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use url::form_urlencoded;
 
 use crate::{
@@ -10,6 +9,7 @@ use crate::{
     error::{Error, ErrorKind},
     pager::{
         endpoint::Endpoint,
+        judge::ignored,
         strategy::{FirstPage, Position},
     },
 };
@@ -36,9 +36,9 @@ pub(super) async fn decide(
     let page = looking.fetch(&connected.caller, 0, looking.paging.start(), None).await;
     let page = match page {
         // An empty set is read whole.
-        Err(error) if is_not_found(&error) && endpoint.paging.is_not_found_empty() => {
+        Err(error) if error.is_ignored() => {
             position.address = None;
-            return Ok(None);
+            return Ok(Some(ignored(&error)));
         }
         page => page?,
     };
@@ -59,8 +59,4 @@ pub(super) async fn decide(
     position.decided = Some(Box::new(paging.clone()));
     endpoint.paging = paging;
     Ok(Some(told))
-}
-
-fn is_not_found(error: &Error) -> bool {
-    error.status() == Some(StatusCode::NOT_FOUND)
 }

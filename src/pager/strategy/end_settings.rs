@@ -12,7 +12,6 @@ const DEFAULT_EMPTY_PAGES: u32 = 1000;
 #[serde(default)]
 pub(super) struct Ends {
     pub(super) not_found_ends: bool,
-    pub(super) not_found_is_empty: bool,
     pub(super) max_empty_pages: u32,
     pub(super) totals_are_estimates: bool,
     /// Defaults to true for pages at computed places, and to false if pages name each other.
@@ -47,7 +46,6 @@ impl Default for Ends {
     fn default() -> Self {
         Self {
             not_found_ends: false,
-            not_found_is_empty: false,
             max_empty_pages: DEFAULT_EMPTY_PAGES,
             totals_are_estimates: false,
             short_page_ends: None,

@@ -144,18 +144,22 @@ impl Plan {
         is_settled && self.known.is_some_and(|known| index < known)
     }
 
+    /// Whether the set begins with this page.
+    pub(in crate::pager) fn begins_at(&self, index: u64) -> bool {
+        index == 0 && self.is_whole
+    }
+
     /// What it means if there is no page at this index: a 404, or if `is_range`, a 416,
     /// which says the same without doubt (RFC 9110 section 15.5.17). `None` if it is an
     /// error like any other.
     pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Option<Verdict> {
         let ends = &self.paging.ends;
-        let is_end = match index == 0 && self.is_whole {
+        let is_end = match self.begins_at(index) {
             // Where rows are asked for by ranges, no range is in an empty set.
-            true if is_range => self.paging.is_by_range(),
-            true => ends.not_found_is_empty,
+            true => is_range && self.paging.is_by_range(),
             false => ends.not_found_ends || is_range,
         };
-        if !is_end || index == 0 && self.is_whole {
+        if !is_end || self.begins_at(index) {
             return is_end.then_some(Verdict::Last);
         }
         match self.more {
@@ -477,8 +481,9 @@ mod tests {
         let mut plain = plan();
         plain.sees(0, 10, &PageInfo::default(), false);
         assert_eq!([false, true].map(|r| plain.miss(1, r)), [None, Some(Verdict::Last)]);
-        let mut empty = Plan::of(Paging::default().not_found_is_empty(true));
-        assert_eq!(empty.miss(0, false), Some(Verdict::Last));
+        let mut none = Plan::of(Paging::default().not_found_ends(true));
+        assert!(none.begins_at(0) && !none.begins_at(1));
+        assert_eq!(none.miss(0, false), None);
     }
 
     #[test]

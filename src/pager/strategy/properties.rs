@@ -58,10 +58,6 @@ impl Paging {
         self.ends.row_cap.is_none_or(|cap| total != Some(cap))
     }
 
-    pub(crate) fn is_not_found_empty(&self) -> bool {
-        self.ends.not_found_is_empty
-    }
-
     pub(crate) fn is_not_found_the_end(&self) -> bool {
         self.ends.not_found_ends
     }

@@ -161,17 +161,11 @@ impl Paging {
     }
 
     /// Reads a 404 past the first page as the end of the set, unless the page before it says that
-    /// more follow. By default it is an error. A 416 there always means the end.
+    /// more follow. By default it is an error. A 416 there always means the end. What means that there
+    /// is no row at all, a [rule](crate::retry::ResponseRule::ignore) says.
     #[must_use]
     pub fn not_found_ends(mut self, yes: bool) -> Self {
         self.ends.not_found_ends = yes;
-        self
-    }
-
-    /// Reads a 404 on the first page as a set without items. By default it is an error.
-    #[must_use]
-    pub fn not_found_is_empty(mut self, yes: bool) -> Self {
-        self.ends.not_found_is_empty = yes;
         self
     }
 

@@ -31,14 +31,16 @@ pub(crate) fn check_rules(rules: &[ResponseRule]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The response with the result of the first of `rules` whose conditions hold. `secret` is masked
-/// in quotes.
+/// The response to a request for `path`, below the base URL, with the result of the first of `rules`
+/// whose conditions hold. `secret` is masked in quotes.
 pub(crate) fn apply_rules(
     rules: &[ResponseRule],
+    path: &str,
     answer: Response,
     secret: Option<&str>,
 ) -> Response {
-    match rules.iter().find_map(|rule| rule.ruling(&answer, secret)) {
+    let mut rules = rules.iter().filter(|rule| rule.path_holds(path));
+    match rules.find_map(|rule| rule.ruling(&answer, secret)) {
         Some(ruling) => answer.ruled(ruling),
         None => answer,
     }
@@ -53,6 +55,7 @@ fn name(action: Action) -> &'static str {
         Action::Poll => "poll",
         Action::Accept => "accept",
         Action::Fail => "fail",
+        Action::Ignore => "ignore",
     }
 }
 
@@ -76,6 +79,10 @@ impl ResponseRule {
         let Self { action, follow_location, .. } = *self;
         let wait = self.retry_after.or(self.interval);
         Some(Ruling { action, told, wait, message, follow_location })
+    }
+
+    fn path_holds(&self, path: &str) -> bool {
+        self.path.is_empty() || self.path.iter().any(|wanted| is_path(path, wanted))
     }
 
     fn status_holds(&self, status: u16) -> bool {
@@ -130,9 +137,11 @@ impl ResponseRule {
     }
 
     fn has_condition(&self) -> bool {
-        let Self { status, body_contains, message_at, retry_after_at, .. } = self;
+        let Self { path, status, body_contains, message_at, retry_after_at, .. } = self;
         let is_read = message_at.len() + retry_after_at.len();
-        !status.is_empty()
+        let has_path = !path.is_empty() && self.action != Action::Ignore;
+        has_path
+            || !status.is_empty()
             || !body_contains.is_empty()
             || self.header_names().next().is_some()
             || self.paths().count() > is_read
@@ -144,6 +153,13 @@ impl ResponseRule {
 fn check(rule: &ResponseRule) -> Result<(), String> {
     if !rule.has_condition() {
         return Err("it has no condition".into());
+    }
+    if rule
+        .path
+        .iter()
+        .any(|path| path.contains(['?', '#', ':']) || path.trim_matches('/').is_empty())
+    {
+        return Err("a path is one below the base URL, without a query".into());
     }
     if let Some(range) = rule.status.iter().find(|range| !is_of_statuses(range)) {
         let (first, last) = (range.start(), range.end());
@@ -157,7 +173,7 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
     let action = rule.action;
     let is_poll = action == Action::Poll;
     let may_wait = matches!(action, Action::RateLimited | Action::Retry);
-    let fails = may_wait || action == Action::Fail;
+    let fails = may_wait || matches!(action, Action::Fail | Action::Ignore);
     for (is_misplaced, setting) in [
         (!is_poll && rule.interval.is_some(), "interval"),
         (!may_wait && rule.retry_after.is_some(), "retry_after"),
@@ -180,6 +196,16 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
             .map_err(|what| format!("the path `{path}`: {what}"))?;
     }
     Ok(())
+}
+
+/// Whether a path is one of `wanted`, in which a part in braces stands for any one.
+fn is_path(path: &str, wanted: &str) -> bool {
+    let parts =
+        |path: &str| path.trim_matches('/').split('/').map(str::to_owned).collect::<Vec<_>>();
+    let (path, wanted) = (parts(path), parts(wanted));
+    let is_any = |part: &str| part.starts_with('{') && part.ends_with('}');
+    path.len() == wanted.len()
+        && path.iter().zip(&wanted).all(|(part, wanted)| part == wanted || is_any(wanted))
 }
 
 fn is_of_statuses(range: &RangeInclusive<u16>) -> bool {

@@ -355,7 +355,7 @@ mod tests {
             "envelope: { items: ., total_pages_header: x-pages, next_page_header: x-next }",
             "envelope: { items: ., has_next_header: x-more, next_page: n, total_pages: p }",
             "envelope: { items: rows, pagination: '', page: at, page_size: size }",
-            "paging: { by: page, not_found_is_empty: true, max_empty_pages: 5, row_cap: 1000 }",
+            "paging: { by: page, not_found_ends: true, max_empty_pages: 5, row_cap: 1000 }",
             "paging: { by: cursor, param: c, next: n, zero_cursor_ends: true, short_page_ends: true }",
             "paging: { by: link, link_ends_with: [results, 'false'], next_url_part: query }",
             "paging: { by: none, totals_are_estimates: true }",

@@ -89,12 +89,14 @@ mod column_type;
 mod columns;
 mod commit;
 mod condition;
+mod delta;
 mod error;
 mod extract;
 mod file;
 mod for_each;
 mod forms;
 mod gateway;
+mod incremental;
 mod job;
 mod query;
 mod reader;
@@ -110,6 +112,7 @@ pub(crate) use column_type::type_by_name;
 pub use columns::{ColumnChange, ColumnRule, Hash, Mask};
 pub use commit::CommitEvery;
 pub use condition::{Condition, ConditionOperator};
+pub use delta::Delta;
 pub use error::DescriptionError;
 pub use for_each::ForEach;
 pub(crate) use for_each::{text_of, typed};
@@ -117,14 +120,13 @@ pub use gateway::{
     AuthDescription, CorsDescription, DrainDescription, GatewayDescription, GatewayTable,
     KvDescription, LimitsDescription, Operation, SourceDescription, TokenDescription,
 };
+pub use incremental::{Incremental, RowOrder};
 pub use job::{JobDescription, OnError};
 pub use query::QueryFile;
 pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use sql::{Collation, Nulls, SqlSettings};
-pub use stream::{
-    Incremental, Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode,
-};
+pub use stream::{Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode};
 pub use table::{
     ColumnDescription, ColumnFlag, ContainedDescription, ContainedKind, ReferenceDescription,
     ReferenceKind, TableDescription,

@@ -11,8 +11,10 @@ use super::{
     columns::ColumnChange,
     commit::CommitEvery,
     condition::{self, Condition},
+    delta::Delta,
     for_each::ForEach,
     forms,
+    incremental::Incremental,
     query::QueryFile,
 };
 
@@ -26,6 +28,7 @@ use super::{
 /// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table, or of the file without its ending |
 /// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append`; with `sql`, `merge` if there is an `id` and the sink can, and otherwise `replace` |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
+/// | `delta` | how only what has changed is asked for, by a token that the last run has kept: [`Delta`] |
 /// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
 /// | `for_each` | that it is read once for each row of another table, or for each of some values: [`ForEach`] |
 /// | `where` | the rows that are read: a map of columns to values, see [`Condition`] |
@@ -71,6 +74,9 @@ pub struct StreamDescription {
     /// How only what is new is asked for.
     #[serde(default)]
     pub incremental: Option<Incremental>,
+    /// How only what has changed is asked for, by a token.
+    #[serde(default)]
+    pub delta: Option<Delta>,
     /// The windows of time in which it is read.
     #[serde(default)]
     pub windows: Option<Windows>,
@@ -122,6 +128,7 @@ impl StreamDescription {
             id: Vec::new(),
             write: WriteMode::default(),
             incremental: None,
+            delta: None,
             windows: None,
             for_each: None,
             conditions: Vec::new(),
@@ -142,6 +149,27 @@ impl StreamDescription {
         let (name, write) = (name.into(), WriteMode::Replace);
         Self { name, write, sql: Some(sql), ..Self::new("") }
     }
+
+    /// Why it cannot be read by a token.
+    pub(crate) fn delta_fault(&self) -> Option<&'static str> {
+        if self.incremental.is_some() || self.windows.is_some() {
+            return Some("`delta` has no meaning with `incremental` or `windows`");
+        }
+        if self.delta.as_ref().is_some_and(|delta| delta.param.is_empty()) {
+            return Some("`delta` needs the `param` that takes the token");
+        }
+        let is_whole = matches!(self.write, WriteMode::Replace | WriteMode::Sync);
+        is_whole.then_some("`delta` leaves out rows, of which `replace` and `sync` need all")
+    }
+
+    /// Why its rows cannot be read by their order.
+    pub(crate) fn order_fault(&self) -> Option<&'static str> {
+        if self.windows.is_some() {
+            return Some("the `order` of `incremental` has no meaning with `windows`");
+        }
+        let is_each = self.for_each.is_some() && self.write != WriteMode::Merge;
+        is_each.then_some("the `order` of `incremental` needs `write: merge` with `for_each`")
+    }
 }
 
 impl fmt::Debug for StreamDescription {
@@ -152,6 +180,7 @@ impl fmt::Debug for StreamDescription {
             .field("name", &self.name)
             .field("write", &self.write)
             .field("incremental", &self.incremental)
+            .field("delta", &self.delta)
             .field("windows", &self.windows)
             .field("for_each", &self.for_each)
             .field("conditions", &self.conditions)
@@ -173,7 +202,8 @@ pub enum WriteMode {
     /// A row replaces the one with its key, or is added. The table needs an id.
     Merge,
     /// As [`Merge`](Self::Merge), and at the end of a run the rows that were not in it are
-    /// deleted.
+    /// deleted. That is so of a set that a
+    /// [response rule ignores](vantage_api_pool::retry::ResponseRule::ignore) as well: it has none.
     Sync,
 }
 
@@ -233,64 +263,6 @@ pub enum Reconcile {
     Fail,
     /// The report says so.
     Warn,
-}
-
-/// How only what is new is asked for.
-///
-/// | key | value |
-/// |---|---|
-/// | `field` | the field of a row by which the API tells what is new |
-/// | `param` | the parameter that takes the greatest value so far; by default the name of the field |
-/// | `start` | its value in the first run; by default everything is read |
-/// | `lookback` | how far each later run goes back behind the greatest value, for rows that come late: a number of seconds, or text such as `1h`; by default not at all |
-/// | `format` | how values are written: `rfc3339` (the default), `unix`, `unix_ms`, `date` or `text`, see [`MomentFormat`] |
-///
-/// A run asks for rows from the greatest value on, since others may have the same one, and so reads
-/// some again. With `write: merge` they are merged by their key. With `write: append` they are left
-/// out: of the rows from there on, where the next run asks, a hash of the columns is remembered, also
-/// with a `lookback` and with a `format` that is less exact than the values. A row that has changed
-/// is another one and is appended. Up to 50,000 rows are remembered, those with the greatest values;
-/// if there are more, the report says that the next run will append some of them again.
-///
-/// A value that is later than the moment at which its page was asked for counts as that moment, so that
-/// rows which claim to be of the future do not hide those that are changed until then.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Incremental {
-    /// The field of a row by which the API tells what is new.
-    pub field: String,
-    /// The parameter that takes the greatest value so far.
-    #[serde(default)]
-    pub param: String,
-    /// Its value in the first run.
-    #[serde(default)]
-    pub start: Option<String>,
-    /// How far later runs go back.
-    #[serde(default, deserialize_with = "forms::duration")]
-    pub lookback: Duration,
-    /// How values are written.
-    #[serde(default)]
-    pub format: MomentFormat,
-}
-
-impl Incremental {
-    /// Asks for what is new by a field, in a parameter of the same name.
-    #[must_use]
-    pub fn new(field: impl Into<String>) -> Self {
-        let field = field.into();
-        let format = MomentFormat::default();
-        Self { param: field.clone(), field, start: None, lookback: Duration::ZERO, format }
-    }
-}
-
-impl fmt::Debug for Incremental {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incremental")
-            .field("lookback", &self.lookback)
-            .field("format", &self.format)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Windows of time in which a stream is read, several at once.

@@ -27,6 +27,8 @@ impl Stream {
             && !write.knows_rows
             && !write.has_children
             && write.rows.is_none()
+            && self.delta().is_none()
+            && self.since.as_ref().is_none_or(|since| since.order.is_none())
     }
 
     /// How its table is read.

@@ -7,9 +7,9 @@ use vantage_types::EmptyEntity;
 
 use super::Stream;
 use crate::{
-    description::{StreamDescription, WriteMode, moment_of},
+    description::{Delta, StreamDescription, WriteMode, moment_of},
     error::Error,
-    run::{Since, TimeWindows, Unit},
+    run::{Since, SinceToken, TimeWindows, Unit},
     state::StreamState,
 };
 
@@ -44,7 +44,24 @@ impl Stream {
                 all.push(unit);
             }
         }
+        if let Some(delta) = self.delta() {
+            all.iter_mut().for_each(|unit| ask_since(unit, delta, state));
+        }
         Ok((all, keyless))
+    }
+}
+
+/// Asks for what has changed since the token that the last run has kept for a unit.
+fn ask_since(unit: &mut Unit, delta: &Delta, state: &StreamState) {
+    let first = delta.first.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    // A run that has found it expired does not go on with it.
+    let reads_all = state.units.get(&unit.key).is_some_and(|unit| unit.reads_all);
+    match state.tokens.get(&unit.key).filter(|_| !reads_all) {
+        None => unit.params.extend(first),
+        Some(token) => {
+            unit.params.push((delta.param.clone(), token.clone()));
+            unit.since_token = Some(SinceToken { param: delta.param.clone(), first });
+        }
     }
 }
 
@@ -79,6 +96,8 @@ pub(super) fn prefetch_of(stream: &StreamDescription) -> usize {
 pub(super) fn since_of(stream: &StreamDescription) -> Option<Since> {
     let incremental = stream.incremental.as_ref()?;
     Some(Since {
+        field: incremental.field.clone(),
+        order: incremental.order,
         param: incremental.param.clone(),
         start: incremental.start.clone(),
         lookback: TimeDelta::from_std(incremental.lookback).unwrap_or(TimeDelta::MAX),

@@ -9,7 +9,7 @@ use crate::sink::Reject;
 /// A row by which the next run may know it.
 #[derive(Debug)]
 pub(crate) struct SeenRow {
-    /// The value of its cursor field.
+    /// The value of its cursor field; empty if it has none.
     pub(crate) cursor: String,
     pub(crate) hash: RowHash,
     /// Whether the last run has written it, so that it is left out.
@@ -25,7 +25,7 @@ pub(crate) struct DecodedPage {
     pub(crate) repeated: usize,
     /// The greatest value of the cursor field in them.
     pub(crate) mark: Mark,
-    /// The rows with a cursor, if rows that the last run has written are left out.
+    /// The rows, if rows that the last run has written are left out.
     pub(crate) seen: Vec<SeenRow>,
 }
 

@@ -7,7 +7,7 @@ use super::{
     bound::{Bound, Known},
     cell::Cell,
     checks::Checker,
-    children::{Children, Gathered},
+    children::Children,
     columns::Columns,
     decoded::{Decoded, DecodedPage, SeenRow},
     fault::Fault,
@@ -18,6 +18,7 @@ use super::{
     mark::Mark,
     plain::PlainRows,
     reader::Cells,
+    reading::{Reading, Takes, Whole},
     rules::RowRules,
     value::Value,
 };
@@ -48,28 +49,6 @@ pub(crate) struct RowDecoder {
     checker: Checker,
     known: Known,
     seen: Vec<SeenRow>,
-}
-
-/// What was gathered up to the end of a page.
-#[derive(Debug, Default)]
-struct Whole {
-    written: usize,
-    rejects: usize,
-    learned: Learned,
-    /// Which change of what is known that was.
-    changes: usize,
-}
-
-/// A row that is read, and its items. Kept from row to row for its memory.
-#[derive(Default)]
-struct Reading<'a> {
-    cells: Cells<'a>,
-    values: Vec<Value<'a>>,
-    /// The cells of an item.
-    item: Cells<'a>,
-    gathered: Vec<Gathered<'a>>,
-    /// The values of columns that the row may lack.
-    bound: Vec<(usize, Cell<'a>)>,
 }
 
 impl RowDecoder {
@@ -131,17 +110,31 @@ impl RowDecoder {
     /// Reads the rows of a page.
     ///
     /// # Errors
-    /// For a row that the schema does not allow, if that is not to change, or for which a check does
-    /// not hold, if that fails the run. Nothing of the page is taken then, and no page can follow it.
+    /// Those of [`read_page_of`](Self::read_page_of).
     pub(crate) fn read_page(
         &mut self,
         rows: &[&str],
         bound: &Bound,
     ) -> Result<DecodedPage, String> {
+        self.read_page_of(rows, bound, &mut |_, _| true)
+    }
+
+    /// Reads those rows of a page that `takes` takes, which is told the value of the cursor field and
+    /// the row. The others count as repeated.
+    ///
+    /// # Errors
+    /// For a row that the schema does not allow, if that is not to change, or for which a check does
+    /// not hold, if that fails the run. Nothing of the page is taken then, and no page can follow it.
+    pub(crate) fn read_page_of(
+        &mut self,
+        rows: &[&str],
+        bound: &Bound,
+        takes: &mut Takes<'_>,
+    ) -> Result<DecodedPage, String> {
         let mut reading = Reading { bound: self.bound(bound), ..Reading::default() };
         let (rejected, mut repeated) = (self.rejects.len(), 0);
         for &row in rows {
-            match self.row(row, &bound.partition, &mut reading) {
+            match self.row(row, &bound.partition, &mut reading, takes) {
                 Ok(()) => self.push(&mut reading),
                 Err(Fault::Repeated) => repeated += 1,
                 Err(Fault::Row(reason)) => {
@@ -248,6 +241,7 @@ impl RowDecoder {
         row: &'a str,
         partition: &str,
         reading: &mut Reading<'a>,
+        takes: &mut Takes<'_>,
     ) -> Result<(), Fault> {
         let Reading { cells, values, item, gathered, bound } = reading;
         gathered.clear();
@@ -258,6 +252,9 @@ impl RowDecoder {
             && self.fill(bound, values)
             && self.has_key(values)
         {
+            if !takes(cursor.text(), row) {
+                return Err(Fault::Repeated);
+            }
             cursor.text().into_iter().for_each(|cursor| self.mark.raise(cursor));
             return Ok(());
         }
@@ -269,7 +266,10 @@ impl RowDecoder {
             }
         }
         let cursor = self.cursor.and_then(|cursor| cells.values.get(cursor)?.text());
-        let cursor = cursor.map(ToOwned::to_owned);
+        if !takes(cursor, row) {
+            return Err(Fault::Repeated);
+        }
+        let cursor = cursor.unwrap_or_default().to_owned();
         for (number, made) in &self.made {
             if let Some(cell) = cells.values.get_mut(*number) {
                 *cell = made.of(cell);
@@ -280,14 +280,12 @@ impl RowDecoder {
         if !self.has_key(values) {
             return Err(self.no_key());
         }
-        let knows_row = self.rules.knows_rows && cursor.is_some();
-        let hash = knows_row.then(|| self.hash(cells));
+        let hash = self.rules.knows_rows.then(|| self.hash(cells));
         let is_repeated = hash.is_some_and(|hash| self.known.take(partition, hash));
         if !is_repeated {
             self.children.gather(&cells.lists, item, gathered)?;
             self.checker.check(&cells.values)?;
         }
-        let Some(cursor) = cursor else { return Ok(()) };
         self.mark.raise(&cursor);
         if let Some(hash) = hash {
             self.seen.push(SeenRow { cursor, hash, is_repeated });

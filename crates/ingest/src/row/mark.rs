@@ -11,9 +11,10 @@ use crate::description::moment_of;
 pub(crate) struct Mark(pub(crate) Option<String>);
 
 impl Mark {
-    /// Takes a value, if it is greater.
+    /// Takes a value, if it is greater. An empty one is none.
     pub(crate) fn raise(&mut self, value: &str) {
-        let is_greater = self.0.as_deref().is_none_or(|own| compare(own, value).is_lt());
+        let is_greater =
+            !value.is_empty() && self.0.as_deref().is_none_or(|own| compare(own, value).is_lt());
         if is_greater {
             self.0 = Some(value.to_owned());
         }

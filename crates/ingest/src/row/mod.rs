@@ -18,6 +18,7 @@ mod mark;
 mod names;
 mod plain;
 mod reader;
+mod reading;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -123,11 +123,20 @@ impl Buffer {
         let unit = self.state.units.entry(progress.unit).or_default();
         // A unit that goes on after its last page is told no total any more.
         let declared = progress.counts.declared.or(unit.counts.declared);
+        // Of a unit that ends at older rows it is no total of what was to be read.
+        let declared = declared.filter(|_| !progress.is_cut);
         unit.counts.add(&progress.counts);
         unit.counts.declared = declared;
         unit.is_done = progress.is_last;
         unit.token = progress.token;
         unit.partition.clone_from(&progress.partition);
+        unit.reads_all |= progress.reads_all;
+        if let Some(token) = progress.next_token {
+            unit.next_token = Some(token);
+        }
+        if let Some(order) = progress.order {
+            unit.order = order;
+        }
         let Some(page) = progress.page else { return };
         if let Some(mark) = &page.mark.0 {
             let mut own = Mark(unit.mark.take());
@@ -184,6 +193,9 @@ impl Buffer {
                 // The rest is not missing: it is not wanted any more.
                 unit.counts.declared = Some(unit.counts.read);
             }
+        }
+        if lack.is_none() {
+            state.tokens = state.unit_tokens();
         }
         state.end_run();
         (state.ended, state.error) = (Some(now()), lack.take());

@@ -1,36 +1,89 @@
 //! Decodes the pages of a stream, and gathers what came of them until it is worth a hand-over.
 
-use std::{mem, sync::Arc};
+use std::{
+    collections::HashSet,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use vantage_api_pool::paging::Page;
 
 use super::{
+    newest::{NewestFirst, Remark},
     unit::{Since, Unit},
+    warnings::Warnings,
     writer::{Chunk, CommitAt, Progress, WriteRules},
 };
 use crate::{
+    description::Delta,
     error::Error,
-    row::{Bound, RowDecoder},
-    state::Counts,
+    row::{Bound, DecodedPage, RowDecoder},
+    state::{Counts, StreamState},
 };
 
 /// The part of a commit that is gathered before it is handed over.
 const PART: usize = 16;
 
+/// A unit whose pages are read.
+#[derive(Debug)]
+pub(super) struct UnitRead {
+    unit: Arc<Unit>,
+    /// What its rows have in common.
+    bound: Arc<Bound>,
+    /// Whether no page after the last one is needed.
+    has_enough: AtomicBool,
+    /// The token that its pages had so far, with which the next run asks for what has changed.
+    next_token: Mutex<Option<String>>,
+    /// Whether everything is read, since the token of the last run has expired.
+    reads_all: AtomicBool,
+}
+
+impl UnitRead {
+    pub(super) fn new(unit: Unit) -> Self {
+        let [has_enough, reads_all] = [(); 2].map(|()| AtomicBool::new(false));
+        let (bound, unit) = (unit.bound(), Arc::new(unit));
+        Self { unit, bound, has_enough, next_token: Mutex::default(), reads_all }
+    }
+
+    pub(super) fn unit(&self) -> &Unit {
+        &self.unit
+    }
+
+    /// A page has this token.
+    pub(super) fn learn_token(&self, token: String) {
+        *self.token() = Some(token);
+    }
+
+    fn token(&self) -> MutexGuard<'_, Option<String>> {
+        self.next_token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn read_all(&self) {
+        self.reads_all.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_enough(&self) -> bool {
+        self.has_enough.load(Ordering::Relaxed)
+    }
+}
+
 /// A page of a unit, or its end.
 pub(super) enum Piece {
-    /// With the moment at which it was asked for, at the earliest, and what its rows have in common.
-    Page(Arc<Unit>, Box<Page<Box<RawValue>>>, DateTime<Utc>, Arc<Bound>),
-    End(Arc<Unit>),
-    Failed(Arc<Unit>, Error),
+    /// With the moment at which it was asked for, at the earliest.
+    Page(Arc<UnitRead>, Box<Page<Box<RawValue>>>, DateTime<Utc>),
+    End(Arc<UnitRead>),
+    Failed(Arc<UnitRead>, Error),
 }
 
 impl Piece {
     pub(super) fn unit(&self) -> &Unit {
         match self {
-            Self::Page(unit, ..) | Self::End(unit) | Self::Failed(unit, _) => unit,
+            Self::Page(of, ..) | Self::End(of) | Self::Failed(of, _) => &of.unit,
         }
     }
 }
@@ -45,6 +98,11 @@ pub(super) enum Failure {
 pub(super) struct Gathered {
     decoder: RowDecoder,
     since: Option<Since>,
+    newest: Option<NewestFirst>,
+    delta: Option<Arc<Delta>>,
+    /// The units that had a page and no token yet.
+    tokenless: HashSet<String>,
+    warnings: Warnings,
     commit: CommitAt,
     progress: Vec<Progress>,
     /// The last page of each unit, with its place among them.
@@ -52,10 +110,32 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Nothing yet.
-    pub(super) fn new(decoder: RowDecoder, write: &WriteRules) -> Self {
+    /// Nothing yet of a run from this state.
+    pub(super) fn new(
+        decoder: RowDecoder,
+        write: &WriteRules,
+        state: &StreamState,
+        warnings: Warnings,
+    ) -> Self {
         let (since, commit) = (write.since.clone(), write.commit);
-        Self { decoder, since, commit, progress: Vec::new(), last: Vec::new() }
+        let newest = NewestFirst::of(since.as_ref(), write.knows_rows, state);
+        let (progress, last) = (Vec::new(), Vec::new());
+        Self {
+            decoder,
+            since,
+            newest,
+            delta: None,
+            tokenless: HashSet::new(),
+            warnings,
+            commit,
+            progress,
+            last,
+        }
+    }
+
+    /// The same, of a stream that keeps a token for the next run.
+    pub(super) fn with_delta(self, delta: Option<Arc<Delta>>) -> Self {
+        Self { delta, ..self }
     }
 
     /// The fields that were left out.
@@ -70,8 +150,19 @@ impl Gathered {
     }
 
     /// Adds the end of a unit.
-    pub(super) fn end(&mut self, unit: &Unit) {
-        self.progress.push(Progress { is_last: true, ..Progress::of(unit) });
+    pub(super) fn end(&mut self, unit: &Unit, next_token: Option<String>) {
+        let is_tokenless = self.tokenless.remove(&unit.key) && next_token.is_none();
+        if let Some(delta) = self.delta.as_ref().filter(|_| is_tokenless) {
+            self.warnings.add(&format!(
+                "the last page had no token at `{}`, so the next run reads everything",
+                delta.token
+            ));
+        }
+        let ended = self.newest.as_mut().and_then(|newest| newest.end(&unit.key));
+        let (is_cut, order) = ended.unzip();
+        let is_cut = is_cut.unwrap_or_default();
+        let of = Progress::of(unit);
+        self.progress.push(Progress { is_last: true, is_cut, order, next_token, ..of });
     }
 
     /// Decodes a piece.
@@ -80,34 +171,52 @@ impl Gathered {
     /// That of the unit, or of a row that ends the run. What was gathered before stays.
     pub(super) fn add(&mut self, piece: Piece) -> Result<(), Failure> {
         match piece {
-            Piece::Failed(unit, error) => Err(Failure::Unit(unit, error)),
-            Piece::End(unit) => {
-                self.end(&unit);
+            Piece::Failed(of, error) => Err(Failure::Unit(Arc::clone(&of.unit), error)),
+            Piece::End(of) => {
+                let token = of.token().take();
+                self.end(&of.unit, token);
                 Ok(())
             }
-            Piece::Page(unit, page, asked, bound) => self.page(&unit, page, asked, &bound),
+            Piece::Page(unit, page, asked) => self.page(&unit, page, asked),
         }
     }
 
     fn page(
         &mut self,
-        unit: &Arc<Unit>,
+        of: &UnitRead,
         page: Box<Page<Box<RawValue>>>,
         asked: DateTime<Utc>,
-        bound: &Bound,
     ) -> Result<(), Failure> {
+        let UnitRead { unit, bound, .. } = of;
         let rows = page.texts().collect::<Result<Vec<_>, _>>();
         let rows = rows.map_err(|error| Failure::Unit(Arc::clone(unit), error.into()))?;
-        let decoded = self.decoder.read_page(&rows, bound);
+        let decoded = match &mut self.newest {
+            None => self.decoder.read_page(&rows, bound),
+            Some(newest) => {
+                let unit = newest.unit(unit);
+                let takes = &mut |value: Option<&str>, row: &str| unit.takes(value, row);
+                let decoded = self.decoder.read_page_of(&rows, bound, takes);
+                let mark = unit.end_page(rows.len());
+                of.has_enough.store(unit.is_at_end(), Ordering::Relaxed);
+                decoded.map(|decoded| DecodedPage { mark, ..decoded })
+            }
+        };
         let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;
         if let Some(since) = &self.since {
             decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));
         }
+        self.remark(unit);
         let (read, rejected) = (rows.len() as u64, decoded.rejected as u64);
         let repeated = decoded.repeated as u64;
         let written = read - rejected - repeated;
         let declared = page.total();
+        let next_token = of.token().clone();
+        if self.delta.is_some() && next_token.is_none() {
+            self.tokenless.insert(unit.key.clone());
+        }
         self.progress.push(Progress {
+            next_token,
+            reads_all: of.reads_all.load(Ordering::Relaxed),
             counts: Counts { pages: 1, read, written, rejected, repeated, declared },
             page: Some(decoded),
             ..Progress::of(unit)
@@ -116,6 +225,29 @@ impl Gathered {
         self.last.retain(|(place, _)| self.progress.get(*place).is_none_or(is_other));
         self.last.push((self.progress.len() - 1, page));
         Ok(())
+    }
+
+    /// Says what there is to say of the order of a unit's rows.
+    fn remark(&mut self, unit: &Unit) {
+        let Some(newest) = &mut self.newest else { return };
+        let remarks: Vec<_> = newest.unit(unit).remarks().collect();
+        let field = newest.field();
+        for remark in remarks {
+            self.warnings.add_once(&match remark {
+                Remark::ReadsAll => format!(
+                    "the rows of the last run did not come newest first by `{field}`, so this one \
+                     has read them all"
+                ),
+                Remark::OutOfOrder => format!(
+                    "rows do not come newest first by `{field}`, so all were read, as the next run \
+                     will do"
+                ),
+                Remark::NoValue => format!(
+                    "there are rows without a `{field}` that can be read: a later run finds those \
+                     that come before older rows alone"
+                ),
+            });
+        }
     }
 
     /// Takes what was gathered, if there is anything.
@@ -131,6 +263,7 @@ impl Gathered {
         for (place, page) in &last {
             if let Some(own) = progress.get_mut(*place) {
                 own.token = Some(page.resume_token().to_text());
+                own.order = self.newest.as_ref().and_then(|newest| newest.order(&own.unit));
             }
         }
         let has_page = !last.is_empty();

@@ -7,16 +7,19 @@ mod begun;
 mod buffer;
 mod control;
 mod gathered;
+mod newest;
 mod query;
 mod stream;
 mod unit;
+mod warnings;
 mod writer;
 
 pub(crate) use begun::Begun;
 pub(crate) use control::Control;
 pub(crate) use query::QueryPlan;
-pub(crate) use stream::{Ended, StreamPlan, Warnings};
-pub(crate) use unit::{Since, TimeWindows, Unit};
+pub(crate) use stream::{Ended, StreamPlan};
+pub(crate) use unit::{Since, SinceToken, TimeWindows, Unit};
+pub(crate) use warnings::Warnings;
 pub(crate) use writer::{CommitAt, OnCommit, WriteRules, Writer};
 
 /// The moment, as states have it.

@@ -1,11 +1,6 @@
 //! One run of one stream: its units read side by side, their pages decoded and handed to the writer.
 
-use std::{
-    collections::BTreeSet,
-    mem,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{mem, pin::pin, sync::Arc};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use futures::{Stream, StreamExt, future::poll_immediate};
@@ -21,11 +16,13 @@ use vantage_types::EmptyEntity;
 
 use super::{
     control::{Control, heeding},
-    gathered::{Failure, Gathered, Piece},
+    gathered::{Failure, Gathered, Piece, UnitRead},
     unit::{Asked, Unit},
+    warnings::Warnings,
     writer::{WriteRules, Writer},
 };
 use crate::{
+    description::Delta,
     error::Error,
     row::{Known, Learned, RowDecoder, RowRules},
     state::{StreamState, UnitState},
@@ -47,6 +44,8 @@ pub(crate) struct StreamPlan {
     pub(crate) prefetch: usize,
     /// Whether a unit may end with fewer rows than the API says, which the report says then.
     pub(crate) may_miss_rows: bool,
+    /// By which token what has changed is asked for.
+    pub(crate) delta: Option<Arc<Delta>>,
 }
 
 /// How a run ended.
@@ -97,7 +96,8 @@ impl StreamPlan {
         let mut known = Known::of(state.boundary.rows());
         state.partitions.iter().for_each(|(name, own)| known.add(name, own.boundary.rows()));
         let decoder = decoder.knowing(known);
-        let mut gathered = Gathered::new(decoder, &self.write);
+        let gathered = Gathered::new(decoder, &self.write, state, warnings.clone());
+        let mut gathered = gathered.with_delta(self.delta.clone());
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
@@ -153,7 +153,7 @@ impl StreamPlan {
                 Err(Failure::Run(error)) => return Err(error),
                 Err(Failure::Unit(unit, error)) => {
                     if self.tolerates(&error) {
-                        gathered.end(&unit);
+                        gathered.end(&unit, None);
                     }
                     run.failures.push((unit, error));
                 }
@@ -179,30 +179,56 @@ impl StreamPlan {
         signing_key: [u8; 32],
         warnings: Warnings,
     ) -> impl Stream<Item = Piece> + Send {
-        let (bound, unit) = (unit.bound(), Arc::new(unit));
+        let read = Arc::new(UnitRead::new(unit));
         async_stream::stream! {
             let mut asked = Asked::new(self.prefetch, now());
-            let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
+            let anew = read.unit().anew().filter(|_| before.token.is_none());
+            let opened = self.pages(read.unit(), Arc::clone(&read), before, &signing_key, warnings.clone()).await;
+            let mut pages = match opened {
                 Ok(pages) => pages,
-                Err(error) => return yield Piece::Failed(Arc::clone(&unit), error),
+                Err(error) => return yield Piece::Failed(Arc::clone(&read), error),
             };
-            while let Some(page) = pages.next().await {
+            let mut first = pages.next().await;
+            if let (Some(anew), Some(Err(error))) = (&anew, &first)
+                && self.has_expired(error)
+            {
+                warnings.add(EXPIRED);
+                read.read_all();
+                let state = UnitState::default();
+                pages = match self.pages(anew, Arc::clone(&read), state, &signing_key, warnings).await {
+                    Ok(pages) => pages,
+                    Err(error) => return yield Piece::Failed(Arc::clone(&read), error),
+                };
+                first = pages.next().await;
+            }
+            let mut pages = futures::stream::iter(first).chain(pages);
+            while !read.has_enough() && let Some(page) = pages.next().await {
                 match page {
                     Ok(page) => {
                         let asked = asked.take(now());
-                        let bound = Arc::clone(&bound);
-                        yield Piece::Page(Arc::clone(&unit), Box::new(page), asked, bound);
+                        yield Piece::Page(Arc::clone(&read), Box::new(page), asked);
                     }
-                    Err(error) => return yield Piece::Failed(Arc::clone(&unit), error.into()),
+                    Err(error) => return yield Piece::Failed(read, error.into()),
                 }
             }
-            yield Piece::End(Arc::clone(&unit));
+            yield Piece::End(Arc::clone(&read));
         }
+    }
+
+    /// Whether an error means that the token of the last run has expired.
+    fn has_expired(&self, error: &vantage_api_pool::Error) -> bool {
+        let body = error.response().map_or(&[][..], |response| response.body());
+        let status = error.status().map(|status| status.as_u16());
+        self.delta
+            .as_ref()
+            .zip(status)
+            .is_some_and(|(delta, status)| delta.is_expired(status, body))
     }
 
     async fn pages(
         &self,
         unit: &Unit,
+        read: Arc<UnitRead>,
         before: UnitState,
         signing_key: &[u8; 32],
         warnings: Warnings,
@@ -213,6 +239,15 @@ impl StreamPlan {
         let rows = (self.table)(unit).stream_json().await?;
         let rows = rows.prefetch(self.prefetch).signing_key(signing_key);
         let mut rows = rows.on_warning(move |warning| warnings.add(warning));
+        if let Some(delta) = self.delta.clone() {
+            let place = delta.token.clone();
+            rows = rows.on_text_at(place, move |text| {
+                delta
+                    .token_in(text.to_owned())
+                    .into_iter()
+                    .for_each(|token| read.learn_token(token));
+            });
+        }
         if let Some(token) = before.token.or_else(|| unit.start.clone()) {
             rows = rows.resume_from(token.parse::<ResumeToken>()?);
         }
@@ -239,29 +274,13 @@ impl StreamPlan {
     }
 }
 
+/// That everything is read.
+const EXPIRED: &str = "the token of the last run has expired, so everything was read again: rows that \
+                       are gone since then stay";
+
 /// Not more exact than most APIs write moments, so that a mark of it hides none of the same one.
 fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3)
-}
-
-/// How many warnings are told.
-const MOST_WARNINGS: usize = 10;
-
-/// What was strange about the pages of all units, each once; also before a restart.
-#[derive(Clone, Default)]
-pub(crate) struct Warnings(Arc<Mutex<BTreeSet<String>>>);
-
-impl Warnings {
-    fn add(&self, warning: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < MOST_WARNINGS {
-            all.insert(warning.to_owned());
-        }
-    }
-
-    pub(crate) fn take(&self) -> Vec<String> {
-        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
-    }
 }
 
 /// A run under way.

@@ -1,14 +1,14 @@
 //! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
 //! and values that request each, or the pages that they are.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    description::{MomentFormat, moment_of, text_of},
+    description::{MomentFormat, RowOrder, moment_of, text_of},
     row::{Bound, RowHash, compare},
 };
 
@@ -28,6 +28,9 @@ pub(crate) struct Unit {
     pub(crate) params: Vec<(String, String)>,
     /// Values of columns of its rows, or of placeholders in the path.
     pub(crate) conditions: Vec<(String, Value)>,
+    /// The parameters that a token of the last run takes the place of, if one is among the others.
+    #[serde(default)]
+    pub(crate) since_token: Option<SinceToken>,
     /// Where it begins, as a resume token; at the start of the set if there is none.
     #[serde(default)]
     pub(crate) start: Option<String>,
@@ -36,9 +39,22 @@ pub(crate) struct Unit {
     pub(crate) pages: Option<u64>,
 }
 
+/// What a unit does without that asks for what has changed since a token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SinceToken {
+    /// The parameter that has the token.
+    pub(crate) param: String,
+    /// The parameters of a read without one.
+    pub(crate) first: Vec<(String, String)>,
+}
+
 /// What is new since the last run.
 #[derive(Clone, Debug)]
 pub(crate) struct Since {
+    /// The field of a row that says so.
+    pub(crate) field: String,
+    /// The order of the rows, if it is not asked for.
+    pub(crate) order: Option<RowOrder>,
     pub(crate) param: String,
     pub(crate) start: Option<String>,
     pub(crate) lookback: TimeDelta,
@@ -130,6 +146,14 @@ impl Unit {
         }
     }
 
+    /// The unit from its start on, without the token of the last run. `None` if it has none.
+    pub(crate) fn anew(&self) -> Option<Self> {
+        let SinceToken { param, first } = self.since_token.as_ref()?;
+        let kept = self.params.iter().filter(|(name, _)| name != param);
+        let params = kept.chain(first).cloned().collect();
+        Some(Self { params, since_token: None, ..self.clone() })
+    }
+
     /// What all of its rows have.
     pub(crate) fn bound(&self) -> Arc<Bound> {
         let of = |value: &Value| match value {
@@ -158,6 +182,9 @@ impl Since {
 
     /// The parameter that asks for what is new since `mark`; `None` for everything.
     pub(crate) fn param(&self, mark: Option<&str>) -> Option<(String, String)> {
+        if self.order.is_some() {
+            return None;
+        }
         let Some(mark) = mark else {
             return self.start.clone().map(|start| (self.param.clone(), start));
         };
@@ -167,17 +194,50 @@ impl Since {
 
     /// Whether the run after `mark` reads rows with a value again: those from where it asks on,
     /// which is earlier than the mark by the lookback, and up to a day if it asks for days; all, if
-    /// there is no mark.
+    /// there is no mark. No value at all is an empty one, which is always read again.
     pub(crate) fn again(&self, mark: Option<&str>) -> impl Fn(&str) -> bool {
         let asked = |moment| self.asked.parse(&self.asked.write(moment)?);
         let from = mark.and_then(|mark| self.moment(mark)).and_then(asked);
         move |value: &str| {
-            let Some(mark) = mark else { return true };
+            let Some(mark) = mark.filter(|_| !value.is_empty()) else { return true };
             match (from, read(self.format, value)) {
                 (Some(from), Some(moment)) => moment >= from,
                 _ => compare(value, mark).is_ge(),
             }
         }
+    }
+}
+
+impl Since {
+    /// Whether a value is one by which rows can be told apart: a moment, if they are moments.
+    pub(crate) fn is_known(&self, value: &str) -> bool {
+        match self.format {
+            MomentFormat::Text => !value.is_empty(),
+            format => read(format, value).is_some(),
+        }
+    }
+
+    /// The order of two values.
+    pub(crate) fn compare(&self, one: &str, other: &str) -> Ordering {
+        match (read(self.format, one), read(self.format, other)) {
+            (Some(one), Some(other)) => one.cmp(&other),
+            _ => compare(one, other),
+        }
+    }
+
+    /// Whether a row with a value is older than what a run after `mark` is to read: the mark less the
+    /// lookback, or the start if there is no mark.
+    pub(crate) fn is_older(&self, value: &str, mark: Option<&str>) -> bool {
+        let Some(from) = mark.or(self.start.as_deref()) else { return false };
+        if self.format == MomentFormat::Text {
+            return compare(value, from).is_lt();
+        }
+        let from = match mark {
+            Some(mark) => self.moment(mark),
+            None => read(self.format, from),
+        };
+        // A lookback beyond all time reads everything.
+        from.zip(read(self.format, value)).is_some_and(|(from, value)| value < from)
     }
 }
 
@@ -304,6 +364,8 @@ mod tests {
     #[test]
     fn what_is_new_is_asked_for_from_the_mark_less_the_lookback() {
         let since = |format, lookback| Since {
+            field: "at".into(),
+            order: None,
             param: "since".into(),
             start: Some("2020".into()),
             lookback,
@@ -338,6 +400,8 @@ mod tests {
     #[test]
     fn a_mark_of_the_future_is_that_of_the_moment_at_which_its_page_was_asked_for() {
         let since = |format| Since {
+            field: "at".into(),
+            order: None,
             param: "since".into(),
             start: None,
             lookback: TimeDelta::zero(),
@@ -384,6 +448,8 @@ mod tests {
             (Text, Text, 0, "b", "a", false),
         ] {
             let since = Since {
+                field: "at".into(),
+                order: None,
                 param: "since".into(),
                 start: None,
                 lookback: TimeDelta::seconds(seconds),

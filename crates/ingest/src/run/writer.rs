@@ -21,7 +21,7 @@ use super::{
 use crate::{
     row::{Decoded, DecodedPage},
     sink::{Sink, SinkError},
-    state::{Counts, StreamState},
+    state::{Counts, StreamState, UnitOrder},
 };
 
 /// When a commit is made: as soon as one of these is reached.
@@ -71,6 +71,14 @@ pub(crate) struct Progress {
     pub(crate) token: Option<String>,
     /// Whether the unit ends with it.
     pub(crate) is_last: bool,
+    /// The token that its page had, with which the next run asks for what has changed.
+    pub(crate) next_token: Option<String>,
+    /// Whether the unit reads everything, since the token of the last run has expired.
+    pub(crate) reads_all: bool,
+    /// Whether it ends before the set does, at rows that are older than what is to be read.
+    pub(crate) is_cut: bool,
+    /// In what order its rows came so far, if that matters.
+    pub(crate) order: Option<UnitOrder>,
     pub(crate) counts: Counts,
     pub(crate) page: Option<DecodedPage>,
 }

@@ -33,6 +33,15 @@ impl StreamState {
         own.or_else(|| self.mark.as_deref().filter(|_| !is_divided()))
     }
 
+    /// A state with the marks of this one alone.
+    pub(crate) fn marks(&self) -> Self {
+        let of =
+            |own: &PartitionState| PartitionState { mark: own.mark.clone(), ..Default::default() };
+        let partitions = self.partitions.iter().map(|(name, own)| (name.clone(), of(own)));
+        let (mark, partitions) = (self.mark.clone(), partitions.collect());
+        Self { mark, partitions, ..Self::default() }
+    }
+
     /// Whether rows that the next run reads again will be taken for new ones.
     pub(crate) fn is_boundary_cut(&self) -> bool {
         self.boundary.is_cut() || self.partitions.values().any(|own| own.boundary.is_cut())

@@ -125,7 +125,7 @@ fn start(test: &str, api: &DemoApi, kind: &str, place: &str) -> Child {
         .unwrap()
 }
 
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
 }
 

@@ -10,6 +10,7 @@
 #[path = "../files/support.rs"]
 mod files;
 mod killed;
+mod newest_first;
 
 use std::path::Path;
 

@@ -58,8 +58,13 @@ impl Checks<'_> {
             return Err(self.no_key(&keys.to("nested"), stream));
         }
         if let Some(incremental) = &stream.incremental {
-            self.incremental(&keys.to("incremental"), incremental, stream.write)?;
+            self.incremental(&keys.to("incremental"), incremental, stream)?;
             self.is_kept(&keys.to("columns"), stream, &incremental.field)?;
+        }
+        if stream.delta.is_some()
+            && let Some(message) = stream.delta_fault()
+        {
+            return Err(self.fault(&keys.to("delta"), message));
         }
         if let Some(windows) = &stream.windows {
             self.windows(&keys.to("windows"), windows)?;
@@ -108,12 +113,15 @@ impl Checks<'_> {
         &self,
         keys: &KeyPath,
         incremental: &Incremental,
-        write: WriteMode,
+        stream: &StreamDescription,
     ) -> Result<(), Failure> {
-        let format = incremental.format;
+        let (format, write) = (incremental.format, stream.write);
         if matches!(write, WriteMode::Replace | WriteMode::Sync) {
             let message = "leaves out rows, of which `write: replace` and `write: sync` need all";
             return Err(self.fault(keys, message));
+        }
+        if incremental.order.is_some() {
+            self.order(keys, stream)?;
         }
         if format == MomentFormat::Text {
             let is_late = !incremental.lookback.is_zero();
@@ -121,6 +129,18 @@ impl Checks<'_> {
             return if is_late { Err(self.fault(&keys.to("lookback"), message)) } else { Ok(()) };
         }
         self.moment(&keys.to("start"), incremental.start.as_deref(), format)
+    }
+
+    /// Whether rows that are read in an order may be.
+    fn order(&self, keys: &KeyPath, stream: &StreamDescription) -> Result<(), Failure> {
+        if self.root.find(&keys.to("param")).is_some() {
+            let message = "is not sent if there is an `order`: leave out one of them";
+            return Err(self.fault(&keys.to("param"), message));
+        }
+        match stream.order_fault() {
+            Some(message) => Err(self.fault(&keys.to("order"), message)),
+            None => Ok(()),
+        }
     }
 
     /// Whether a field that tells what is new comes as far as the rows.
@@ -190,12 +210,13 @@ impl Checks<'_> {
         index: usize,
     ) -> Result<(), Failure> {
         let StreamDescription { for_each, conditions, incremental, windows, .. } = stream;
+        let asked = incremental.as_ref().filter(|incremental| incremental.order.is_none());
         let has_value = |name: &str| {
             let gives =
                 |operator| matches!(operator, ConditionOperator::Eq | ConditionOperator::In);
             for_each.as_ref().is_some_and(|for_each| for_each.binds(name))
                 || conditions.iter().any(|c| c.column == name && gives(c.operator))
-                || incremental.as_ref().is_some_and(|incremental| incremental.param == name)
+                || asked.is_some_and(|incremental| incremental.param == name)
                 || windows
                     .as_ref()
                     .is_some_and(|windows| windows.from == name || windows.to == name)
@@ -215,7 +236,7 @@ impl Checks<'_> {
                 let message = format!("nothing fills `{{{name}}}` in the body of the table");
                 return Err(self.fault(&keys.to("table"), message));
             }
-            if let Some(Incremental { param, start: None, .. }) = incremental
+            if let Some(Incremental { param, start: None, .. }) = asked
                 && param == name
             {
                 let message = format!("needs a `start`, to fill `{{{name}}}` in the body at first");

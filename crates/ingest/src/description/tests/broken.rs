@@ -95,6 +95,38 @@ fn what_is_wrong_with_a_stream_is_named_with_its_place() {
             "a `format` of times",
         ),
         (
+            "table: plain\nincremental:\n  field: at\n  param: since\n  order: newest_first",
+            13,
+            "incremental.param",
+            "is not sent if there is an `order`",
+        ),
+        ("table: plain\ndelta: { token: 'a[', param: b }", 11, "delta.token", "the path `a[`"),
+        (
+            "table: plain\nincremental: { field: at }\ndelta: { token: a, param: b }",
+            12,
+            "delta",
+            "no meaning with `incremental`",
+        ),
+        (
+            "table: plain\nwrite: replace\ndelta: { token: a, param: b }",
+            12,
+            "delta",
+            "leaves out rows",
+        ),
+        (
+            "table: plain\nincremental: { field: at, order: oldest_first }",
+            11,
+            "incremental.order",
+            "expected one of `newest_first`",
+        ),
+        (
+            "table: plain\nincremental: { field: at, order: newest_first }\n\
+             windows: { from: a, to: b, step: 1d, start: 2024-01-01T00:00:00Z }",
+            11,
+            "incremental.order",
+            "no meaning with `windows`",
+        ),
+        (
             "table: plain\nwindows: { from: a, to: b, step: soon }",
             11,
             "windows.step",
