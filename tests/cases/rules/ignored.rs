@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, ErrorKind, PaginatedStream, Paging, PoolConfig, events::Event, retry::ResponseRule,
+    AwwPool, ErrorKind, PaginatedStream, Paging, PoolBuilder, PoolConfig, events::Event,
+    retry::ResponseRule,
 };
 
 use super::answers::{answer, builder, ok, requests, server};
@@ -125,7 +126,7 @@ async fn a_rule_that_ignores_names_what_it_ignores() {
     let built = |rule: &str| {
         let yaml =
             format!("base_url: http://localhost\nresponse_rules: [{{ action: ignore, {rule} }}]");
-        PoolConfig::from_yaml(&yaml).unwrap().builder().and_then(|builder| builder.build())
+        PoolConfig::from_yaml(&yaml).unwrap().builder().and_then(PoolBuilder::build)
     };
     assert!(built("status: [403, 404], path: [a, 'b/{c}']").is_ok());
     for (rule, told) in [

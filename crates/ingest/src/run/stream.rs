@@ -208,7 +208,7 @@ impl StreamPlan {
                         let asked = asked.take(now());
                         yield Piece::Page(Arc::clone(&read), Box::new(page), asked);
                     }
-                    Err(error) => return yield Piece::Failed(read, error.into()),
+                    Err(error) => return yield Piece::Failed(Arc::clone(&read), error.into()),
                 }
             }
             yield Piece::End(Arc::clone(&read));
