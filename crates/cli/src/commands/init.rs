@@ -143,10 +143,7 @@ fn prober(origin: &str, settings: &Settings) -> Result<AwwPool, Failure> {
     builder.max_attempts(1).response_rules([rule]).build().map_err(Failure::usage)
 }
 
-async fn answer(
-    pool: &AwwPool,
-    asked: &discover::Request,
-) -> Result<discover::Response, Failure> {
+async fn answer(pool: &AwwPool, asked: &discover::Request) -> Result<discover::Response, Failure> {
     let target = asked.url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let target = format!("{}{target}", asked.url.path());
     let mut request = match &asked.post {
