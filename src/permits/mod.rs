@@ -1,6 +1,7 @@
 //! Permits to send: how many requests may be in flight at a time, and which permit a call holds on
 //! its worker. Knows nothing of workers, calls and requests.
 
+mod arrivals;
 mod in_flight;
 mod priority_queue;
 mod semaphore;

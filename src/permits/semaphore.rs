@@ -91,11 +91,15 @@ impl Semaphore {
     /// # Errors
     /// [`TryAcquireError::Closed`], or [`TryAcquireError::NoPermits`].
     pub fn try_acquire(self: &Arc<Self>) -> Result<Permit, TryAcquireError> {
+        self.take().map(|()| Permit(Arc::clone(self)))
+    }
+
+    fn take(&self) -> Result<(), TryAcquireError> {
         let take = |state: usize| {
             (state & (CLOSED | QUEUED) == 0).then(|| state.checked_sub(ONE)).flatten()
         };
         match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
-            Ok(_) => Ok(Permit(Arc::clone(self))),
+            Ok(_) => Ok(()),
             Err(state) if state & CLOSED != 0 => Err(TryAcquireError::Closed),
             Err(_) => Err(TryAcquireError::NoPermits),
         }
@@ -104,12 +108,21 @@ impl Semaphore {
     /// Waits for a permit; the error is [`TryAcquireError::Closed`]. Dropping the future leaves the
     /// queue, and a permit that was on its way goes to the next.
     pub fn acquire(self: &Arc<Self>, priority: Priority) -> Acquire {
-        Acquire { permits: Arc::clone(self), priority, place: None }
+        Acquire::of(Arc::clone(self), priority)
     }
 
     /// How many are free.
     pub fn available(&self) -> usize {
         self.state.load(Ordering::Acquire) / ONE
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        lock(&self.queue).len()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Acquire) & CLOSED != 0
     }
 
     /// Gives out no more permits: all waits end with an error.
@@ -138,8 +151,7 @@ impl Semaphore {
             return;
         }
         let mut queue = lock(&self.queue);
-        let is_closed = self.state.load(Ordering::Acquire) & CLOSED != 0;
-        let next = if is_closed { None } else { queue.pop() };
+        let next = if self.is_closed() { None } else { queue.pop() };
         if next.is_none() {
             self.state.fetch_add(ONE, Ordering::AcqRel);
         }
@@ -163,16 +175,36 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// A permit, until it is dropped.
+/// A permit, until it is dropped. It keeps the owner of the semaphore: the semaphore itself in an
+/// [`Arc`], or what has it inside, so that one reference serves for both.
 #[derive(Debug)]
 #[must_use]
-pub struct Permit(Arc<Semaphore>);
+pub struct Permit<S: AsRef<Semaphore> = Arc<Semaphore>>(S);
 
-impl Drop for Permit {
+impl<S: AsRef<Semaphore>> Permit<S> {
+    /// As [`Semaphore::try_acquire`].
+    ///
+    /// # Errors
+    /// As there, and the owner.
+    pub fn try_of(owner: S) -> Result<Self, (S, TryAcquireError)> {
+        match owner.as_ref().take() {
+            Ok(()) => Ok(Self(owner)),
+            Err(error) => Err((owner, error)),
+        }
+    }
+
+    /// The owner of the semaphore.
+    pub fn owner(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: AsRef<Semaphore>> Drop for Permit<S> {
     fn drop(&mut self) {
-        let is_owed = self.0.owed.load(Ordering::Acquire) > 0;
-        if !(is_owed && self.0.update_owed(|owed| owed.checked_sub(1))) {
-            self.0.add_one();
+        let permits = self.0.as_ref();
+        let is_owed = permits.owed.load(Ordering::Acquire) > 0;
+        if !(is_owed && permits.update_owed(|owed| owed.checked_sub(1))) {
+            permits.add_one();
         }
     }
 }
@@ -180,60 +212,85 @@ impl Drop for Permit {
 /// Waits for a permit.
 #[derive(Debug)]
 #[must_use]
-pub struct Acquire {
-    permits: Arc<Semaphore>,
+pub struct Acquire<S: AsRef<Semaphore> = Arc<Semaphore>> {
+    /// It goes with the permit.
+    owner: Option<S>,
     priority: Priority,
     /// The position of the wait. A position that has left the queue was given a permit.
     place: Option<QueuePosition>,
 }
 
-impl Future for Acquire {
-    type Output = Result<Permit, TryAcquireError>;
+impl<S: AsRef<Semaphore>> Acquire<S> {
+    /// As [`Semaphore::acquire`].
+    pub fn of(owner: S, priority: Priority) -> Self {
+        Self { owner: Some(owner), priority, place: None }
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let permits = Arc::clone(&self.permits);
+    /// Whether there is a permit now, or none any more.
+    fn poll_permit(&mut self, cx: &Context<'_>) -> Option<Result<(), TryAcquireError>> {
+        let Some(owner) = &self.owner else { return Some(Err(TryAcquireError::Closed)) };
+        let permits = owner.as_ref();
         let mut queue = lock(&permits.queue);
-        let state = permits.state.fetch_or(QUEUED, Ordering::AcqRel);
-        let is_closed = state & CLOSED != 0;
-        let answer = match self.place {
-            Some(place) => match queue.get_mut(place) {
-                None => Some(Ok(())),
-                Some(_) if is_closed => {
-                    queue.remove(place);
-                    Some(Err(TryAcquireError::Closed))
+        if let Some(place) = self.place {
+            match queue.get_mut(place) {
+                Some(_) if permits.is_closed() => {
+                    let waker = queue.remove(place);
+                    permits.unmark(&queue);
+                    self.place = None;
+                    drop(queue);
+                    drop(waker);
+                    return Some(Err(TryAcquireError::Closed));
                 }
                 Some(waker) => {
                     waker.clone_from(cx.waker());
-                    None
+                    return None;
                 }
-            },
-            None if is_closed => Some(Err(TryAcquireError::Closed)),
-            None if state >= ONE => {
-                permits.state.fetch_sub(ONE, Ordering::AcqRel);
-                Some(Ok(()))
+                None => {
+                    self.place = None;
+                    return Some(Ok(()));
+                }
             }
-            None => {
-                self.place = Some(queue.push(self.priority, cx.waker().clone()));
-                None
-            }
+        }
+        // From here on whoever returns a permit sees that somebody may wait. Where others wait, it
+        // is seen already, and stays so under the lock.
+        let mut state = permits.state.load(Ordering::Acquire);
+        if state & QUEUED == 0 {
+            state = permits.state.fetch_or(QUEUED, Ordering::AcqRel);
+        }
+        let answer = if state & CLOSED != 0 {
+            Err(TryAcquireError::Closed)
+        } else if state >= ONE {
+            permits.state.fetch_sub(ONE, Ordering::AcqRel);
+            Ok(())
+        } else {
+            self.place = Some(queue.push(self.priority, cx.waker().clone()));
+            return None;
         };
-        let Some(answer) = answer else { return Poll::Pending };
-        self.place = None;
         permits.unmark(&queue);
-        drop(queue);
-        Poll::Ready(answer.map(|()| Permit(permits)))
+        Some(answer)
     }
 }
 
-impl Drop for Acquire {
+impl<S: AsRef<Semaphore> + Unpin> Future for Acquire<S> {
+    type Output = Result<Permit<S>, TryAcquireError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(answer) = self.poll_permit(cx) else { return Poll::Pending };
+        let permit = answer.and_then(|()| self.owner.take().ok_or(TryAcquireError::Closed));
+        Poll::Ready(permit.map(Permit))
+    }
+}
+
+impl<S: AsRef<Semaphore>> Drop for Acquire<S> {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let mut queue = lock(&self.permits.queue);
-        let was_waiting = queue.remove(place).is_some();
-        self.permits.unmark(&queue);
+        let (Some(owner), Some(place)) = (&self.owner, self.place) else { return };
+        let permits = owner.as_ref();
+        let mut queue = lock(&permits.queue);
+        let waker = queue.remove(place);
+        permits.unmark(&queue);
         drop(queue);
-        if !was_waiting {
-            self.permits.add_one();
+        if waker.is_none() {
+            permits.add_one();
         }
     }
 }

@@ -145,9 +145,9 @@ impl<F: Factory> ResourcePool<F> {
     #[must_use]
     pub fn metrics(&self) -> PoolMetrics {
         let shared = &self.shared;
-        let (size, idle) = {
+        let (size, idle, wanted) = {
             let state = shared.lock();
-            (state.pool.open(), state.pool.idle().len())
+            (state.pool.open(), state.pool.idle().len(), state.wanted)
         };
         let counters = &shared.counters;
         PoolMetrics {
@@ -155,7 +155,7 @@ impl<F: Factory> ResourcePool<F> {
             size,
             idle,
             in_use: size.saturating_sub(idle),
-            waiting: shared.waiting.load(Ordering::Relaxed),
+            waiting: shared.permits.waiting() + wanted,
             created: counters.created.load(Ordering::Relaxed),
             create_failures: counters.create_failures.load(Ordering::Relaxed),
             checkouts: counters.checkouts.load(Ordering::Relaxed),

@@ -6,14 +6,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::Waker,
     time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, sync::mpsc};
-use vantage_api_pool::pooling::{PoolLimits, PoolState, RefillBackoff, Semaphore};
+use vantage_api_pool::pooling::{self, PoolLimits, PoolState, RefillBackoff, Semaphore};
 
 use super::{
     breaker::Breaker,
@@ -30,18 +30,28 @@ use super::{
 pub(super) struct Shared<F: Factory> {
     pub(super) factory: F,
     pub(super) settings: PoolSettings,
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) permits: Semaphore,
     state: Mutex<State<F::Item>>,
     gone: Gone<F::Item>,
-    /// How many calls wait.
-    pub(super) waiting: AtomicUsize,
     pub(super) is_closed: AtomicBool,
     pub(super) counters: Counters,
     pub(super) events: Events,
-    pub(super) keeper: mpsc::UnboundedSender<Command<F::Item>>,
+    pub(super) keeper: mpsc::UnboundedSender<Command<F>>,
     /// The runtime of the keeper.
     pub(super) runtime: Handle,
 }
+
+/// A handle of a pool, which keeps its permits with it.
+pub(super) struct Owner<F: Factory>(pub(super) Arc<Shared<F>>);
+
+impl<F: Factory> AsRef<Semaphore> for Owner<F> {
+    fn as_ref(&self) -> &Semaphore {
+        &self.0.permits
+    }
+}
+
+/// A permit, with a handle of its pool.
+pub(super) type Permit<F> = pooling::Permit<Owner<F>>;
 
 pub(super) struct State<T> {
     pub(super) pool: PoolState<Resource<T>>,
@@ -70,7 +80,7 @@ impl<F: Factory> Shared<F> {
     pub(super) fn new(
         factory: F,
         settings: PoolSettings,
-        keeper: mpsc::UnboundedSender<Command<F::Item>>,
+        keeper: mpsc::UnboundedSender<Command<F>>,
         runtime: Handle,
         now: Instant,
     ) -> Self {
@@ -82,7 +92,7 @@ impl<F: Factory> Shared<F> {
         };
         Self {
             factory,
-            permits: Arc::new(Semaphore::new(settings.max)),
+            permits: Semaphore::new(settings.max),
             state: Mutex::new(State {
                 pool: PoolState::new(limits),
                 memory: 0,
@@ -99,7 +109,6 @@ impl<F: Factory> Shared<F> {
             }),
             settings,
             gone: Gone::default(),
-            waiting: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
             counters: Counters::default(),
             events: Events::default(),
@@ -283,7 +292,7 @@ impl<F: Factory> Shared<F> {
         state.minute.count(Counted::Failure, now);
     }
 
-    pub(super) fn tell(&self, command: Command<F::Item>) {
+    pub(super) fn tell(&self, command: Command<F>) {
         // Without a keeper the pool is closed.
         let _ = self.keeper.send(command);
     }
