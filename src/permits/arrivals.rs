@@ -92,6 +92,10 @@ impl<T> Arrivals<T> {
         self.entries.iter().filter_map(|(_, value)| value.as_ref())
     }
 
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|(_, value)| value.as_mut())
+    }
+
     /// Removes all entries. Their numbers are not given again.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
         self.len = 0;

@@ -115,6 +115,11 @@ impl<T> Queue<T> {
         self.ranks.iter().flat_map(Arrivals::values)
     }
 
+    /// All entries, in any order.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.ranks.iter_mut().flat_map(Arrivals::values_mut)
+    }
+
     /// Removes all entries.
     pub fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
         self.ranks.each_mut().map(Arrivals::drain).into_iter().flatten()

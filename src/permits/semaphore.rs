@@ -6,12 +6,14 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use tokio::sync::TryAcquireError;
@@ -27,16 +29,32 @@ const QUEUED: usize = 2;
 const ONE: usize = 4;
 
 /// A number of permits, and those who wait for one: first come, first served by
-/// [`Priority`]. A wait needs no runtime and has no time limit of its own.
+/// [`Priority`]. A wait needs no runtime and no clock: a time limit that it has
+/// ([`Acquire::until`]) ends it when [`expire`](Self::expire) is called.
 pub struct Semaphore {
     /// How many are free, in units of [`ONE`], and the flags.
     state: AtomicUsize,
     /// While it is not empty, [`QUEUED`] is set and no permit is free.
-    queue: Mutex<Queue<Waker>>,
+    waits: Mutex<Waits>,
     /// The configured number of permits.
     size: AtomicUsize,
     /// Permits, held or free, that must not be given out again.
     owed: AtomicUsize,
+}
+
+/// Those who wait.
+#[derive(Default)]
+struct Waits {
+    queue: Queue<Waiting>,
+    /// The earliest end of the time of those who wait, or an earlier moment. `None` if none of
+    /// them has an end.
+    due: Option<Instant>,
+}
+
+struct Waiting {
+    waker: Waker,
+    /// When its time is over, until it was.
+    until: Option<Instant>,
 }
 
 impl Semaphore {
@@ -44,7 +62,7 @@ impl Semaphore {
     pub fn new(size: usize) -> Self {
         Self {
             state: AtomicUsize::new(size * ONE),
-            queue: Mutex::default(),
+            waits: Mutex::default(),
             size: AtomicUsize::new(size),
             owed: AtomicUsize::new(0),
         }
@@ -118,7 +136,7 @@ impl Semaphore {
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        lock(&self.queue).len()
+        lock(&self.waits).queue.len()
     }
 
     fn is_closed(&self) -> bool {
@@ -128,14 +146,35 @@ impl Semaphore {
     /// Gives out no more permits: all waits end with an error.
     pub fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
-        let wakers: Vec<_> = lock(&self.queue).values().cloned().collect();
+        let waits = lock(&self.waits);
+        let wakers: Vec<_> = waits.queue.values().map(|waiting| waiting.waker.clone()).collect();
+        drop(waits);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends the waits whose time is over at `now`, which get [`TryAcquireError::NoPermits`]. Returns
+    /// when the next one is over, which is when this is to be called again, see
+    /// [`Acquire::due`].
+    pub fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut waits = lock(&self.waits);
+        let (mut overdue, mut due) = (Vec::new(), None::<Instant>);
+        for waiting in waits.queue.values_mut() {
+            if waiting.until.take_if(|until| *until <= now).is_some() {
+                overdue.push(waiting.waker.clone());
+            } else if let Some(until) = waiting.until {
+                due = Some(due.map_or(until, |due| due.min(until)));
+            }
+        }
+        waits.due = due;
+        drop(waits);
+        overdue.into_iter().for_each(Waker::wake);
+        due
     }
 
     /// Removes up to `most` free permits for good, and returns how many.
     fn forget(&self, most: usize) -> usize {
         // Against callers that join the queue.
-        let _queue = lock(&self.queue);
+        let _waits = lock(&self.waits);
         let mut taken = 0;
         let take = |state: usize| {
             taken = most.min(state / ONE);
@@ -150,18 +189,18 @@ impl Semaphore {
         if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok() {
             return;
         }
-        let mut queue = lock(&self.queue);
-        let next = if self.is_closed() { None } else { queue.pop() };
+        let mut waits = lock(&self.waits);
+        let next = if self.is_closed() { None } else { waits.queue.pop() };
         if next.is_none() {
             self.state.fetch_add(ONE, Ordering::AcqRel);
         }
-        self.unmark(&queue);
-        drop(queue);
-        next.into_iter().for_each(Waker::wake);
+        self.unmark(&waits.queue);
+        drop(waits);
+        next.into_iter().for_each(|waiting| waiting.waker.wake());
     }
 
     /// Clears the flag if nobody waits in `queue` any more.
-    fn unmark(&self, queue: &Queue<Waker>) {
+    fn unmark(&self, queue: &Queue<Waiting>) {
         if queue.is_empty() {
             self.state.fetch_and(!QUEUED, Ordering::AcqRel);
         }
@@ -216,6 +255,9 @@ pub struct Acquire<S: AsRef<Semaphore> = Arc<Semaphore>> {
     /// It goes with the permit.
     owner: Option<S>,
     priority: Priority,
+    /// When its time is over.
+    until: Option<Instant>,
+    is_due_first: bool,
     /// The position of the wait. A position that has left the queue was given a permit.
     place: Option<QueuePosition>,
 }
@@ -223,33 +265,46 @@ pub struct Acquire<S: AsRef<Semaphore> = Arc<Semaphore>> {
 impl<S: AsRef<Semaphore>> Acquire<S> {
     /// As [`Semaphore::acquire`].
     pub fn of(owner: S, priority: Priority) -> Self {
-        Self { owner: Some(owner), priority, place: None }
+        Self { owner: Some(owner), priority, until: None, is_due_first: false, place: None }
+    }
+
+    /// Sets when its time is over. It ends with [`TryAcquireError::NoPermits`] when
+    /// [`Semaphore::expire`] is called from then on.
+    pub fn until(mut self, until: Option<Instant>) -> Self {
+        self.until = until;
+        self
+    }
+
+    /// The end of its time, told once, if it has begun to wait and was the first whose time is
+    /// over: whoever calls [`Semaphore::expire`] must do so then.
+    pub fn due(&mut self) -> Option<Instant> {
+        if mem::take(&mut self.is_due_first) { self.until } else { None }
     }
 
     /// Whether there is a permit now, or none any more.
     fn poll_permit(&mut self, cx: &Context<'_>) -> Option<Result<(), TryAcquireError>> {
         let Some(owner) = &self.owner else { return Some(Err(TryAcquireError::Closed)) };
         let permits = owner.as_ref();
-        let mut queue = lock(&permits.queue);
+        let mut waits = lock(&permits.waits);
         if let Some(place) = self.place {
-            match queue.get_mut(place) {
-                Some(_) if permits.is_closed() => {
-                    let waker = queue.remove(place);
-                    permits.unmark(&queue);
-                    self.place = None;
-                    drop(queue);
-                    drop(waker);
-                    return Some(Err(TryAcquireError::Closed));
-                }
-                Some(waker) => {
-                    waker.clone_from(cx.waker());
-                    return None;
-                }
-                None => {
-                    self.place = None;
-                    return Some(Ok(()));
-                }
-            }
+            let Some(waiting) = waits.queue.get_mut(place) else {
+                self.place = None;
+                return Some(Ok(()));
+            };
+            let error = if permits.is_closed() {
+                TryAcquireError::Closed
+            } else if waiting.until == self.until {
+                waiting.waker.clone_from(cx.waker());
+                return None;
+            } else {
+                TryAcquireError::NoPermits
+            };
+            self.place = None;
+            let waiting = waits.queue.remove(place);
+            permits.unmark(&waits.queue);
+            drop(waits);
+            drop(waiting);
+            return Some(Err(error));
         }
         // From here on whoever returns a permit sees that somebody may wait. Where others wait, it
         // is seen already, and stays so under the lock.
@@ -263,10 +318,16 @@ impl<S: AsRef<Semaphore>> Acquire<S> {
             permits.state.fetch_sub(ONE, Ordering::AcqRel);
             Ok(())
         } else {
-            self.place = Some(queue.push(self.priority, cx.waker().clone()));
+            self.is_due_first =
+                self.until.is_some_and(|until| waits.due.is_none_or(|due| until < due));
+            if self.is_due_first {
+                waits.due = self.until;
+            }
+            let waiting = Waiting { waker: cx.waker().clone(), until: self.until };
+            self.place = Some(waits.queue.push(self.priority, waiting));
             return None;
         };
-        permits.unmark(&queue);
+        permits.unmark(&waits.queue);
         Some(answer)
     }
 }
@@ -285,11 +346,11 @@ impl<S: AsRef<Semaphore>> Drop for Acquire<S> {
     fn drop(&mut self) {
         let (Some(owner), Some(place)) = (&self.owner, self.place) else { return };
         let permits = owner.as_ref();
-        let mut queue = lock(&permits.queue);
-        let waker = queue.remove(place);
-        permits.unmark(&queue);
-        drop(queue);
-        if waker.is_none() {
+        let mut waits = lock(&permits.waits);
+        let waiting = waits.queue.remove(place);
+        permits.unmark(&waits.queue);
+        drop(waits);
+        if waiting.is_none() {
             permits.add_one();
         }
     }
@@ -297,7 +358,7 @@ impl<S: AsRef<Semaphore>> Drop for Acquire<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, pin::pin, thread};
+    use std::{collections::VecDeque, pin::pin, thread, time::Duration};
 
     use futures::{FutureExt, executor::block_on};
     use proptest::prelude::*;
@@ -340,6 +401,36 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_ends_with_its_time_and_the_next_end_is_told() {
+        let permits = permits(1);
+        let held = permits.try_acquire().ok();
+        let now = Instant::now();
+        let at = |seconds| Some(now + Duration::from_secs(seconds));
+        let wait = |until| Acquire::of(Arc::clone(&permits), Priority::Normal).until(until);
+        let mut waits = [wait(at(3)), wait(None), wait(at(1)), wait(at(2))];
+        let due = waits.each_mut().map(|wait| {
+            assert!(wait.now_or_never().is_none());
+            (wait.due(), wait.due())
+        });
+        assert_eq!(due, [(at(3), None), (None, None), (at(1), None), (None, None)]);
+        assert_eq!(permits.expire(now), at(1));
+        assert!(waits.iter_mut().all(|wait| wait.now_or_never().is_none()));
+        assert_eq!(permits.expire(now + Duration::from_secs(2)), at(3));
+        let ends = waits.each_mut().map(|wait| wait.now_or_never().map(|end| end.err()));
+        let ended = || Some(Some(TryAcquireError::NoPermits));
+        assert_eq!(ends, [None, None, ended(), ended()]);
+        // One that was given a permit has it, whatever the time is.
+        drop(held);
+        assert_eq!(permits.expire(now + Duration::from_secs(9)), None);
+        let [first, second, ..] = &mut waits;
+        let permit = first.now_or_never().unwrap();
+        assert!(permit.is_ok() && second.now_or_never().is_none());
+        drop(permit);
+        assert!(second.now_or_never().unwrap().is_ok());
+        assert_eq!((permits.available(), permits.waiting()), (1, 0));
+    }
+
+    #[test]
     fn threads_that_wait_and_give_up_lose_no_permit() {
         let permits = permits(3);
         let out = AtomicUsize::new(0);
@@ -377,37 +468,67 @@ mod tests {
     }
 
     proptest! {
+        /// python/cpython #93222, embassy-rs/embassy #6964, microsoft/vs-threading #521,
+        /// redisson/redisson #7206: whoever leaves before or after its turn takes nothing along.
         #[test]
         fn whoever_may_go_goes_and_no_permit_is_lost(
-            steps in prop::collection::vec((0..6u8, 0..8usize), 0..200)
+            steps in prop::collection::vec((0..8u8, 0..8usize), 0..200)
         ) {
             let permits = permits(2);
+            let mut now = Instant::now();
             let mut out = Vec::new();
-            let mut waiting: VecDeque<Pin<Box<Acquire>>> = VecDeque::new();
+            let mut waiting: VecDeque<(Pin<Box<Acquire>>, Option<Instant>)> = VecDeque::new();
+            // When somebody looks at the time.
+            let mut due = None;
             for (step, n) in steps {
                 match step {
                     0 | 1 => {
                         let priority = [Priority::Low, Priority::High][n % 2];
-                        waiting.push_back(Box::pin(permits.acquire(priority)));
+                        let seconds = [None, Some(1), Some(4), Some(2)][n / 2];
+                        let until = seconds.map(|seconds| now + Duration::from_secs(seconds));
+                        let wait = Acquire::of(Arc::clone(&permits), priority).until(until);
+                        waiting.push_back((Box::pin(wait), until));
                     }
                     2 => drop(out.pop()),
                     3 if n < waiting.len() => drop(waiting.remove(n)),
                     4 => out.extend(permits.try_acquire()),
+                    // Given to somebody who leaves before it is taken, if anybody waits.
+                    5 if !waiting.is_empty() => {
+                        drop(out.pop());
+                        drop(waiting.remove(n % waiting.len()));
+                    }
+                    6 => now += Duration::from_secs(1),
                     _ => {}
                 }
-                waiting.retain_mut(|waiting| match waiting.now_or_never() {
-                    Some(permit) => {
-                        out.extend(permit);
+                if due.is_some_and(|due| now >= due) {
+                    due = permits.expire(now);
+                }
+                let mut wrongly_ended = 0;
+                waiting.retain_mut(|(waiting, until)| match waiting.now_or_never() {
+                    Some(Ok(permit)) => {
+                        out.push(permit);
                         false
                     }
-                    None => true,
+                    Some(Err(_)) => {
+                        wrongly_ended += usize::from(until.is_none_or(|until| now < until));
+                        false
+                    }
+                    None => {
+                        due = due.into_iter().chain(waiting.due()).min();
+                        true
+                    }
                 });
+                prop_assert_eq!(wrongly_ended, 0);
+                let is_over = |until: &Option<Instant>| until.is_some_and(|until| now >= until);
+                prop_assert!(!waiting.iter().any(|(_, until)| is_over(until)));
                 prop_assert_eq!(permits.available() + out.len(), 2);
                 prop_assert!(waiting.is_empty() || permits.available() == 0);
+                prop_assert_eq!(permits.waiting(), waiting.len());
             }
             waiting.clear();
             out.clear();
             prop_assert_eq!(permits.available(), 2);
+            prop_assert_eq!(permits.state.load(Ordering::SeqCst) & QUEUED, 0);
         }
     }
 

@@ -88,21 +88,27 @@ fn measure<F: Future<Output = ()> + Send + 'static>(
 
 fn main() {
     for (callers, max) in [(1, 4), (8, 4)] {
-        let pool = deadpool::managed::Pool::<Manager>::builder(Manager).max_size(max);
-        let pool = pool.build().unwrap();
-        measure("deadpool", callers, |rounds| {
-            let pool = pool.clone();
-            async move {
-                for _ in 0..rounds {
-                    let mut thing = pool.get().await.unwrap();
-                    thing.0 += 1;
-                    if callers > 1 {
-                        tokio::task::yield_now().await;
+        // The others give up a wait after a time, unless told otherwise.
+        for (name, limit) in
+            [("deadpool", None), ("deadpool, giving up", Some(Duration::from_secs(5)))]
+        {
+            let pool = deadpool::managed::Pool::<Manager>::builder(Manager).max_size(max);
+            let pool = pool.runtime(deadpool::Runtime::Tokio1).wait_timeout(limit);
+            let pool = pool.build().unwrap();
+            measure(name, callers, |rounds| {
+                let pool = pool.clone();
+                async move {
+                    for _ in 0..rounds {
+                        let mut thing = pool.get().await.unwrap();
+                        thing.0 += 1;
+                        if callers > 1 {
+                            tokio::task::yield_now().await;
+                        }
+                        black_box(thing.0);
                     }
-                    black_box(thing.0);
                 }
-            }
-        });
+            });
+        }
 
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let size = u32::try_from(max).unwrap();

@@ -25,12 +25,13 @@ use super::{
     keeper::Command,
     poolable::{Factory, Poolable},
     stats::Counters,
+    timed_permits::TimedPermits,
 };
 
 pub(super) struct Shared<F: Factory> {
     pub(super) factory: F,
     pub(super) settings: PoolSettings,
-    pub(super) permits: Semaphore,
+    pub(super) permits: Arc<TimedPermits>,
     state: Mutex<State<F::Item>>,
     gone: Gone<F::Item>,
     pub(super) is_closed: AtomicBool,
@@ -46,7 +47,7 @@ pub(super) struct Owner<F: Factory>(pub(super) Arc<Shared<F>>);
 
 impl<F: Factory> AsRef<Semaphore> for Owner<F> {
     fn as_ref(&self) -> &Semaphore {
-        &self.0.permits
+        &self.0.permits.semaphore
     }
 }
 
@@ -92,7 +93,7 @@ impl<F: Factory> Shared<F> {
         };
         Self {
             factory,
-            permits: Semaphore::new(settings.max),
+            permits: TimedPermits::new(settings.max),
             state: Mutex::new(State {
                 pool: PoolState::new(limits),
                 memory: 0,
@@ -223,7 +224,7 @@ impl<F: Factory> Shared<F> {
     /// How many resources the keeper is to make now, each with the epoch of the breaker: as many
     /// as calls want and as the minimum lacks. What is made is counted as being made.
     pub(super) fn begin_creating(&self, now: Instant) -> Vec<u64> {
-        let max = self.permits.size();
+        let max = self.permits.semaphore.size();
         let mut state = self.lock();
         let mut begun = Vec::new();
         if self.is_closed() || state.backoff.until(now).is_some() {
@@ -274,7 +275,7 @@ impl<F: Factory> Shared<F> {
     /// Why no resource came in time.
     pub(super) fn too_late(&self, waited: Duration) -> PoolError {
         let state = self.lock();
-        if !self.has_memory_for_one(&state) && state.pool.open() < self.permits.size() {
+        if !self.has_memory_for_one(&state) && state.pool.open() < self.permits.semaphore.size() {
             let limit = self.settings.memory_limit.unwrap_or_default();
             return PoolError::MemoryLimit { limit };
         }
@@ -321,6 +322,7 @@ pub(super) fn jitter(now: Instant) -> f64 {
 
 impl<F: Factory> Drop for Shared<F> {
     fn drop(&mut self) {
+        self.permits.stop();
         self.close_idle();
     }
 }

@@ -147,11 +147,13 @@ async fn with_permit<F: Factory>(
         Ok(permit) => permit,
         Err((_, TryAcquireError::Closed)) => return Err(PoolError::Closed),
         Err((owner, TryAcquireError::NoPermits)) => {
-            let permit = clock.within(Duration::MAX, Acquire::of(owner, priority)).await;
-            match permit {
-                Some(Ok(permit)) => permit,
-                Some(Err(_)) => return Err(PoolError::Closed),
-                None => return Err(PoolError::Timeout { waited: clock.limit }),
+            let until = clock.end(Duration::MAX, Instant::now());
+            match in_turn(shared, Acquire::of(owner, priority).until(until)).await {
+                Ok(permit) => permit,
+                Err(TryAcquireError::Closed) => return Err(PoolError::Closed),
+                Err(TryAcquireError::NoPermits) => {
+                    return Err(PoolError::Timeout { waited: clock.limit });
+                }
             }
         }
     };
@@ -173,6 +175,21 @@ async fn with_permit<F: Factory>(
             return Err(shared.too_late(clock.limit));
         }
     }
+}
+
+/// The next permit that is returned.
+async fn in_turn<F: Factory>(
+    shared: &Shared<F>,
+    mut waiting: Acquire<Owner<F>>,
+) -> Result<Permit<F>, TryAcquireError> {
+    poll_fn(|cx| {
+        let polled = waiting.poll_unpin(cx);
+        if let Some(due) = waiting.due() {
+            shared.permits.expire_at(due);
+        }
+        polled
+    })
+    .await
 }
 
 /// The next resource that is returned or made.
