@@ -155,6 +155,23 @@ impl Semaphore {
     /// Ends the waits whose time is over at `now`, which get [`TryAcquireError::NoPermits`]. Returns
     /// when the next one is over, which is when this is to be called again, see
     /// [`Acquire::due`].
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::{Duration, Instant}};
+    ///
+    /// use futures::FutureExt;
+    /// use vantage_api_pool::{Priority, pooling::{Acquire, Semaphore}};
+    ///
+    /// let permits = Arc::new(Semaphore::new(1));
+    /// let held = permits.try_acquire().unwrap();
+    /// let until = Instant::now() + Duration::from_secs(5);
+    /// let mut wait = Acquire::of(Arc::clone(&permits), Priority::Normal).until(Some(until));
+    /// assert!((&mut wait).now_or_never().is_none());
+    /// assert_eq!(wait.due(), Some(until)); // a timer is set
+    /// assert_eq!(permits.expire(until), None); // the timer has ended
+    /// assert!(wait.now_or_never().unwrap().is_err());
+    /// # drop(held);
+    /// ```
     pub fn expire(&self, now: Instant) -> Option<Instant> {
         let mut waits = lock(&self.waits);
         let (mut overdue, mut due) = (Vec::new(), None::<Instant>);
@@ -416,7 +433,7 @@ mod tests {
         assert_eq!(permits.expire(now), at(1));
         assert!(waits.iter_mut().all(|wait| wait.now_or_never().is_none()));
         assert_eq!(permits.expire(now + Duration::from_secs(2)), at(3));
-        let ends = waits.each_mut().map(|wait| wait.now_or_never().map(|end| end.err()));
+        let ends = waits.each_mut().map(|wait| wait.now_or_never().map(Result::err));
         let ended = || Some(Some(TryAcquireError::NoPermits));
         assert_eq!(ends, [None, None, ended(), ended()]);
         // One that was given a permit has it, whatever the time is.
