@@ -173,7 +173,14 @@ impl<S: AsRef<Semaphore>> Drop for Acquire<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, pin::pin, sync::atomic::AtomicUsize, thread, time::Duration};
+    use std::{
+        collections::VecDeque,
+        pin::pin,
+        sync::atomic::AtomicUsize,
+        task::{Wake, Waker},
+        thread,
+        time::Duration,
+    };
 
     use futures::{FutureExt, executor::block_on};
     use proptest::prelude::*;
@@ -243,6 +250,39 @@ mod tests {
         drop(permit);
         assert!(second.now_or_never().unwrap().is_ok());
         assert_eq!((permits.available(), permits.waiting()), (1, 0));
+    }
+
+    #[test]
+    fn a_waker_that_panics_costs_nobody_else_the_end_of_a_wait() {
+        struct Panics;
+
+        impl Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("a waker of somebody else");
+            }
+        }
+
+        struct Counts(AtomicUsize);
+
+        impl Wake for Counts {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+
+        let permits = permits(1);
+        let _held = permits.try_acquire();
+        let now = Instant::now();
+        let wait = || Acquire::of(Arc::clone(&permits), Priority::Normal).until(Some(now));
+        let woken = Arc::new(Counts(AtomicUsize::new(0)));
+        let wakers = [Waker::from(Arc::new(Panics)), Waker::from(Arc::clone(&woken))];
+        let mut waits = [wait(), wait()];
+        for (wait, waker) in waits.iter_mut().zip(&wakers) {
+            assert!(wait.poll_unpin(&mut Context::from_waker(waker)).is_pending());
+        }
+        assert_eq!(permits.expire(now), None);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        assert!(waits.iter_mut().all(|wait| wait.now_or_never().is_some_and(|end| end.is_err())));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! held: surplus ones are dropped when they are returned.
 
 use std::{
-    fmt,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -167,7 +168,11 @@ impl Semaphore {
         }
         waits.due = due;
         drop(waits);
-        overdue.into_iter().for_each(Waker::wake);
+        for waker in overdue {
+            // It is somebody else's code, and the others wait for theirs.
+            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            let _ = woken.map_err(mem::forget);
+        }
         due
     }
 
