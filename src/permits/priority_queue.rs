@@ -1,8 +1,9 @@
 //! [pure] A queue by priority, first come, first served among equals. Knows nothing of what is
 //! waited for.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
+use super::arrivals::Arrivals;
 use crate::priority::Priority;
 
 /// How often in a row a waiting priority may be passed over.
@@ -11,12 +12,10 @@ const MOST_PASSED: u32 = 15;
 /// Waiting entries by [`Priority`]: the most urgent first, in the order of their arrival among
 /// equals. One that was passed over fifteen times in a row has its turn.
 pub struct Queue<T> {
-    /// From the most urgent down, each in order of arrival.
-    ranks: [BTreeMap<u64, T>; Priority::COUNT],
+    /// From the most urgent down.
+    ranks: [Arrivals<T>; Priority::COUNT],
     /// How often each rank was passed over since its turn.
     passed: [u32; Priority::COUNT],
-    /// Numbers the entries.
-    next: u64,
 }
 
 /// A position in the queue.
@@ -28,7 +27,7 @@ pub struct QueuePosition {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { ranks: Default::default(), passed: [0; Priority::COUNT], next: 0 }
+        Self { ranks: Default::default(), passed: [0; Priority::COUNT] }
     }
 }
 
@@ -41,18 +40,16 @@ impl<T> fmt::Debug for Queue<T> {
 impl<T> Queue<T> {
     /// Adds an entry behind those of its priority.
     pub fn push(&mut self, priority: Priority, value: T) -> QueuePosition {
-        let (rank, number) = (priority.rank(), self.next);
-        self.next += 1;
+        let rank = priority.rank();
         if self.ranks[rank].is_empty() {
             self.passed[rank] = 0;
         }
-        self.ranks[rank].insert(number, value);
-        QueuePosition { rank, number }
+        QueuePosition { rank, number: self.ranks[rank].push(value) }
     }
 
     /// The next entry.
     pub fn first(&self) -> Option<&T> {
-        self.ranks[self.turn()?].first_key_value().map(|(_, value)| value)
+        self.ranks[self.turn()?].first()
     }
 
     /// Removes the next entry: that was its turn.
@@ -62,70 +59,70 @@ impl<T> Queue<T> {
         for rank in turn + 1..Priority::COUNT {
             self.passed[rank] += u32::from(!self.ranks[rank].is_empty());
         }
-        self.ranks[turn].pop_first().map(|(_, value)| value)
+        self.ranks[turn].pop()
     }
 
     /// Removes the next entry without using up its turn: it no longer waits.
     pub fn skip(&mut self) -> Option<T> {
-        self.ranks[self.turn()?].pop_first().map(|(_, value)| value)
+        self.ranks[self.turn()?].pop()
     }
 
     /// The entry at `place`, unless it has left.
     pub fn get_mut(&mut self, place: QueuePosition) -> Option<&mut T> {
-        self.ranks[place.rank].get_mut(&place.number)
+        self.ranks[place.rank].get_mut(place.number)
     }
 
     /// Removes the entry at `place`, unless it has left.
     pub fn remove(&mut self, place: QueuePosition) -> Option<T> {
-        self.ranks[place.rank].remove(&place.number)
+        self.ranks[place.rank].remove(place.number)
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.ranks.iter().all(BTreeMap::is_empty)
+        self.ranks.iter().all(Arrivals::is_empty)
     }
 
     /// How many entries wait.
     pub fn len(&self) -> usize {
-        self.ranks.iter().map(BTreeMap::len).sum()
+        self.ranks.iter().map(Arrivals::len).sum()
     }
 
     /// How many entries go before a new one of `priority`, not counting those that get a turn
     /// because they were passed over too often.
     pub fn ahead_of(&self, priority: Priority) -> usize {
-        self.ranks[..=priority.rank()].iter().map(BTreeMap::len).sum()
+        self.ranks[..=priority.rank()].iter().map(Arrivals::len).sum()
     }
 
     /// Whether `place` is next.
     pub fn is_first(&self, place: QueuePosition) -> bool {
-        let first = self.turn().filter(|rank| *rank == place.rank);
-        first.and_then(|rank| self.ranks[rank].keys().next()) == Some(&place.number)
+        self.turn() == Some(place.rank) && self.ranks[place.rank].is_first(place.number)
     }
 
     /// How many entries go before `place`, as with [`ahead_of`](Self::ahead_of); `None` once it has
     /// left.
     pub fn ahead(&self, place: QueuePosition) -> Option<usize> {
-        let rank = &self.ranks[place.rank];
-        rank.contains_key(&place.number).then(|| {
-            let more_urgent: usize = self.ranks[..place.rank].iter().map(BTreeMap::len).sum();
-            // Most entries that ask came last.
-            more_urgent + rank.len() - rank.range(place.number..).count()
-        })
+        let more_urgent: usize = self.ranks[..place.rank].iter().map(Arrivals::len).sum();
+        self.ranks[place.rank].ahead(place.number).map(|equals| more_urgent + equals)
     }
 
     /// Removes the entries for which `stays` is false.
     pub fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
-        self.ranks.iter_mut().for_each(|rank| rank.retain(|_, value| stays(value)));
+        self.ranks.iter_mut().for_each(|rank| rank.retain(&mut stays));
     }
 
     /// All entries, in any order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.ranks.iter().flat_map(BTreeMap::values)
+        self.ranks.iter().flat_map(Arrivals::values)
+    }
+
+    /// All entries, in any order.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.ranks.iter_mut().flat_map(Arrivals::values_mut)
     }
 
     /// Removes all entries.
-    pub fn drain(&mut self) -> impl Iterator<Item = T> {
-        std::mem::take(&mut self.ranks).into_iter().flat_map(BTreeMap::into_values)
+    pub fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
+        self.ranks.each_mut().map(Arrivals::drain).into_iter().flatten()
     }
 
     /// The rank whose turn it is: the least urgent that was passed over too often, or else
@@ -176,6 +173,12 @@ mod tests {
         queue.retain(|n| *n == 100);
         assert_eq!(queue.drain().collect::<Vec<_>>(), [100]);
         assert!(queue.is_empty() && queue.pop().is_none());
+        // The place of one that has left is nobody else's.
+        let place = queue.push(Priority::High, 1);
+        assert_eq!(queue.drain().collect::<Vec<_>>(), [1]);
+        queue.push(Priority::High, 2);
+        assert!(queue.get_mut(place).is_none() && queue.remove(place).is_none());
+        assert_eq!(queue.pop(), Some(2));
     }
 
     proptest! {

@@ -4,39 +4,55 @@
 //! held: surplus ones are dropped when they are returned.
 
 use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::Waker,
+    time::Instant,
 };
 
 use tokio::sync::TryAcquireError;
 
-use super::priority_queue::{Queue, QueuePosition};
-use crate::{lock::lock, priority::Priority};
+use super::priority_queue::Queue;
+use crate::lock::lock;
 
 /// There are no more permits.
-const CLOSED: usize = 1;
+pub(super) const CLOSED: usize = 1;
 /// Somebody waits, so only the holder of the queue's lock may change the number.
-const QUEUED: usize = 2;
+pub(super) const QUEUED: usize = 2;
 /// One permit that is free.
-const ONE: usize = 4;
+pub(super) const ONE: usize = 4;
 
 /// A number of permits, and those who wait for one: first come, first served by
-/// [`Priority`]. A wait needs no runtime and has no time limit of its own.
+/// [`Priority`](crate::Priority). A wait needs no runtime and no clock: a time limit that it has
+/// ([`Acquire::until`](super::Acquire::until)) ends it when [`expire`](Self::expire) is called.
 pub struct Semaphore {
     /// How many are free, in units of [`ONE`], and the flags.
-    state: AtomicUsize,
+    pub(super) state: AtomicUsize,
     /// While it is not empty, [`QUEUED`] is set and no permit is free.
-    queue: Mutex<Queue<Waker>>,
+    pub(super) waits: Mutex<Waits>,
     /// The configured number of permits.
     size: AtomicUsize,
     /// Permits, held or free, that must not be given out again.
     owed: AtomicUsize,
+}
+
+/// Those who wait.
+#[derive(Default)]
+pub(super) struct Waits {
+    pub(super) queue: Queue<Waiting>,
+    /// The earliest end of the time of those who wait, or an earlier moment. `None` if none of
+    /// them has an end.
+    pub(super) due: Option<Instant>,
+}
+
+pub(super) struct Waiting {
+    pub(super) waker: Waker,
+    /// When its time is over, until it was.
+    pub(super) until: Option<Instant>,
 }
 
 impl Semaphore {
@@ -44,7 +60,7 @@ impl Semaphore {
     pub fn new(size: usize) -> Self {
         Self {
             state: AtomicUsize::new(size * ONE),
-            queue: Mutex::default(),
+            waits: Mutex::default(),
             size: AtomicUsize::new(size),
             owed: AtomicUsize::new(0),
         }
@@ -86,25 +102,15 @@ impl Semaphore {
         self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).is_ok()
     }
 
-    /// A permit, if one is free and nobody waits.
-    ///
-    /// # Errors
-    /// [`TryAcquireError::Closed`], or [`TryAcquireError::NoPermits`].
-    pub fn try_acquire(self: &Arc<Self>) -> Result<Permit, TryAcquireError> {
+    pub(super) fn take(&self) -> Result<(), TryAcquireError> {
         let take = |state: usize| {
             (state & (CLOSED | QUEUED) == 0).then(|| state.checked_sub(ONE)).flatten()
         };
         match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
-            Ok(_) => Ok(Permit(Arc::clone(self))),
+            Ok(_) => Ok(()),
             Err(state) if state & CLOSED != 0 => Err(TryAcquireError::Closed),
             Err(_) => Err(TryAcquireError::NoPermits),
         }
-    }
-
-    /// Waits for a permit; the error is [`TryAcquireError::Closed`]. Dropping the future leaves the
-    /// queue, and a permit that was on its way goes to the next.
-    pub fn acquire(self: &Arc<Self>, priority: Priority) -> Acquire {
-        Acquire { permits: Arc::clone(self), priority, place: None }
     }
 
     /// How many are free.
@@ -112,17 +118,68 @@ impl Semaphore {
         self.state.load(Ordering::Acquire) / ONE
     }
 
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        lock(&self.waits).queue.len()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Acquire) & CLOSED != 0
+    }
+
     /// Gives out no more permits: all waits end with an error.
     pub fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
-        let wakers: Vec<_> = lock(&self.queue).values().cloned().collect();
+        let waits = lock(&self.waits);
+        let wakers: Vec<_> = waits.queue.values().map(|waiting| waiting.waker.clone()).collect();
+        drop(waits);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends the waits whose time is over at `now`, which get [`TryAcquireError::NoPermits`]. Returns
+    /// when the next one is over, which is when this is to be called again, see
+    /// [`Acquire::due`](super::Acquire::due).
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::{Duration, Instant}};
+    ///
+    /// use futures::FutureExt;
+    /// use vantage_api_pool::{Priority, pooling::{Acquire, Semaphore}};
+    ///
+    /// let permits = Arc::new(Semaphore::new(1));
+    /// let held = permits.try_acquire().unwrap();
+    /// let until = Instant::now() + Duration::from_secs(5);
+    /// let mut wait = Acquire::of(Arc::clone(&permits), Priority::Normal).until(Some(until));
+    /// assert!((&mut wait).now_or_never().is_none());
+    /// assert_eq!(wait.due(), Some(until)); // a timer is set
+    /// assert_eq!(permits.expire(until), None); // the timer has ended
+    /// assert!(wait.now_or_never().unwrap().is_err());
+    /// # drop(held);
+    /// ```
+    pub fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut waits = lock(&self.waits);
+        let (mut overdue, mut due) = (Vec::new(), None::<Instant>);
+        for waiting in waits.queue.values_mut() {
+            if waiting.until.take_if(|until| *until <= now).is_some() {
+                overdue.push(waiting.waker.clone());
+            } else if let Some(until) = waiting.until {
+                due = Some(due.map_or(until, |due| due.min(until)));
+            }
+        }
+        waits.due = due;
+        drop(waits);
+        for waker in overdue {
+            // It is somebody else's code, and the others wait for theirs.
+            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            let _ = woken.map_err(mem::forget);
+        }
+        due
     }
 
     /// Removes up to `most` free permits for good, and returns how many.
     fn forget(&self, most: usize) -> usize {
         // Against callers that join the queue.
-        let _queue = lock(&self.queue);
+        let _waits = lock(&self.waits);
         let mut taken = 0;
         let take = |state: usize| {
             taken = most.min(state / ONE);
@@ -132,24 +189,32 @@ impl Semaphore {
         taken
     }
 
-    fn add_one(&self) {
+    /// Takes back one that is returned.
+    pub(super) fn take_back(&self) {
+        let is_owed = self.owed.load(Ordering::Acquire) > 0;
+        if !(is_owed && self.update_owed(|owed| owed.checked_sub(1))) {
+            self.add_one();
+        }
+    }
+
+    /// Gives one to the next who waits, or to whoever comes.
+    pub(super) fn add_one(&self) {
         let add = |state: usize| (state & QUEUED == 0).then_some(state + ONE);
         if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok() {
             return;
         }
-        let mut queue = lock(&self.queue);
-        let is_closed = self.state.load(Ordering::Acquire) & CLOSED != 0;
-        let next = if is_closed { None } else { queue.pop() };
+        let mut waits = lock(&self.waits);
+        let next = if self.is_closed() { None } else { waits.queue.pop() };
         if next.is_none() {
             self.state.fetch_add(ONE, Ordering::AcqRel);
         }
-        self.unmark(&queue);
-        drop(queue);
-        next.into_iter().for_each(Waker::wake);
+        self.unmark(&waits.queue);
+        drop(waits);
+        next.into_iter().for_each(|waiting| waiting.waker.wake());
     }
 
     /// Clears the flag if nobody waits in `queue` any more.
-    fn unmark(&self, queue: &Queue<Waker>) {
+    pub(super) fn unmark(&self, queue: &Queue<Waiting>) {
         if queue.is_empty() {
             self.state.fetch_and(!QUEUED, Ordering::AcqRel);
         }
@@ -160,244 +225,5 @@ impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let available = self.available();
         f.debug_struct("Semaphore").field("size", &self.size()).field("free", &available).finish()
-    }
-}
-
-/// A permit, until it is dropped.
-#[derive(Debug)]
-#[must_use]
-pub struct Permit(Arc<Semaphore>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let is_owed = self.0.owed.load(Ordering::Acquire) > 0;
-        if !(is_owed && self.0.update_owed(|owed| owed.checked_sub(1))) {
-            self.0.add_one();
-        }
-    }
-}
-
-/// Waits for a permit.
-#[derive(Debug)]
-#[must_use]
-pub struct Acquire {
-    permits: Arc<Semaphore>,
-    priority: Priority,
-    /// The position of the wait. A position that has left the queue was given a permit.
-    place: Option<QueuePosition>,
-}
-
-impl Future for Acquire {
-    type Output = Result<Permit, TryAcquireError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let permits = Arc::clone(&self.permits);
-        let mut queue = lock(&permits.queue);
-        let state = permits.state.fetch_or(QUEUED, Ordering::AcqRel);
-        let is_closed = state & CLOSED != 0;
-        let answer = match self.place {
-            Some(place) => match queue.get_mut(place) {
-                None => Some(Ok(())),
-                Some(_) if is_closed => {
-                    queue.remove(place);
-                    Some(Err(TryAcquireError::Closed))
-                }
-                Some(waker) => {
-                    waker.clone_from(cx.waker());
-                    None
-                }
-            },
-            None if is_closed => Some(Err(TryAcquireError::Closed)),
-            None if state >= ONE => {
-                permits.state.fetch_sub(ONE, Ordering::AcqRel);
-                Some(Ok(()))
-            }
-            None => {
-                self.place = Some(queue.push(self.priority, cx.waker().clone()));
-                None
-            }
-        };
-        let Some(answer) = answer else { return Poll::Pending };
-        self.place = None;
-        permits.unmark(&queue);
-        drop(queue);
-        Poll::Ready(answer.map(|()| Permit(permits)))
-    }
-}
-
-impl Drop for Acquire {
-    fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let mut queue = lock(&self.permits.queue);
-        let was_waiting = queue.remove(place).is_some();
-        self.permits.unmark(&queue);
-        drop(queue);
-        if !was_waiting {
-            self.permits.add_one();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{collections::VecDeque, pin::pin, thread};
-
-    use futures::{FutureExt, executor::block_on};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn permits(size: usize) -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(size))
-    }
-
-    #[test]
-    fn a_permit_goes_to_the_most_urgent_and_nobody_gets_in_before_it() {
-        let permits = permits(1);
-        let held = permits.try_acquire().ok();
-        let mut low = pin!(permits.acquire(Priority::Low));
-        let mut high = pin!(permits.acquire(Priority::High));
-        assert!(low.as_mut().now_or_never().is_none());
-        assert!(high.as_mut().now_or_never().is_none());
-        drop(held);
-        assert_eq!(permits.try_acquire().err(), Some(TryAcquireError::NoPermits));
-        assert!(low.as_mut().now_or_never().is_none());
-        let got = high.now_or_never().unwrap();
-        drop(got);
-        assert!(low.now_or_never().unwrap().is_ok());
-        assert_eq!(permits.available(), 1);
-    }
-
-    #[test]
-    fn who_waits_when_it_closes_is_told_so() {
-        let permits = permits(1);
-        let held = permits.try_acquire().ok();
-        let mut waiting = pin!(permits.acquire(Priority::Normal));
-        assert!(waiting.as_mut().now_or_never().is_none());
-        permits.close();
-        drop(held);
-        assert_eq!(waiting.now_or_never().unwrap().err(), Some(TryAcquireError::Closed));
-        assert_eq!(permits.try_acquire().err(), Some(TryAcquireError::Closed));
-        let late = permits.acquire(Priority::High).now_or_never().unwrap();
-        assert_eq!(late.err(), Some(TryAcquireError::Closed));
-    }
-
-    #[test]
-    fn threads_that_wait_and_give_up_lose_no_permit() {
-        let permits = permits(3);
-        let out = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            for seed in 0..6 {
-                let (permits, out) = (&permits, &out);
-                scope.spawn(move || {
-                    let random = fastrand::Rng::with_seed(seed);
-                    work(permits, out, random);
-                });
-            }
-        });
-        assert_eq!((permits.available(), out.into_inner()), (3, 0));
-        assert_eq!(permits.state.load(Ordering::SeqCst) & QUEUED, 0);
-    }
-
-    /// Takes permits, or gives up waiting for them, and checks that at most three are held.
-    fn work(permits: &Arc<Semaphore>, out: &AtomicUsize, mut random: fastrand::Rng) {
-        for _ in 0..1_000 {
-            let priority = [Priority::Low, Priority::Normal, Priority::High][random.usize(..3)];
-            let mut waiting = Box::pin(permits.acquire(priority));
-            let permit = if random.bool() {
-                block_on(waiting).ok()
-            } else {
-                waiting.as_mut().now_or_never().and_then(Result::ok)
-            };
-            if permit.is_some() {
-                assert!(out.fetch_add(1, Ordering::SeqCst) < 3);
-                if random.bool() {
-                    thread::yield_now();
-                }
-                out.fetch_sub(1, Ordering::SeqCst);
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whoever_may_go_goes_and_no_permit_is_lost(
-            steps in prop::collection::vec((0..6u8, 0..8usize), 0..200)
-        ) {
-            let permits = permits(2);
-            let mut out = Vec::new();
-            let mut waiting: VecDeque<Pin<Box<Acquire>>> = VecDeque::new();
-            for (step, n) in steps {
-                match step {
-                    0 | 1 => {
-                        let priority = [Priority::Low, Priority::High][n % 2];
-                        waiting.push_back(Box::pin(permits.acquire(priority)));
-                    }
-                    2 => drop(out.pop()),
-                    3 if n < waiting.len() => drop(waiting.remove(n)),
-                    4 => out.extend(permits.try_acquire()),
-                    _ => {}
-                }
-                waiting.retain_mut(|waiting| match waiting.now_or_never() {
-                    Some(permit) => {
-                        out.extend(permit);
-                        false
-                    }
-                    None => true,
-                });
-                prop_assert_eq!(permits.available() + out.len(), 2);
-                prop_assert!(waiting.is_empty() || permits.available() == 0);
-            }
-            waiting.clear();
-            out.clear();
-            prop_assert_eq!(permits.available(), 2);
-        }
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    enum Step {
-        Take,
-        TakeBack,
-        Resize(usize),
-        Forget,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            4 => Just(Step::Take),
-            3 => Just(Step::TakeBack),
-            2 => (1..20usize).prop_map(Step::Resize),
-            1 => Just(Step::Forget),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn permits_follow_the_size_and_none_is_given_beyond_it(
-            steps in prop::collection::vec(step(), 0..200)
-        ) {
-            let permits = permits(8);
-            let mut out = Vec::new();
-            for step in steps {
-                match step {
-                    Step::Take => {
-                        if let Ok(permit) = permits.try_acquire() {
-                            prop_assert!(out.len() < permits.size());
-                            out.push(permit);
-                        }
-                    }
-                    Step::TakeBack => {
-                        out.pop();
-                    }
-                    Step::Resize(size) => permits.resize(size),
-                    Step::Forget => permits.forget_owed(),
-                }
-                // Nothing is withheld from a caller that may go.
-                let free = permits.size().saturating_sub(out.len());
-                prop_assert_eq!(permits.available(), free);
-            }
-            drop(out);
-            prop_assert_eq!(permits.available(), permits.size());
-        }
     }
 }

@@ -84,6 +84,7 @@ const PURE: &[&str] = &[
     "rate_limit/simulation.rs",
     "rate_limit/times.rs",
     "retry/",
+    "permits/arrivals.rs",
     "permits/priority_queue.rs",
     "stats/counters.rs",
     "stats/durations.rs",

@@ -8,8 +8,13 @@ use tokio::sync::Mutex;
 
 use crate::{
     Error, Overview,
-    store::{PATIENCE, SESSION, look, options, within},
+    store::{PATIENCE, look, options, within},
 };
+
+/// What its session begins with. The database goes on with a statement whose answer nobody waits for any
+/// more: those of one who asks again and again must not pile up.
+const SESSION: &str =
+    "SET statement_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'";
 
 /// Looks at a cluster over one connection, in transactions that can only read: a role that may `SELECT` from
 /// the tables is enough, as is a hot standby. Nothing is made there, unlike by

@@ -413,6 +413,32 @@ async fn a_call_that_waits_in_vain_says_for_what() {
 }
 
 #[tokio::test]
+async fn each_wait_ends_with_its_own_time_however_long_the_others_wait() {
+    let (pool, _) = pool(1, |pool| pool);
+    let held = pool.checkout().await.unwrap();
+    let wait = |time| Box::pin(pool.checkout_with(Priority::Normal, time));
+    let forever = Duration::MAX;
+    let mut patient = [wait(LONG), wait(forever), wait(LONG / 2)];
+    assert!(patient.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+    let left = wait(Duration::from_millis(1));
+    drop(left);
+    for times in [[20, 1, 10], [0, 0, 0], [1, 2, 3]] {
+        let mut short = times.map(|time| wait(Duration::from_millis(time)));
+        for (waiting, time) in short.iter_mut().zip(times) {
+            let error = waiting.await.unwrap_err();
+            let time = Duration::from_millis(time);
+            assert!(matches!(error, PoolError::Timeout { waited } if waited == time), "{error}");
+        }
+    }
+    assert_eq!(pool.metrics().waiting, 3);
+    drop(held);
+    for waiting in patient {
+        waiting.await.unwrap();
+    }
+    assert_eq!(pool.metrics().waiting, 0);
+}
+
+#[tokio::test]
 async fn a_factory_that_hangs_is_given_up() {
     let (pool, world) = pool(1, |pool| pool.create_timeout(Duration::from_millis(10)));
     world.create_waits.store(true, SeqCst);

@@ -31,7 +31,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const LIMIT: Duration = Duration::from_secs(45);
 
 /// What each session begins with.
-pub(crate) const SESSION: &str =
+const SESSION: &str =
     "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'";
 
 /// The database of a cluster.

@@ -3,14 +3,12 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::Arc,
     task::{Context, Poll, Waker},
     thread,
     time::Instant,
 };
 
 use futures::FutureExt;
-use vantage_api_pool::pooling::Permit;
 
 use super::{
     builder::ResetOn,
@@ -18,24 +16,19 @@ use super::{
     held::Resource,
     keeper::{Command, reset},
     poolable::{Factory, Poolable},
-    shared::Shared,
+    shared::{Permit, Shared},
 };
 
 /// A resource in use. It returns to its pool when it is dropped, at once and on any thread, with or
 /// without a runtime; after a panic of its user it is discarded.
 pub struct Checkout<F: Factory> {
     /// The resource and its permit, until the guard ends.
-    held: Option<(Resource<F::Item>, Permit)>,
-    shared: Arc<Shared<F>>,
+    held: Option<(Resource<F::Item>, Permit<F>)>,
 }
 
 impl<F: Factory> Checkout<F> {
-    pub(super) fn new(
-        shared: &Arc<Shared<F>>,
-        resource: Resource<F::Item>,
-        permit: Permit,
-    ) -> Self {
-        Self { held: Some((resource, permit)), shared: Arc::clone(shared) }
+    pub(super) fn new(resource: Resource<F::Item>, permit: Permit<F>) -> Self {
+        Self { held: Some((resource, permit)) }
     }
 
     pub(super) fn resource(&mut self) -> &mut Resource<F::Item> {
@@ -58,9 +51,7 @@ impl<F: Factory> Checkout<F> {
     pub fn take(mut self) -> F::Item {
         let held = self.held.take();
         let (resource, permit) = held.unwrap_or_else(|| unreachable!("a guard has its resource"));
-        let item = self.shared.leave(resource);
-        drop(permit);
-        item
+        permit.owner().0.leave(resource)
     }
 
     /// How often the resource was handed out, this time included.
@@ -70,53 +61,60 @@ impl<F: Factory> Checkout<F> {
     }
 
     /// Discards the resource, and returns the permit for the next one.
-    pub(super) fn replace(mut self, why: DiscardReason) -> Option<Permit> {
+    pub(super) fn replace(mut self, why: DiscardReason) -> Option<Permit<F>> {
         let (resource, permit) = self.held.take()?;
-        self.shared.discard(resource, why);
+        permit.owner().0.discard(resource, why);
         Some(permit)
     }
+}
 
-    /// Why it cannot be used again.
-    fn end(&self, resource: &Resource<F::Item>, now: Instant) -> Option<DiscardReason> {
-        let settings = &self.shared.settings;
-        if resource.doubt.is_some() {
-            return resource.doubt;
-        }
-        if thread::panicking() {
-            return Some(DiscardReason::ByUser);
-        }
-        if self.shared.is_closed() {
-            return Some(DiscardReason::Closed);
-        }
-        if settings.max_uses.is_some_and(|most| resource.uses >= most) {
-            return Some(DiscardReason::MaxUses);
-        }
-        resource.expires.is_some_and(|end| now >= end).then_some(DiscardReason::MaxLifetime)
+/// Why a resource cannot be used again.
+fn end<F: Factory>(
+    shared: &Shared<F>,
+    resource: &Resource<F::Item>,
+    now: Instant,
+) -> Option<DiscardReason> {
+    if resource.doubt.is_some() {
+        return resource.doubt;
     }
+    if thread::panicking() {
+        return Some(DiscardReason::ByUser);
+    }
+    if shared.is_closed() {
+        return Some(DiscardReason::Closed);
+    }
+    if shared.settings.max_uses.is_some_and(|most| resource.uses >= most) {
+        return Some(DiscardReason::MaxUses);
+    }
+    resource.expires.is_some_and(|end| now >= end).then_some(DiscardReason::MaxLifetime)
 }
 
 impl<F: Factory> Drop for Checkout<F> {
     fn drop(&mut self) {
         let Some((resource, permit)) = self.held.take() else { return };
+        let shared = &permit.owner().0;
         let now = Instant::now();
-        if let Some(why) = self.end(&resource, now) {
-            self.shared.discard(resource, why);
-            drop(permit);
-            return;
+        if let Some(why) = end(shared, &resource, now) {
+            return shared.discard(resource, why);
         }
-        if self.shared.settings.reset_on == ResetOn::Checkout {
-            self.shared.returned(resource, permit, now);
-            return;
+        if shared.settings.reset_on == ResetOn::Checkout {
+            return Shared::returned(resource, permit, now);
         }
         let mut resetting = reset(resource);
-        let runtime = F::Item::NEEDS_RUNTIME.then(|| self.shared.runtime.enter());
+        let runtime = F::Item::NEEDS_RUNTIME.then(|| shared.runtime.enter());
         // Most have nothing to wait for.
         let reset = resetting.poll_unpin(&mut Context::from_waker(Waker::noop()));
         drop(runtime);
         match reset {
-            Poll::Ready((resource, Some(Ok(())))) => self.shared.returned(resource, permit, now),
-            Poll::Ready((resource, outcome)) => self.shared.was_reset(resource, outcome, permit),
-            Poll::Pending => self.shared.tell(Command::Reset(resetting, permit)),
+            Poll::Ready((mut resource, Some(Ok(())))) => {
+                resource.resetting = Some(resetting);
+                Shared::returned(resource, permit, now);
+            }
+            Poll::Ready((resource, outcome)) => Shared::was_reset(resource, outcome, permit),
+            Poll::Pending => {
+                // Without a keeper the pool is closed.
+                let _ = shared.keeper.clone().send(Command::Reset(resetting, permit));
+            }
         }
     }
 }

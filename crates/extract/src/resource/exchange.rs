@@ -1,8 +1,6 @@
 //! How resources go into use, and how they come back or leave.
 
-use std::{mem, task::Waker, time::Instant};
-
-use vantage_api_pool::pooling::Permit;
+use std::{mem, sync::Arc, task::Waker, time::Instant};
 
 use super::{
     events::{DiscardReason, PoolEvent},
@@ -10,7 +8,7 @@ use super::{
     held::Resource,
     keeper::Command,
     poolable::Factory,
-    shared::{Shared, State, jitter, memory_of},
+    shared::{Permit, Shared, State, jitter, memory_of},
 };
 
 impl<F: Factory> Shared<F> {
@@ -53,13 +51,14 @@ impl<F: Factory> Shared<F> {
     }
 
     /// Takes back a resource, which is ready for the next user. The permit goes to the next one.
-    pub(super) fn returned(&self, mut resource: Resource<F::Item>, permit: Permit, now: Instant) {
+    pub(super) fn returned(mut resource: Resource<F::Item>, permit: Permit<F>, now: Instant) {
+        let shared = &permit.owner().0;
         let memory = memory_of(&resource.item);
         let before = mem::replace(&mut resource.memory, memory);
-        self.events.emit(PoolEvent::Returned);
-        let mut state = self.lock();
+        shared.events.emit(PoolEvent::Returned);
+        let mut state = shared.lock();
         // A pool that is closed from here on closes what is idle then.
-        let is_closed = self.is_closed();
+        let is_closed = shared.is_closed();
         resource.why = if is_closed { DiscardReason::Closed } else { DiscardReason::Idle };
         state.recent = state.recent.max(now);
         state.memory = (state.memory + memory).saturating_sub(before);
@@ -74,20 +73,23 @@ impl<F: Factory> Shared<F> {
         let is_gone = state.pool.idle().len() == idle_before;
         state.pool.leave();
         let wakers = mem::take(&mut state.wakers);
-        let is_pressed = self.is_pressed(&state);
+        let is_pressed = shared.is_pressed(&state);
         // Those who want one may have waited for the memory that is free now.
         let is_missing = state.pool.missing() > 0 || memory < before && state.wanted > 0;
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         if is_gone {
-            self.bury();
+            shared.bury();
         }
+        let more_to_do = is_pressed || is_missing || is_closed;
+        let pool = more_to_do.then(|| Arc::clone(shared));
         drop(permit);
+        let Some(pool) = pool else { return };
         if is_pressed {
-            self.check_pressure();
+            pool.check_pressure();
         }
         if is_missing || is_closed {
-            self.tell(Command::Look);
+            pool.tell(Command::Look);
         }
     }
 

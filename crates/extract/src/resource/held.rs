@@ -7,10 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::events::DiscardReason;
+use tokio_util::sync::ReusableBoxFuture;
+
+use super::{events::DiscardReason, poolable::BoxError};
 
 /// Resources that are gone, until they are dropped.
 pub(super) type Gone<T> = Arc<Mutex<Vec<Box<Held<T>>>>>;
+
+/// A reset that has begun.
+pub(super) type Resetting<T> =
+    ReusableBoxFuture<'static, (Resource<T>, Option<Result<(), BoxError>>)>;
 
 /// A resource. It is moved often, so it is no larger than a pointer.
 pub(super) struct Resource<T>(Option<Box<Held<T>>>);
@@ -28,6 +34,8 @@ pub(super) struct Held<T> {
     pub(super) why: DiscardReason,
     /// Set while something has begun that leaves it in an unknown state if it does not end.
     pub(super) doubt: Option<DiscardReason>,
+    /// The last reset, which has ended, for the memory of the next.
+    pub(super) resetting: Option<Resetting<T>>,
     /// Until it is there.
     gone: Option<Gone<T>>,
 }
@@ -49,6 +57,7 @@ impl<T> Resource<T> {
             checked: now,
             why: DiscardReason::Idle,
             doubt: None,
+            resetting: None,
             gone: Some(Arc::clone(gone)),
         })))
     }

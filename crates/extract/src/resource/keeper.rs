@@ -2,51 +2,53 @@
 //! the pool only while it works, and ends with it.
 
 use std::{
-    future::Future,
     panic::AssertUnwindSafe,
-    pin::Pin,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use futures::FutureExt;
 use tokio::{sync::mpsc, time};
-use vantage_api_pool::pooling::Permit;
 
 use super::{
     events::DiscardReason,
-    held::Resource,
+    held::{Resetting, Resource},
     poolable::{BoxError, Factory, Poolable},
-    shared::Shared,
+    shared::{Permit, Shared},
 };
 
 /// What the keeper is told.
-pub(super) enum Command<T> {
+pub(super) enum Command<F: Factory> {
     /// There may be something to do.
     Look,
     /// A resource is being reset.
-    Reset(Resetting<T>, Permit),
+    Reset(Resetting<F::Item>, Permit<F>),
 }
 
-/// A reset that has begun.
-pub(super) type Resetting<T> =
-    Pin<Box<dyn Future<Output = (Resource<T>, Option<Result<(), BoxError>>)> + Send>>;
-
-/// The reset of a resource. There is no outcome if it panics.
+/// The reset of a resource. There is no outcome if it panics. It takes the allocation of the last
+/// one of that resource, if that is given back to it.
 pub(super) fn reset<T: Poolable>(mut resource: Resource<T>) -> Resetting<T> {
     // If it never ends.
     resource.why = DiscardReason::ResetFailed;
-    Box::pin(async move {
+    let last = resource.resetting.take();
+    let resetting = async move {
         let reset = AssertUnwindSafe(async { resource.item.reset().await }).catch_unwind();
         let outcome = reset.await.map_err(std::mem::forget).ok();
         (resource, outcome)
-    })
+    };
+    match last {
+        Some(mut last) => {
+            last.set(resetting);
+            last
+        }
+        None => Resetting::new(resetting),
+    }
 }
 
 /// Looks after the pool until it is gone.
 pub(super) async fn keep<F: Factory>(
     pool: Weak<Shared<F>>,
-    mut commands: mpsc::UnboundedReceiver<Command<F::Item>>,
+    mut commands: mpsc::UnboundedReceiver<Command<F>>,
 ) {
     let mut schedule = Schedule::default();
     loop {
@@ -61,9 +63,7 @@ pub(super) async fn keep<F: Factory>(
             Err(_) => Command::Look,
         };
         if let Command::Reset(resetting, permit) = command {
-            let Some(pool) = pool.upgrade() else { return };
-            let limit = pool.settings.reset_timeout;
-            drop(tokio::spawn(finish_reset(Arc::downgrade(&pool), resetting, permit, limit)));
+            drop(tokio::spawn(finish_reset(resetting, permit)));
         }
     }
 }
@@ -158,30 +158,25 @@ async fn create<F: Factory>(pool: Arc<Shared<F>>, epoch: u64) {
     pool.tell(Command::Look);
 }
 
-async fn finish_reset<F: Factory>(
-    pool: Weak<Shared<F>>,
-    resetting: Resetting<F::Item>,
-    permit: Permit,
-    limit: Duration,
-) {
+async fn finish_reset<F: Factory>(resetting: Resetting<F::Item>, permit: Permit<F>) {
+    let limit = permit.owner().0.settings.reset_timeout;
     // If it is dropped, the resource goes with it, and its place is free.
-    let place = Place(pool);
+    let mut place = Place(Some(permit));
     let reset = time::timeout(limit, resetting).await;
-    let Some(pool) = place.0.upgrade() else { return };
-    std::mem::forget(place);
-    match reset {
-        Ok((resource, outcome)) => pool.was_reset(resource, outcome, permit),
-        Err(_) => pool.lost(permit),
+    if let (Some(permit), Ok((resource, outcome))) = (place.0.take_if(|_| reset.is_ok()), reset) {
+        Shared::was_reset(resource, outcome, permit);
     }
 }
 
 /// The place of a resource whose reset has not ended.
-struct Place<F: Factory>(Weak<Shared<F>>);
+struct Place<F: Factory>(Option<Permit<F>>);
 
 impl<F: Factory> Drop for Place<F> {
     fn drop(&mut self) {
-        if let Some(pool) = self.0.upgrade() {
+        if let Some(permit) = self.0.take() {
+            let pool = &permit.owner().0;
             pool.change(|state| state.pool.leave());
+            pool.tell(Command::Look);
         }
     }
 }
@@ -189,31 +184,21 @@ impl<F: Factory> Drop for Place<F> {
 impl<F: Factory> Shared<F> {
     /// A reset has ended.
     pub(super) fn was_reset(
-        &self,
         resource: Resource<F::Item>,
         outcome: Option<Result<(), BoxError>>,
-        permit: Permit,
+        permit: Permit<F>,
     ) {
         match outcome {
-            Some(Ok(())) => self.returned(resource, permit, Instant::now()),
+            Some(Ok(())) => Self::returned(resource, permit, Instant::now()),
             Some(Err(error)) => {
                 tracing::debug!(%error, "a resource could not be reset");
-                self.discard(resource, DiscardReason::ResetFailed);
-                drop(permit);
+                permit.owner().0.discard(resource, DiscardReason::ResetFailed);
             }
             None => {
                 tracing::debug!("the reset of a resource panicked");
-                self.discard(resource, DiscardReason::ResetFailed);
-                drop(permit);
+                permit.owner().0.discard(resource, DiscardReason::ResetFailed);
             }
         }
-    }
-
-    /// A reset has taken too long: the resource went with its future.
-    fn lost(&self, permit: Permit) {
-        self.change(|state| state.pool.leave());
-        drop(permit);
-        self.tell(Command::Look);
     }
 }
 

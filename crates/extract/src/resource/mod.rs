@@ -29,6 +29,7 @@ mod pool;
 mod poolable;
 mod shared;
 mod stats;
+mod timed_permits;
 mod waits;
 
 pub use breaker::{BreakerSettings, BreakerState};

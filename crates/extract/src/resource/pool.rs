@@ -145,17 +145,17 @@ impl<F: Factory> ResourcePool<F> {
     #[must_use]
     pub fn metrics(&self) -> PoolMetrics {
         let shared = &self.shared;
-        let (size, idle) = {
+        let (size, idle, wanted) = {
             let state = shared.lock();
-            (state.pool.open(), state.pool.idle().len())
+            (state.pool.open(), state.pool.idle().len(), state.wanted)
         };
         let counters = &shared.counters;
         PoolMetrics {
-            max: shared.permits.size(),
+            max: shared.permits.semaphore.size(),
             size,
             idle,
             in_use: size.saturating_sub(idle),
-            waiting: shared.waiting.load(Ordering::Relaxed),
+            waiting: shared.permits.semaphore.waiting() + wanted,
             created: counters.created.load(Ordering::Relaxed),
             create_failures: counters.create_failures.load(Ordering::Relaxed),
             checkouts: counters.checkouts.load(Ordering::Relaxed),
@@ -203,7 +203,7 @@ impl<F: Factory> ResourcePool<F> {
             return Err(PoolError::config("resize", "the maximum is at least 1 and the minimum"));
         }
         self.shared.change(|state| {
-            self.shared.permits.resize(max);
+            self.shared.permits.semaphore.resize(max);
             state.pool.limit(max);
             state.pool.keep(min);
         });
@@ -215,7 +215,7 @@ impl<F: Factory> ResourcePool<F> {
     /// when they are returned.
     pub fn close(&self) {
         self.shared.is_closed.store(true, Ordering::Release);
-        self.shared.permits.close();
+        self.shared.permits.semaphore.close();
         self.shared.close_idle();
         self.shared.tell(Command::Look);
     }

@@ -6,14 +6,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::Waker,
     time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, sync::mpsc};
-use vantage_api_pool::pooling::{PoolLimits, PoolState, RefillBackoff, Semaphore};
+use vantage_api_pool::pooling::{self, PoolLimits, PoolState, RefillBackoff, Semaphore};
 
 use super::{
     breaker::Breaker,
@@ -25,23 +25,34 @@ use super::{
     keeper::Command,
     poolable::{Factory, Poolable},
     stats::Counters,
+    timed_permits::TimedPermits,
 };
 
 pub(super) struct Shared<F: Factory> {
     pub(super) factory: F,
     pub(super) settings: PoolSettings,
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) permits: Arc<TimedPermits>,
     state: Mutex<State<F::Item>>,
     gone: Gone<F::Item>,
-    /// How many calls wait.
-    pub(super) waiting: AtomicUsize,
     pub(super) is_closed: AtomicBool,
     pub(super) counters: Counters,
     pub(super) events: Events,
-    pub(super) keeper: mpsc::UnboundedSender<Command<F::Item>>,
+    pub(super) keeper: mpsc::UnboundedSender<Command<F>>,
     /// The runtime of the keeper.
     pub(super) runtime: Handle,
 }
+
+/// A handle of a pool, which keeps its permits with it.
+pub(super) struct Owner<F: Factory>(pub(super) Arc<Shared<F>>);
+
+impl<F: Factory> AsRef<Semaphore> for Owner<F> {
+    fn as_ref(&self) -> &Semaphore {
+        &self.0.permits.semaphore
+    }
+}
+
+/// A permit, with a handle of its pool.
+pub(super) type Permit<F> = pooling::Permit<Owner<F>>;
 
 pub(super) struct State<T> {
     pub(super) pool: PoolState<Resource<T>>,
@@ -70,7 +81,7 @@ impl<F: Factory> Shared<F> {
     pub(super) fn new(
         factory: F,
         settings: PoolSettings,
-        keeper: mpsc::UnboundedSender<Command<F::Item>>,
+        keeper: mpsc::UnboundedSender<Command<F>>,
         runtime: Handle,
         now: Instant,
     ) -> Self {
@@ -82,7 +93,7 @@ impl<F: Factory> Shared<F> {
         };
         Self {
             factory,
-            permits: Arc::new(Semaphore::new(settings.max)),
+            permits: TimedPermits::new(settings.max),
             state: Mutex::new(State {
                 pool: PoolState::new(limits),
                 memory: 0,
@@ -99,7 +110,6 @@ impl<F: Factory> Shared<F> {
             }),
             settings,
             gone: Gone::default(),
-            waiting: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
             counters: Counters::default(),
             events: Events::default(),
@@ -214,7 +224,7 @@ impl<F: Factory> Shared<F> {
     /// How many resources the keeper is to make now, each with the epoch of the breaker: as many
     /// as calls want and as the minimum lacks. What is made is counted as being made.
     pub(super) fn begin_creating(&self, now: Instant) -> Vec<u64> {
-        let max = self.permits.size();
+        let max = self.permits.semaphore.size();
         let mut state = self.lock();
         let mut begun = Vec::new();
         if self.is_closed() || state.backoff.until(now).is_some() {
@@ -265,7 +275,7 @@ impl<F: Factory> Shared<F> {
     /// Why no resource came in time.
     pub(super) fn too_late(&self, waited: Duration) -> PoolError {
         let state = self.lock();
-        if !self.has_memory_for_one(&state) && state.pool.open() < self.permits.size() {
+        if !self.has_memory_for_one(&state) && state.pool.open() < self.permits.semaphore.size() {
             let limit = self.settings.memory_limit.unwrap_or_default();
             return PoolError::MemoryLimit { limit };
         }
@@ -283,7 +293,7 @@ impl<F: Factory> Shared<F> {
         state.minute.count(Counted::Failure, now);
     }
 
-    pub(super) fn tell(&self, command: Command<F::Item>) {
+    pub(super) fn tell(&self, command: Command<F>) {
         // Without a keeper the pool is closed.
         let _ = self.keeper.send(command);
     }
@@ -312,6 +322,7 @@ pub(super) fn jitter(now: Instant) -> f64 {
 
 impl<F: Factory> Drop for Shared<F> {
     fn drop(&mut self) {
+        self.permits.stop();
         self.close_idle();
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use futures::FutureExt;
 use tokio::{runtime::Handle, sync::TryAcquireError};
-use vantage_api_pool::{Priority, pooling::Permit};
+use vantage_api_pool::{Priority, pooling::Acquire};
 
 use super::{
     builder::ResetOn,
@@ -23,24 +23,8 @@ use super::{
     held::Resource,
     keeper::{Command, reset},
     poolable::{Factory, Poolable},
-    shared::Shared,
+    shared::{Owner, Permit, Shared},
 };
-
-/// Counts a call as waiting.
-struct Waiting<'s, F: Factory>(&'s Shared<F>);
-
-impl<'s, F: Factory> Waiting<'s, F> {
-    fn new(shared: &'s Shared<F>) -> Self {
-        shared.waiting.fetch_add(1, Ordering::Relaxed);
-        Self(shared)
-    }
-}
-
-impl<F: Factory> Drop for Waiting<'_, F> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Counts a call as one that has a permit and wants a resource, until it has one.
 struct Want<'s, F: Factory> {
@@ -159,16 +143,17 @@ async fn with_permit<F: Factory>(
     priority: Priority,
     clock: &mut Clock,
 ) -> Result<Checkout<F>, PoolError> {
-    let mut permit = match shared.permits.try_acquire() {
+    let mut permit = match Permit::try_of(Owner(Arc::clone(shared))) {
         Ok(permit) => permit,
-        Err(TryAcquireError::Closed) => return Err(PoolError::Closed),
-        Err(TryAcquireError::NoPermits) => {
-            let _waiting = Waiting::new(shared);
-            let permit = clock.within(Duration::MAX, shared.permits.acquire(priority)).await;
-            match permit {
-                Some(Ok(permit)) => permit,
-                Some(Err(_)) => return Err(PoolError::Closed),
-                None => return Err(PoolError::Timeout { waited: clock.limit }),
+        Err((_, TryAcquireError::Closed)) => return Err(PoolError::Closed),
+        Err((owner, TryAcquireError::NoPermits)) => {
+            let until = clock.end(Duration::MAX, Instant::now());
+            match in_turn(shared, Acquire::of(owner, priority).until(until)).await {
+                Ok(permit) => permit,
+                Err(TryAcquireError::Closed) => return Err(PoolError::Closed),
+                Err(TryAcquireError::NoPermits) => {
+                    return Err(PoolError::Timeout { waited: clock.limit });
+                }
             }
         }
     };
@@ -179,7 +164,7 @@ async fn with_permit<F: Factory>(
         };
         // It was returned when the permit was.
         clock.ended = Some(resource.checked);
-        let checkout = Checkout::new(shared, resource, permit);
+        let checkout = Checkout::new(resource, permit);
         permit = match ready(shared, checkout, clock).await {
             Ok(checkout) => return Ok(checkout),
             Err(Some(permit)) => permit,
@@ -192,12 +177,26 @@ async fn with_permit<F: Factory>(
     }
 }
 
+/// The next permit that is returned.
+async fn in_turn<F: Factory>(
+    shared: &Shared<F>,
+    mut waiting: Acquire<Owner<F>>,
+) -> Result<Permit<F>, TryAcquireError> {
+    poll_fn(|cx| {
+        let polled = waiting.poll_unpin(cx);
+        if let Some(due) = waiting.due() {
+            shared.permits.expire_at(due);
+        }
+        polled
+    })
+    .await
+}
+
 /// The next resource that is returned or made.
 async fn wait_for_one<F: Factory>(
     shared: &Arc<Shared<F>>,
     clock: &mut Clock,
 ) -> Result<Resource<F::Item>, PoolError> {
-    let _waiting = Waiting::new(shared);
     let mut want = Want::new(shared);
     let one = poll_fn(|cx| {
         shared.wake_on_change(cx.waker());
@@ -218,7 +217,7 @@ async fn ready<F: Factory>(
     shared: &Arc<Shared<F>>,
     mut checkout: Checkout<F>,
     clock: &mut Clock,
-) -> Result<Checkout<F>, Option<Permit>> {
+) -> Result<Checkout<F>, Option<Permit<F>>> {
     let settings = &shared.settings;
     if settings.health_checks {
         // If it is dropped here, the question may be half asked.
@@ -266,13 +265,13 @@ pub(super) fn try_checkout<F: Factory>(shared: &Arc<Shared<F>>) -> Result<Checko
 
 fn idle_one<F: Factory>(shared: &Arc<Shared<F>>) -> Result<Checkout<F>, PoolError> {
     loop {
-        let permit = shared.permits.try_acquire().map_err(|error| match error {
-            TryAcquireError::Closed => PoolError::Closed,
-            TryAcquireError::NoPermits => PoolError::Exhausted,
+        let permit = Permit::try_of(Owner(Arc::clone(shared))).map_err(|error| match error {
+            (_, TryAcquireError::Closed) => PoolError::Closed,
+            (_, TryAcquireError::NoPermits) => PoolError::Exhausted,
         })?;
         let resource = shared.take_unasked().ok_or(PoolError::Exhausted)?;
         if shared.settings.reset_on == ResetOn::Return || resource.uses == 0 {
-            let mut checkout = Checkout::new(shared, resource, permit);
+            let mut checkout = Checkout::new(resource, permit);
             checkout.resource().uses += 1;
             return Ok(checkout);
         }
@@ -281,12 +280,13 @@ fn idle_one<F: Factory>(shared: &Arc<Shared<F>>) -> Result<Checkout<F>, PoolErro
         let outcome = resetting.poll_unpin(&mut Context::from_waker(Waker::noop()));
         drop(runtime);
         match outcome {
-            Poll::Ready((resource, Some(Ok(())))) => {
-                let mut checkout = Checkout::new(shared, resource, permit);
+            Poll::Ready((mut resource, Some(Ok(())))) => {
+                resource.resetting = Some(resetting);
+                let mut checkout = Checkout::new(resource, permit);
                 checkout.resource().uses += 1;
                 return Ok(checkout);
             }
-            Poll::Ready((resource, outcome)) => shared.was_reset(resource, outcome, permit),
+            Poll::Ready((resource, outcome)) => Shared::was_reset(resource, outcome, permit),
             Poll::Pending => shared.tell(Command::Reset(resetting, permit)),
         }
     }

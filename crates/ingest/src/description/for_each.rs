@@ -35,27 +35,27 @@ use crate::schema::ColumnType;
 ///   values: { kind: [town, village] }
 /// ```
 ///
-/// The first one reads the cities of each country from `countries/{country}/cities`. Rows that have no
-/// `country` themselves get the value by which they were read, if the table of the stream declares a
-/// column of that name. If rows of several partitions may have the same `id`, the column belongs to the
-/// `id` as well. Up to four partitions, as the reads are called, are read at a time; in the
-/// first place they are in the order of the rows of the other table, and then in that of the values, of
-/// which those of the last name change first. Two rows that bind the same are one partition. There are
-/// at most 100,000 combinations of fixed values.
+/// The first one reads the cities of each country from `countries/{country}/cities`. Such a read is called
+/// a **partition**:
 ///
-/// If the other table is itself only read `for_each` by the streams of the job, its rows are read in the
-/// partitions of the first of these. `bind` can then use what they bind as well, as a column that the
-/// rows do not have.
+/// - *Columns.* If the table of the stream declares a column `country`, rows that do not have one
+///   themselves get the value by which they were read. Where rows of several partitions may have the
+///   same `id`, the column belongs to the `id` as well.
+/// - *Order.* Up to four partitions are read at a time: in the order of the rows of the other table, and
+///   then in that of the values, of which those of the last name change first. Two rows that bind the
+///   same are one partition. There are at most 100,000 combinations of fixed values.
+/// - *Parents that are partitioned themselves.* If all streams of the job that read the other table do so
+///   `for_each` of something, its rows are read in the partitions of the first of them. `bind` can use
+///   what these bind, as a column that the rows do not have.
+/// - *What is new.* With `incremental` each partition goes on from the greatest value of its own rows. One
+///   that is new is read from the `start` on. One that is not there any more is remembered, and goes on
+///   from where it was if it comes back; its rows stay, unless `write: replace` or `write: sync` deletes
+///   them at the end of the run.
+/// - *Reports* name a partition by its values, such as `country="se"`; for the value of a variable there
+///   is a hash.
 ///
-/// With `incremental` each partition goes on from the greatest value of its own rows. One that is new is
-/// read from the `start` on, also if others were read before; one that is not there any more is
-/// remembered, and goes on from where it was if it comes back. Its rows stay, but with `write: replace`
-/// and `write: sync`, which delete them at the end of the run.
-///
-/// A report names a partition by its values, such as `country="se"`; for those of a variable there is a
-/// hash instead of the value. A row of the other table that lacks a value fails the stream, once it has
-/// read those of all others; before it reads any, if `write: replace` or `write: sync` would delete what
-/// is not read.
+/// A row of the other table that lacks a value fails the stream, once it has read those of all others;
+/// before it reads any, if `write: replace` or `write: sync` would delete what is not read.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
