@@ -35,7 +35,7 @@ impl Job {
     /// `float`; `bool`; `String`, `Uuid` and addresses are `text`, and so is a `Decimal`, whose number
     /// of digits is not known; of `chrono`, a `NaiveDate` is a `date`, a `DateTime` and a
     /// `NaiveDateTime` are a `timestamp`; lists, maps and JSON are `json`. Other columns, and fields
-    /// that are no columns, get the narrowest type of their values, as in a description. So does an
+    /// that are not columns, get the narrowest type of their values, as in a description. So does an
     /// id that is declared as the text that Vantage has for every id: it is a number in the copy
     /// if it is one in the API. A column with an alias is read where that says.
     ///
@@ -178,7 +178,7 @@ impl fmt::Debug for JobBuilder {
     }
 }
 
-/// The last part of a path that is no placeholder.
+/// The last part of a path that is not a placeholder.
 fn name_of(path: &str) -> &str {
     let path = path.split('?').next().unwrap_or(path);
     let mut parts = path.rsplit('/');

@@ -201,7 +201,7 @@ impl StreamState {
         }
         let mut counts = Counts::default();
         self.units.values().for_each(|unit| counts.add(&unit.counts));
-        // The sum of some is no total of all.
+        // The sum of some is not a total of all.
         let is_silent = |unit: &UnitState| unit.counts.declared.is_none() && unit.counts.read > 0;
         counts.declared = counts.declared.filter(|_| !self.units.values().any(is_silent));
         counts

@@ -59,7 +59,8 @@ fn check(session: &ApiSession, sql: &str) -> Result<(), String> {
     match statement {
         Statement::Statement(statement) if matches!(*statement, ast::Statement::Query(_)) => Ok(()),
         _ => {
-            Err("is no query, whose rows could be copied: it begins with SELECT or WITH".to_owned())
+            Err("is not a query, whose rows could be copied: it begins with SELECT or WITH"
+                .to_owned())
         }
     }
 }

@@ -147,7 +147,7 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// A value as it is sent, by which it is told apart from others; `None` if it is no single value.
+/// A value as it is sent, by which it is told apart from others; `None` if it is not a single value.
 pub(crate) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.clone()),

@@ -184,7 +184,7 @@ impl Description {
     /// Reads a file in YAML or JSON, with the variables of the environment.
     ///
     /// # Errors
-    /// If it cannot be read, or is no description.
+    /// If it cannot be read, or is not a description.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, DescriptionError> {
         Reader::new().read_file(path)
     }
@@ -192,7 +192,7 @@ impl Description {
     /// Reads a text in YAML or JSON, with the variables of the environment.
     ///
     /// # Errors
-    /// If it is no description.
+    /// If it is not a description.
     pub fn from_yaml(text: &str) -> Result<Self, DescriptionError> {
         Reader::new().read_yaml(text)
     }

@@ -242,7 +242,7 @@ pub enum Nested {
     /// The list `order.lines` of the stream `sales` is the table `sales_order_lines`. Its first columns
     /// are the key of the row that the item is in, `_sales_id`, and the place of the item in its list
     /// from 0, `_index`. The others are the fields of the item, in which lists are kept as JSON, or
-    /// `value` for an item that is no object. No list, null and an empty list are no rows.
+    /// `value` for an item that is not an object. No list, null and an empty list are not rows.
     ///
     /// Items are written with their row, in the same commit: `merge` replaces all items of a row that
     /// comes again, and with `sync` those of a row that is gone are deleted with it. The

@@ -123,7 +123,7 @@ impl Buffer {
         let unit = self.state.units.entry(progress.unit).or_default();
         // A unit that goes on after its last page is told no total any more.
         let declared = progress.counts.declared.or(unit.counts.declared);
-        // Of a unit that ends at older rows it is no total of what was to be read.
+        // Of a unit that ends at older rows it is not a total of what was to be read.
         let declared = declared.filter(|_| !progress.is_cut);
         unit.counts.add(&progress.counts);
         unit.counts.declared = declared;

@@ -188,7 +188,10 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::description::{MomentFormat, RowOrder};
+    use crate::{
+        description::{MomentFormat, RowOrder},
+        state::PartitionState,
+    };
 
     fn since(start: Option<&str>, lookback: i64) -> Since {
         Since {
@@ -233,7 +236,7 @@ mod tests {
             (None, 0, Some("not a moment"), ["3", "2", "1"], "xxx", false),
         ] {
             let mut appended = of(&since(start, lookback), true, mark);
-            let found = page(appended.unit(""), &values);
+            let found = page(appended.unit(&Unit::default()), &values);
             assert_eq!(
                 (found.0.as_str(), found.2),
                 (taken, is_at_end),
@@ -241,24 +244,27 @@ mod tests {
             );
             // They are merged.
             let mut merged = of(&since(start, lookback), false, mark);
-            let found = page(merged.unit(""), &values);
+            let found = page(merged.unit(&Unit::default()), &values);
             assert_eq!((found.0.as_str(), found.2), ("xxx", is_at_end));
         }
         let mut none = of(&since(None, 0), true, Some("4"));
-        assert!(!page(none.unit(""), &[]).2, "an empty page says nothing");
+        assert!(!page(none.unit(&Unit::default()), &[]).2, "an empty page says nothing");
         assert_eq!(NewestFirst::of(None, true, &StreamState::default()).map(|_| ()), None);
     }
 
     #[test]
     fn the_greatest_value_is_one_that_can_be_read() {
         let mut newest = of(&since(None, 0), false, Some("1"));
-        assert_eq!(page(newest.unit(""), &["soon", "7", "6"]).1.as_deref(), Some("7"));
+        assert_eq!(
+            page(newest.unit(&Unit::default()), &["soon", "7", "6"]).1.as_deref(),
+            Some("7")
+        );
     }
 
     #[test]
     fn a_row_that_was_pushed_onto_the_next_page_is_no_sign_of_another_order() {
         let mut newest = of(&since(None, 0), true, Some("2"));
-        let unit = newest.unit("");
+        let unit = newest.unit(&Unit::default());
         assert_eq!(page(unit, &["9", "8", "7"]).0, "xxx");
         assert_eq!(page(unit, &["8", "7", "6"]).0, "--x");
         assert_eq!(unit.remarks().count(), 0);
@@ -273,19 +279,19 @@ mod tests {
     #[test]
     fn what_is_read_goes_on_with_the_rows_of_before() {
         let mut newest = of(&since(None, 0), true, None);
-        page(newest.unit(""), &["9", "8"]);
+        page(newest.unit(&Unit::default()), &["9", "8"]);
         let unit = UnitState { order: newest.order("").unwrap(), ..UnitState::default() };
         let units = [(String::new(), unit)].into_iter().collect();
         let state = StreamState { units, ..StreamState::default() };
         let mut later = NewestFirst::of(Some(&since(None, 0)), true, &state).unwrap();
-        assert_eq!(page(later.unit(""), &["11", "9", "8", "7"]).0, "x--x");
-        assert_eq!(later.unit("").remarks().count(), 0);
+        assert_eq!(page(later.unit(&Unit::default()), &["11", "9", "8", "7"]).0, "x--x");
+        assert_eq!(later.unit(&Unit::default()).remarks().count(), 0);
     }
 
     #[test]
     fn no_more_rows_are_remembered_than_there_is_room_for() {
         let mut newest = of(&since(None, 0), true, None);
-        let unit = newest.unit("");
+        let unit = newest.unit(&Unit::default());
         let values: Vec<String> =
             (0..RECENT_ROWS + 5).rev().map(|value| value.to_string()).collect();
         for values in values.chunks(1000) {
@@ -295,12 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn each_parent_has_a_mark_of_its_own() {
-        let marks = [("a".to_owned(), "5".to_owned())].into_iter().collect();
-        let state = StreamState { mark: Some("9".into()), marks, ..StreamState::default() };
+    fn each_partition_has_a_mark_of_its_own() {
+        let own = PartitionState { mark: Some("5".into()), ..PartitionState::default() };
+        let partitions = [("a".to_owned(), own)].into_iter().collect();
+        let state = StreamState { mark: Some("9".into()), partitions, ..StreamState::default() };
         let mut newest = NewestFirst::of(Some(&since(None, 0)), false, &state).unwrap();
-        assert!(page(newest.unit("a"), &["4"]).2);
-        assert!(!page(newest.unit("b"), &["4"]).2, "a new one");
-        assert!(page(newest.unit(""), &["8"]).2);
+        let unit =
+            |name: &str| Unit { key: name.into(), partition: name.into(), ..Unit::default() };
+        assert!(page(newest.unit(&unit("a")), &["4"]).2);
+        assert!(!page(newest.unit(&unit("b")), &["4"]).2, "a new one");
     }
 }

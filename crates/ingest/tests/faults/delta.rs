@@ -154,7 +154,7 @@ async fn a_read_of_everything_that_was_interrupted_goes_on_and_does_not_use_the_
     assert_eq!(setup.ids("rows"), all(1..=45));
 }
 
-/// A token is kept at the end of a run alone; any other error is no sign of an expired one.
+/// A token is kept at the end of a run alone; any other error is not a sign of an expired one.
 #[tokio::test]
 async fn a_run_that_fails_keeps_the_token_of_the_one_before() {
     let (setup, last) = google(25);

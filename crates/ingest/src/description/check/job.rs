@@ -41,7 +41,7 @@ impl Checks<'_> {
         }
         match Cron::from_str(cron) {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.fault(&keys, format!("`{cron}` is no time of cron: {CRON}"))),
+            Err(_) => Err(self.fault(&keys, format!("`{cron}` is not a time of cron: {CRON}"))),
         }
     }
 }

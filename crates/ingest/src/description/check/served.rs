@@ -154,7 +154,7 @@ impl Checks<'_> {
                 |name: &String| behind.columns.contains_key(name) || behind.id.contains(name);
             if let Some(index) = columns.iter().position(|name| !is_declared(name)) {
                 let of = &behind.name;
-                let message = format!("is no column that the table `{of}` declares");
+                let message = format!("is not a column that the table `{of}` declares");
                 return Err(self.fault(&keys.to(key).to(index), message));
             }
         }

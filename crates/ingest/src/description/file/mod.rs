@@ -22,7 +22,7 @@ pub(crate) use variables::Surroundings;
 /// What a file says, and its tree, which `prepare` may change before it is read.
 ///
 /// # Errors
-/// If it is no YAML or not that of a `T`, or if a variable has no value.
+/// If it is not YAML or not that of a `T`, or if a variable has no value.
 pub(crate) fn read<T: DeserializeOwned>(
     text: &str,
     surroundings: &Surroundings,

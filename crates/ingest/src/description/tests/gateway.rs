@@ -110,7 +110,7 @@ fn what_is_wrong_is_named_with_its_place() {
             "auth: none\ncors: { origins: ['https://a.com/', '*'] }\nkv: { path: a }".into(),
             15,
             "cors.origins",
-            "no origin as a browser sends it",
+            "not an origin as a browser sends it",
         ),
         ("auth: none\nlimits: { bdoy: 1 }".into(), 15, "limits.bdoy", "did you mean `body`"),
         ("auth: none\nlimits:\n  head: 0".into(), 16, "limits.head", "above zero"),
