@@ -174,7 +174,7 @@ fn what_is_wrong_is_named_with_its_place() {
             table("cities:\n    columns:\n    - id\n    - name"),
             19,
             "tables.cities.columns[1]",
-            "no column that the table `cities` declares",
+            "not a column that the table `cities` declares",
         ),
         (table("cities: { filterable: [nmae] }"), 16, "tables.cities.filterable[0]", "no column"),
         (table("cities: { relations: [x] }"), 16, "tables.cities.relations[0]", "no relation `x`"),
