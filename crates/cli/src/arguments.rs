@@ -171,7 +171,7 @@ pub(crate) struct Demo {
 
 #[derive(Args)]
 pub(crate) struct Init {
-    /// A URL that answers with rows, such as https://api.example.com/v1/orders.
+    /// A URL that answers with rows, such as `https://api.example.com/v1/orders`.
     #[arg(required_unless_present = "openapi")]
     pub(crate) url: Option<String>,
     /// Drafts the tables of this OpenAPI specification (2.0, 3.0 or 3.1, in JSON or YAML) instead.
