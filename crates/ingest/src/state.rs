@@ -37,9 +37,9 @@ pub struct StreamState {
     /// The tables of the lists in its rows, by their names.
     pub children: IndexMap<String, ChildState>,
     /// The greatest value of the incremental field that finished runs have read, from which the next
-    /// one asks on. A run that could not read all that it was to does not move it. The value of a page
-    /// is at most the moment at which the page was asked for, so that rows which claim to be of the
-    /// future do not hide others.
+    /// one asks on. A run that could not read all that it was to does not move it. It is at most the
+    /// second before the run began, so that rows which are changed meanwhile, or claim to be of the
+    /// future, do not hide others that were changed after their page was read.
     pub mark: Option<String>,
     /// The rows from there on that finished runs have appended and the current one has not read again
     /// yet, by which it leaves them out.

@@ -21,8 +21,8 @@ const PART: usize = 16;
 
 /// A page of a unit, or its end.
 pub(super) enum Piece {
-    /// With the moment at which it was asked for, at the earliest, and what its rows have in common.
-    Page(Arc<Unit>, Box<Page<Box<RawValue>>>, DateTime<Utc>, Arc<Bound>),
+    /// With what its rows have in common.
+    Page(Arc<Unit>, Box<Page<Box<RawValue>>>, Arc<Bound>),
     End(Arc<Unit>),
     Failed(Arc<Unit>, Error),
 }
@@ -45,6 +45,8 @@ pub(super) enum Failure {
 pub(super) struct Gathered {
     decoder: RowDecoder,
     since: Option<Since>,
+    /// The mark is at most this moment.
+    until: DateTime<Utc>,
     commit: CommitAt,
     progress: Vec<Progress>,
     /// The last page of each unit, with its place among them.
@@ -52,10 +54,10 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Nothing yet.
-    pub(super) fn new(decoder: RowDecoder, write: &WriteRules) -> Self {
+    /// Nothing yet of a run whose mark is at most this moment.
+    pub(super) fn new(decoder: RowDecoder, write: &WriteRules, until: DateTime<Utc>) -> Self {
         let (since, commit) = (write.since.clone(), write.commit);
-        Self { decoder, since, commit, progress: Vec::new(), last: Vec::new() }
+        Self { decoder, since, until, commit, progress: Vec::new(), last: Vec::new() }
     }
 
     /// The fields that were left out.
@@ -85,7 +87,7 @@ impl Gathered {
                 self.end(&unit);
                 Ok(())
             }
-            Piece::Page(unit, page, asked, bound) => self.page(&unit, page, asked, &bound),
+            Piece::Page(unit, page, bound) => self.page(&unit, page, &bound),
         }
     }
 
@@ -93,7 +95,6 @@ impl Gathered {
         &mut self,
         unit: &Arc<Unit>,
         page: Box<Page<Box<RawValue>>>,
-        asked: DateTime<Utc>,
         bound: &Bound,
     ) -> Result<(), Failure> {
         let rows = page.texts().collect::<Result<Vec<_>, _>>();
@@ -101,7 +102,7 @@ impl Gathered {
         let decoded = self.decoder.read_page(&rows, bound);
         let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;
         if let Some(since) = &self.since {
-            decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));
+            decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, self.until));
         }
         let (read, rejected) = (rows.len() as u64, decoded.rejected as u64);
         let repeated = decoded.repeated as u64;

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures::{Stream, StreamExt, future::poll_immediate};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -22,10 +22,11 @@ use vantage_types::EmptyEntity;
 use super::{
     control::{Control, heeding},
     gathered::{Failure, Gathered, Piece},
-    unit::{Asked, Unit},
+    unit::Unit,
     writer::{WriteRules, Writer},
 };
 use crate::{
+    description::moment_of,
     error::Error,
     row::{Known, Learned, RowDecoder, RowRules},
     state::{StreamState, UnitState},
@@ -97,7 +98,7 @@ impl StreamPlan {
         known.add("", state.boundary.rows());
         state.partitions.iter().for_each(|(name, own)| known.add(name, own.boundary.rows()));
         let decoder = decoder.knowing(known);
-        let mut gathered = Gathered::new(decoder, &self.write);
+        let mut gathered = Gathered::new(decoder, &self.write, before(state));
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
@@ -181,7 +182,6 @@ impl StreamPlan {
     ) -> impl Stream<Item = Piece> + Send {
         let (bound, unit) = (unit.bound(), Arc::new(unit));
         async_stream::stream! {
-            let mut asked = Asked::new(self.prefetch, now());
             let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
                 Ok(pages) => pages,
                 Err(error) => return yield Piece::Failed(Arc::clone(&unit), error),
@@ -189,9 +189,8 @@ impl StreamPlan {
             while let Some(page) = pages.next().await {
                 match page {
                     Ok(page) => {
-                        let asked = asked.take(now());
                         let bound = Arc::clone(&bound);
-                        yield Piece::Page(Arc::clone(&unit), Box::new(page), asked, bound);
+                        yield Piece::Page(Arc::clone(&unit), Box::new(page), bound);
                     }
                     Err(error) => return yield Piece::Failed(Arc::clone(&unit), error.into()),
                 }
@@ -239,9 +238,11 @@ impl StreamPlan {
     }
 }
 
-/// Not more exact than most APIs write moments, so that a mark of it hides none of the same one.
-fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
+/// The last whole second before the one in which a run began. APIs leave out or round fractions of
+/// seconds, and may compare them as text, in which they come before none.
+fn before(state: &StreamState) -> DateTime<Utc> {
+    let began = state.until.as_deref().and_then(moment_of).unwrap_or_else(Utc::now);
+    began.trunc_subsecs(0) - TimeDelta::seconds(1)
 }
 
 /// How many warnings are told.
