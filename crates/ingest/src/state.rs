@@ -10,10 +10,12 @@ use uuid::Uuid;
 use crate::{parts::PartState, row::Mark, run::now, schema::Schema};
 
 mod boundary;
+mod findings;
 mod partition;
 
 pub use boundary::Boundary;
 pub(crate) use boundary::MAX_ROWS;
+pub use findings::Findings;
 pub use partition::PartitionState;
 
 /// What is remembered of a stream: where its current run stands, and what the last one left.
@@ -51,8 +53,10 @@ pub struct StreamState {
     pub partitions: IndexMap<String, PartitionState>,
     /// What the last finished run counted.
     pub last: Counts,
-    /// When the current or the last run began, in RFC 3339: at that moment its windows end, unless they
-    /// say when.
+    /// What the current or the last run has found that speaks against its rows.
+    pub findings: Findings,
+    /// When the current or the last run began, in RFC 3339, however often it was interrupted: at that
+    /// moment its windows end, unless they say when, and its marks.
     pub until: Option<String>,
     /// When that run ended, or an error ended it for now, in RFC 3339.
     pub ended: Option<String>,
@@ -111,6 +115,7 @@ impl StreamState {
         self.is_finished = false;
         self.until = Some(now.to_owned());
         (self.ended, self.error) = (None, None);
+        self.findings = Findings::default();
         self.units.clear();
     }
 
@@ -203,6 +208,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Whether rows were read, and all of them were set aside.
+    pub(crate) fn are_all_rejected(&self) -> bool {
+        self.rejected > 0 && self.rejected == self.read
+    }
+
     /// Adds what `other` has counted.
     pub fn add(&mut self, other: &Self) {
         self.pages += other.pages;

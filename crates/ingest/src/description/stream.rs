@@ -168,12 +168,15 @@ pub enum WriteMode {
     /// Rows are added.
     #[default]
     Append,
-    /// The rows of a run take the place of all that were there, at its end and at once.
+    /// The rows of a run take the place of all that were there, at its end and at once. Rows that are set
+    /// aside are not among them. If one of these does not tell its key in a table that has an id, or all
+    /// rows are set aside, the run fails and the table stays as it was.
     Replace,
     /// A row replaces the one with its key, or is added. The table needs an id.
     Merge,
     /// As [`Merge`](Self::Merge), and at the end of a run the rows that were not in it are
-    /// deleted.
+    /// deleted. A run that has set rows aside deletes none, since they may be rows that are there, and its
+    /// report says so.
     Sync,
 }
 

@@ -139,12 +139,13 @@ impl RowDecoder {
         bound: &Bound,
     ) -> Result<DecodedPage, String> {
         let mut reading = Reading { bound: self.bound(bound), ..Reading::default() };
-        let (rejected, mut repeated) = (self.rejects.len(), 0);
+        let (rejected, mut repeated, mut lacks_key) = (self.rejects.len(), 0, false);
         for &row in rows {
             match self.row(row, &bound.partition, &mut reading) {
                 Ok(()) => self.push(&mut reading),
                 Err(Fault::Repeated) => repeated += 1,
                 Err(Fault::Row(reason)) => {
+                    lacks_key |= !self.tells_key(row, &mut reading);
                     self.rejects.push(Reject { reason, row: row.to_owned() });
                 }
                 Err(Fault::Run(reason)) => return Err(reason),
@@ -155,6 +156,8 @@ impl RowDecoder {
         self.complete();
         Ok(DecodedPage {
             rejected: self.rejects.len() - rejected,
+            reject: self.rejects.get(rejected).map(|reject| reject.reason.clone()),
+            lacks_key,
             repeated,
             mark: mem::take(&mut self.mark),
             seen: mem::take(&mut self.seen),
@@ -368,6 +371,24 @@ impl RowDecoder {
             Some(key) => !key.iter().any(is_null),
             None => self.rules.key.is_empty(),
         }
+    }
+
+    /// Whether a row that is set aside tells which one it is; so does any if none has a key.
+    fn tells_key<'a>(&self, row: &'a str, reading: &mut Reading<'a>) -> bool {
+        if self.rules.key.is_empty() {
+            return true;
+        }
+        let Reading { cells, bound, .. } = reading;
+        let (Some(key), Ok(())) = (&self.key, self.columns.reader.read(row, cells)) else {
+            return false;
+        };
+        key.iter().all(|number| {
+            let given = bound.iter().find(|(own, _)| own == number).map(|(_, cell)| cell);
+            let cell = cells.values.get(*number).filter(|cell| **cell != Cell::Null).or(given);
+            let column = self.columns.schema().columns.get(*number);
+            let value = cell.zip(column).and_then(|(cell, column)| Value::of(cell, column.kind));
+            value.is_some_and(|value| value != Value::Null)
+        })
     }
 
     fn no_key(&self) -> Fault {

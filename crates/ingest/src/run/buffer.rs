@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     mem,
+    ops::RangeInclusive,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -126,6 +127,9 @@ impl Buffer {
         unit.token = progress.token;
         unit.partition.clone_from(&progress.partition);
         let Some(page) = progress.page else { return };
+        let findings = &mut self.state.findings;
+        findings.reject = findings.reject.take().or(page.reject);
+        findings.lacks_key |= page.lacks_key;
         if let Some(mark) = &page.mark.0 {
             let mut own = Mark(unit.mark.take());
             own.raise(mark);
@@ -192,8 +196,11 @@ impl Buffer {
 
     /// Whether the rows of a run that has ended take the place of those that were there.
     fn is_accepted(&self) -> bool {
-        let written = self.state.counts().written;
-        self.rules.rows.as_ref().is_none_or(|rows| rows.contains(&written))
+        let counts = self.state.counts();
+        let is_expected = |rows: &RangeInclusive<u64>| rows.contains(&counts.written);
+        !counts.are_all_rejected()
+            && !self.state.findings.forbid_deletes(self.rules.mode, &counts)
+            && self.rules.rows.as_ref().is_none_or(is_expected)
     }
 
     pub(super) fn commit(&mut self, sink: &mut dyn Sink) -> Result<(), SinkError> {
@@ -234,6 +241,7 @@ fn mark_of<'m>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::description::WriteMode;
 
     fn buffer(when_idle: bool) -> Buffer {
         let commit =
@@ -245,6 +253,7 @@ mod tests {
             knows_rows: false,
             has_children: false,
             begins_anew: false,
+            mode: WriteMode::Append,
             rows: None,
         };
         let mut state = StreamState::default();

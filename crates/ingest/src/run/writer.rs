@@ -18,6 +18,7 @@ use super::{
     unit::{Since, Unit},
 };
 use crate::{
+    description::WriteMode,
     row::{Decoded, DecodedPage},
     sink::{Sink, SinkError},
     state::{Counts, StreamState},
@@ -48,6 +49,8 @@ pub(crate) struct WriteRules {
     pub(crate) has_children: bool,
     /// Whether a run that was interrupted begins anew, since it cannot go on.
     pub(crate) begins_anew: bool,
+    /// What is done with rows that are there.
+    pub(crate) mode: WriteMode,
     /// How many rows a run may write. With others it does not take the place of what is there.
     pub(crate) rows: Option<RangeInclusive<u64>>,
 }
