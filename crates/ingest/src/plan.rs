@@ -236,6 +236,7 @@ fn write_rules_of(stream: &StreamDescription, target: &Target, is_files: bool) -
         knows_rows: knows_rows(stream),
         has_children: stream.nested == Nested::Children,
         begins_anew: false,
+        keeps_failure: true,
         mode: stream.write,
         rows: stream.checks.rows.clone(),
     }

@@ -58,9 +58,10 @@ pub struct StreamState {
     /// When the current or the last run began, in RFC 3339, however often it was interrupted: at that
     /// moment its windows end, unless they say when, and its marks.
     pub until: Option<String>,
-    /// When that run ended, or an error ended it for now, in RFC 3339.
+    /// When that run ended, or an error ended it for now, in RFC 3339; not if it had read nothing.
     pub ended: Option<String>,
-    /// What ended it for now, if it was an error; of a finished run, what it could not read.
+    /// What ended it, for now or before it had read anything, if it was an error; of a finished run, what
+    /// it could not read.
     pub error: Option<String>,
     /// Whether that run is in parts, which several processes read: see
     /// [`Job::divide`](crate::Job::divide). Each part has a state of its own.
@@ -107,7 +108,9 @@ impl StreamState {
         if self.run > 0 && !self.is_finished {
             return;
         }
-        self.run += 1;
+        if !self.has_failed_early() {
+            self.run += 1;
+        }
         if self.signing_key.is_empty() {
             // 32 bytes: whoever reads the tokens in the state reads this as well.
             self.signing_key = Uuid::new_v4().simple().to_string();
@@ -119,13 +122,25 @@ impl StreamState {
         self.units.clear();
     }
 
+    /// Ends a run that an error has ended before it had read anything: there is nothing to go on with, and
+    /// the next run has the same number.
+    pub(crate) fn fail_early(&mut self, error: String) {
+        (self.ended, self.error) = (None, Some(error));
+        (self.is_finished, self.last) = (true, Counts::default());
+    }
+
+    /// Whether an error has ended the last run before it had read anything.
+    pub(crate) fn has_failed_early(&self) -> bool {
+        self.is_finished && self.ended.is_none() && self.error.is_some()
+    }
+
     /// Gives up the run that is under way, unless all that it has read is committed: the next one
     /// begins anew.
     pub(crate) fn give_up_run(&mut self) {
         let is_read = !self.units.is_empty() && self.units.values().all(|unit| unit.is_done);
         if self.run > 0 && !self.is_finished && !is_read {
             // It has no end, by which it would be taken for one that has ended after all.
-            (self.is_finished, self.ended) = (true, None);
+            (self.is_finished, self.ended, self.error) = (true, None, None);
             self.units.clear();
         }
     }

@@ -198,7 +198,8 @@ impl Buffer {
     fn is_accepted(&self) -> bool {
         let counts = self.state.counts();
         let is_expected = |rows: &RangeInclusive<u64>| rows.contains(&counts.written);
-        !counts.are_all_rejected()
+        !self.state.has_failed_early()
+            && !counts.are_all_rejected()
             && !self.state.findings.forbid_deletes(self.rules.mode, &counts)
             && self.rules.rows.as_ref().is_none_or(is_expected)
     }
@@ -253,6 +254,7 @@ mod tests {
             knows_rows: false,
             has_children: false,
             begins_anew: false,
+            keeps_failure: false,
             mode: WriteMode::Append,
             rows: None,
         };

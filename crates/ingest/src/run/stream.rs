@@ -66,6 +66,12 @@ impl Ended {
         Self { state, failures: Vec::new(), discarded: Vec::new() }
     }
 
+    /// Whether a unit cannot go on, since the description asks for other pages than before the run was
+    /// interrupted.
+    pub(crate) fn is_of_other_read(&self) -> bool {
+        self.failures.iter().any(|(_, error)| error.is_of_other_read())
+    }
+
     /// The failure of a unit, if all that failed may pass.
     pub(crate) fn passing_failure(&mut self) -> Option<Error> {
         let may_pass = self.failures.iter().all(|(_, error)| error.may_pass());
@@ -89,7 +95,13 @@ impl StreamPlan {
         warnings: &Warnings,
     ) -> Result<Ended, Error> {
         let mut run = Running { writer, control, failures: Vec::new(), is_stopped: false };
-        let (units, lack) = run.heeding(pin!(units)).await.transpose()?.unwrap_or_default();
+        let (units, lack) = match run.heeding(pin!(units)).await.transpose() {
+            Ok(units) => units.unwrap_or_default(),
+            Err(error) => {
+                run.writer.finish(false, Some(error.to_string())).await?;
+                return Err(error);
+            }
+        };
         if let Some(what) = lack {
             run.writer.lacks(what);
         }
@@ -253,7 +265,7 @@ const MOST_WARNINGS: usize = 10;
 pub(crate) struct Warnings(Arc<Mutex<BTreeSet<String>>>);
 
 impl Warnings {
-    fn add(&self, warning: &str) {
+    pub(crate) fn add(&self, warning: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() < MOST_WARNINGS {
             all.insert(warning.to_owned());
