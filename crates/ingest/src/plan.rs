@@ -237,6 +237,7 @@ fn write_rules_of(stream: &StreamDescription, target: &Target, is_files: bool) -
         has_children: stream.nested == Nested::Children,
         begins_anew: false,
         keeps_failure: true,
+        relies_on_totals: stream.reconcile == Reconcile::Fail,
         mode: stream.write,
         rows: stream.checks.rows.clone(),
     }

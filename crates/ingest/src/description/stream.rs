@@ -169,14 +169,16 @@ pub enum WriteMode {
     #[default]
     Append,
     /// The rows of a run take the place of all that were there, at its end and at once. Rows that are set
-    /// aside are not among them. If one of these does not tell its key in a table that has an id, or all
-    /// rows are set aside, the run fails and the table stays as it was.
+    /// aside are not among them. If one of these does not tell its key in a table that has an id, all rows
+    /// are set aside, or the API tells less rows on a later page than on one before, the run fails and the
+    /// table stays as it was.
     Replace,
     /// A row replaces the one with its key, or is added. The table needs an id.
     Merge,
     /// As [`Merge`](Self::Merge), and at the end of a run the rows that were not in it are
-    /// deleted. A run that has set rows aside deletes none, since they may be rows that are there, and its
-    /// report says so.
+    /// deleted. A run deletes none, and its report says so, if it has set rows aside, which may be rows
+    /// that are there, or if the API tells less rows on a later page than on one before, since rows that
+    /// move to pages which were read are not read then.
     Sync,
 }
 
@@ -234,7 +236,7 @@ pub enum Reconcile {
     /// The stream fails.
     #[default]
     Fail,
-    /// The report says so.
+    /// The report says so. Nor does a total that gets less while a stream is read matter any more.
     Warn,
 }
 

@@ -54,6 +54,7 @@ impl Stream {
         };
         let has_failed = matches!(outcome, Outcome::Failed(_));
         remarks.extend(rejected);
+        remarks.extend(state.findings.remarks(counts.written));
         remarks.extend(self.kept(&state).filter(|_| !has_failed));
         if state.is_finished && unbalanced(&counts).is_none() {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
@@ -74,9 +75,8 @@ impl Stream {
     fn kept(&self, state: &StreamState) -> Option<String> {
         let mode = self.write().mode;
         let forbids = state.findings.forbid_deletes(mode, &state.counts());
-        (state.is_finished && mode == WriteMode::Sync && forbids).then(|| {
-            "no row was deleted, as those that were set aside may be ones that are there".to_owned()
-        })
+        (state.is_finished && mode == WriteMode::Sync && forbids)
+            .then(|| "no row was deleted, as those that this run lacks may not be gone".to_owned())
     }
 
     /// What is wrong with the counts of a run that has ended.
@@ -87,10 +87,14 @@ impl Stream {
             return self.rejected(state);
         }
         if mode == WriteMode::Replace && state.findings.forbid_deletes(mode, counts) {
-            let why = self.rejected(state).unwrap_or_default();
-            return Some(format!(
-                "{why}; a row without its key may be one that is there, so the table stays as it was"
-            ));
+            let why = match state.findings.lacks_key {
+                true => format!(
+                    "{}; a row without its key may be one that is there",
+                    self.rejected(state).unwrap_or_default()
+                ),
+                false => state.findings.remarks(0).join("; "),
+            };
+            return Some(format!("{why}, so the table stays as it was"));
         }
         let unbalanced = unbalanced(counts).filter(|_| self.reconcile == Reconcile::Fail);
         let rows = self.write().rows.as_ref();

@@ -13,6 +13,7 @@ use super::{
     fault::Fault,
     growth::Growth,
     hash::RowHash,
+    keys::Keys,
     learned::Learned,
     made::Made,
     mark::Mark,
@@ -48,6 +49,9 @@ pub(crate) struct RowDecoder {
     checker: Checker,
     known: Known,
     seen: Vec<SeenRow>,
+    /// The keys of the run, if it reads all rows, and how many rows of the page have one of before.
+    keys: Option<Keys>,
+    twice: usize,
 }
 
 /// What was gathered up to the end of a page.
@@ -98,6 +102,8 @@ impl RowDecoder {
         own.restore(children, &mut columns);
         Self {
             checker: Checker::new(rules.checks.clone()),
+            keys: (!rules.key.is_empty() && rules.cursor.is_none()).then(Keys::default),
+            twice: 0,
             rules,
             columns,
             children: own,
@@ -158,6 +164,7 @@ impl RowDecoder {
             rejected: self.rejects.len() - rejected,
             reject: self.rejects.get(rejected).map(|reject| reject.reason.clone()),
             lacks_key,
+            twice: mem::take(&mut self.twice),
             repeated,
             mark: mem::take(&mut self.mark),
             seen: mem::take(&mut self.seen),
@@ -322,6 +329,10 @@ impl RowDecoder {
     /// Adds a row and its items.
     fn push(&mut self, reading: &mut Reading<'_>) {
         let Reading { values, gathered, .. } = reading;
+        if let (Some(keys), Some(key)) = (&mut self.keys, &self.key) {
+            let key = key.iter().filter_map(|number| values.get(*number));
+            self.twice += usize::from(keys.add(key));
+        }
         if !gathered.is_empty() {
             let key = self.key.iter().flatten().filter_map(|number| values.get(*number).cloned());
             let key: Vec<_> = key.collect();

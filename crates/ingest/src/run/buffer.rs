@@ -121,6 +121,8 @@ impl Buffer {
         let unit = self.state.units.entry(progress.unit).or_default();
         // A unit that goes on after its last page is told no total any more.
         let declared = progress.counts.declared.or(unit.counts.declared);
+        let (told, findings) = (unit.counts.declared, &mut self.state.findings);
+        findings.compare(told, progress.counts.declared, self.rules.relies_on_totals);
         unit.counts.add(&progress.counts);
         unit.counts.declared = declared;
         unit.is_done = progress.is_last;
@@ -130,6 +132,7 @@ impl Buffer {
         let findings = &mut self.state.findings;
         findings.reject = findings.reject.take().or(page.reject);
         findings.lacks_key |= page.lacks_key;
+        findings.twice += page.twice as u64;
         if let Some(mark) = &page.mark.0 {
             let mut own = Mark(unit.mark.take());
             own.raise(mark);
@@ -255,6 +258,7 @@ mod tests {
             has_children: false,
             begins_anew: false,
             keeps_failure: false,
+            relies_on_totals: true,
             mode: WriteMode::Append,
             rows: None,
         };

@@ -51,6 +51,8 @@ pub(crate) struct WriteRules {
     pub(crate) begins_anew: bool,
     /// Whether it is remembered that a run has failed before it had read anything.
     pub(crate) keeps_failure: bool,
+    /// Whether it matters that the API tells less rows than before.
+    pub(crate) relies_on_totals: bool,
     /// What is done with rows that are there.
     pub(crate) mode: WriteMode,
     /// How many rows a run may write. With others it does not take the place of what is there.

@@ -241,7 +241,8 @@ fn a_row_whose_list_has_changed_is_another_one() {
     let rows = [r#"{"id": 1, "at": 2, "a": [1]}"#, r#"{"id": 1, "at": 2, "a": [1, 2]}"#];
     let mut first = RowDecoder::new(rules.clone(), Learned::default());
     let decoded = decode(&mut first, &rows[..1]).unwrap();
-    let known = HashMap::from([(decoded.seen[0].hash, 1)]);
+    let mut known = Known::default();
+    known.add("", HashMap::from([(decoded.seen[0].hash, 1)]));
     let mut second = RowDecoder::new(rules, decoded.learned).knowing(known);
     let decoded = decode(&mut second, &rows).unwrap();
     let is_repeated: Vec<_> = decoded.seen.iter().map(|row| row.is_repeated).collect();
