@@ -24,7 +24,7 @@ use super::{
 /// | `sql` | instead of a table, a file with a [query](#queries) whose rows are copied: its path, relative to the folder of the description |
 /// | `id` | with `sql`, the column whose values name a row, or a list of columns |
 /// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table, or of the file without its ending |
-/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append`; with `sql`, `merge` if there is an `id` and the sink can, and otherwise `replace` |
+/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if there is an id and the sink can; otherwise `append` with `incremental`, and `replace` without, since each run reads all rows |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
 /// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
 /// | `for_each` | that it is read once for each row of another table, or for each of some values: [`ForEach`] |

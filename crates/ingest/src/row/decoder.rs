@@ -13,7 +13,7 @@ use super::{
     fault::Fault,
     growth::Growth,
     hash::RowHash,
-    keys::Keys,
+    keys::{Keys, is_told},
     learned::Learned,
     made::Made,
     mark::Mark,
@@ -49,9 +49,8 @@ pub(crate) struct RowDecoder {
     checker: Checker,
     known: Known,
     seen: Vec<SeenRow>,
-    /// The keys of the run, if it reads all rows, and how many rows of the page have one of before.
+    /// The keys of the run, if it reads all rows.
     keys: Option<Keys>,
-    twice: usize,
 }
 
 /// What was gathered up to the end of a page.
@@ -103,7 +102,6 @@ impl RowDecoder {
         Self {
             checker: Checker::new(rules.checks.clone()),
             keys: (!rules.key.is_empty() && rules.cursor.is_none()).then(Keys::default),
-            twice: 0,
             rules,
             columns,
             children: own,
@@ -164,7 +162,7 @@ impl RowDecoder {
             rejected: self.rejects.len() - rejected,
             reject: self.rejects.get(rejected).map(|reject| reject.reason.clone()),
             lacks_key,
-            twice: mem::take(&mut self.twice),
+            twice: self.keys.as_mut().map_or(0, Keys::take_twice),
             repeated,
             mark: mem::take(&mut self.mark),
             seen: mem::take(&mut self.seen),
@@ -330,8 +328,7 @@ impl RowDecoder {
     fn push(&mut self, reading: &mut Reading<'_>) {
         let Reading { values, gathered, .. } = reading;
         if let (Some(keys), Some(key)) = (&mut self.keys, &self.key) {
-            let key = key.iter().filter_map(|number| values.get(*number));
-            self.twice += usize::from(keys.add(key));
+            keys.add(key.iter().filter_map(|number| values.get(*number)));
         }
         if !gathered.is_empty() {
             let key = self.key.iter().flatten().filter_map(|number| values.get(*number).cloned());
@@ -386,20 +383,13 @@ impl RowDecoder {
 
     /// Whether a row that is set aside tells which one it is; so does any if none has a key.
     fn tells_key<'a>(&self, row: &'a str, reading: &mut Reading<'a>) -> bool {
-        if self.rules.key.is_empty() {
-            return true;
-        }
         let Reading { cells, bound, .. } = reading;
-        let (Some(key), Ok(())) = (&self.key, self.columns.reader.read(row, cells)) else {
-            return false;
-        };
-        key.iter().all(|number| {
-            let given = bound.iter().find(|(own, _)| own == number).map(|(_, cell)| cell);
-            let cell = cells.values.get(*number).filter(|cell| **cell != Cell::Null).or(given);
-            let column = self.columns.schema().columns.get(*number);
-            let value = cell.zip(column).and_then(|(cell, column)| Value::of(cell, column.kind));
-            value.is_some_and(|value| value != Value::Null)
-        })
+        match &self.key {
+            Some(key) if self.columns.reader.read(row, cells).is_ok() => {
+                is_told(key, &cells.values, bound, self.columns.schema())
+            }
+            _ => self.rules.key.is_empty(),
+        }
     }
 
     fn no_key(&self) -> Fault {

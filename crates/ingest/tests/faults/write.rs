@@ -123,3 +123,17 @@ async fn a_run_that_has_appended_rows_says_how_to_begin_anew_once_its_paging_is_
     setup.complete().await;
     assert_eq!(setup.ids("rows"), all(1..=50));
 }
+
+#[tokio::test]
+async fn rows_without_a_key_that_are_all_read_again_take_the_place_of_those_of_before() {
+    let mut setup = Setup::new(ROWS, pages(numbered(1..=30)));
+    setup.replace("id: id ", "");
+    setup.replace("{ name: rows, }", "{ name: rows }");
+    for _ in 0..2 {
+        setup.complete().await;
+        assert_eq!(setup.ids("rows"), all(1..=30));
+    }
+    setup.replace("table: rows,", "table: rows, write: append,");
+    setup.complete().await;
+    assert_eq!(setup.ids("rows").len(), 60, "as it is asked for");
+}
