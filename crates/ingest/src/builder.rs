@@ -83,7 +83,8 @@ impl JobBuilder {
     }
 
     /// What is done with rows that are there: by default [`Merge`](WriteMode::Merge) if the table has
-    /// an id column and the sink can, and otherwise [`Append`](WriteMode::Append).
+    /// an id column and the sink can; otherwise [`Replace`](WriteMode::Replace) if everything is read
+    /// again, and the sink is none of the program's own, or [`Append`](WriteMode::Append).
     pub fn write(self, mode: WriteMode) -> Self {
         Self { write: Some(mode), ..self }
     }
@@ -157,9 +158,12 @@ impl JobBuilder {
         let pool = table.data_source().pool().clone();
         let rows = rows_of(table);
         let has_key = !rows.key.is_empty();
-        stream.write = write.unwrap_or(match has_key && destination.can_merge() {
-            true => WriteMode::Merge,
-            false => WriteMode::Append,
+        let reads_all = stream.incremental.is_none();
+        stream.write = write.unwrap_or(match destination {
+            _ if has_key && destination.can_merge() => WriteMode::Merge,
+            // All rows again would come beside those of before.
+            Destination::Described(_) if reads_all => WriteMode::Replace,
+            _ => WriteMode::Append,
         });
         complete(&mut stream);
         if let Some(fault) = fault(&stream, has_key) {

@@ -1,5 +1,6 @@
 //! What can go wrong in a job.
 
+use vantage_api_pool::ErrorKind;
 use vantage_core::VantageError;
 
 use crate::{description::DescriptionError, query::QueryError, sink::SinkError};
@@ -29,6 +30,14 @@ pub enum Error {
     /// The API does not give what is asked for.
     #[error(transparent)]
     Api(#[from] vantage_api_pool::Error),
+    /// The run that was interrupted has read other pages than those which are asked for now, and has
+    /// appended rows, which would come twice if it began anew.
+    #[error(
+        "the description asks for other pages than before run {0} was interrupted, and the rows which \
+         that has appended would come twice if it began anew: `apipool reset FILE JOB --drop` deletes \
+         them"
+    )]
+    OtherRead(u64),
     /// The table cannot be read like this.
     #[error("{0}")]
     Table(VantageError),
@@ -64,6 +73,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a resume token is not one of the pages that are asked for.
+    pub(crate) fn is_of_other_read(&self) -> bool {
+        let Self::Api(error) = self else { return false };
+        error.kind() == ErrorKind::Config && error.to_string().contains("resume_from: ")
+    }
+
     /// Whether the same may work later.
     #[must_use]
     pub fn may_pass(&self) -> bool {

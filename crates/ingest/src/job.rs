@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, watch};
 use vantage_api_pool::AwwPool;
 
 use crate::{
-    description::{Description, OnError},
+    description::{Description, OnError, WriteMode},
     error::Error,
     plan::{Reads, Stream},
     report::{Outcome, Report, StreamReport},
@@ -24,6 +24,10 @@ use crate::{
 const MAX_RESTARTS: u32 = 5;
 /// The wait before the first restart; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// That a run was given up and another one begun.
+const OTHER_READ: &str = "the description asks for other pages than before the last run was interrupted, \
+                          so this one has begun anew";
 
 /// A job: it copies its streams into its sink, each from where its last run ended.
 ///
@@ -166,7 +170,7 @@ impl Job {
     }
 
     /// What its last run did, as its sink remembers it; `None` if there was none. A run that was
-    /// interrupted has stopped, or failed if an error ended it after its first page. It took the time
+    /// interrupted has stopped, or failed if an error ended it. It took the time
     /// from its first start to its end.
     ///
     /// # Errors
@@ -221,9 +225,20 @@ impl Job {
         warnings: &Warnings,
     ) -> Result<Ended, Error> {
         let (mut committed, mut restarts) = (Counts::default(), 0);
+        let (mut begins_anew, mut is_anew) = (false, false);
         loop {
-            let error = match self.run_once(stream, &mut begun, warnings).await {
+            let anew = mem::take(&mut begins_anew);
+            let error = match self.run_once(stream, &mut begun, anew, warnings).await {
                 Err(error) => error,
+                Ok(ended) if !is_anew && ended.is_of_other_read() => {
+                    let appends = stream.write().mode == WriteMode::Append;
+                    if appends && ended.state.counts().written > 0 {
+                        return Err(Error::OtherRead(ended.state.run));
+                    }
+                    warnings.add(OTHER_READ);
+                    (begins_anew, is_anew) = (true, true);
+                    continue;
+                }
                 Ok(mut ended) => match ended.passing_failure() {
                     Some(error) => error,
                     None => return Ok(ended),
@@ -255,14 +270,16 @@ impl Job {
         }
     }
 
-    /// Runs a stream from its last commit. `begun` is the run that was begun before an error.
+    /// Runs a stream from its last commit, or `anew`. `begun` is the run that was begun before an error.
     async fn run_once(
         &self,
         stream: &Stream,
         begun: &mut Option<Begun>,
+        anew: bool,
         warnings: &Warnings,
     ) -> Result<Ended, Error> {
-        let (sink, rules) = (stream.sink(), stream.write().clone());
+        let (sink, mut rules) = (stream.sink(), stream.write().clone());
+        rules.begins_anew |= anew;
         let (writer, state) = Writer::open(sink, rules, *begun, self.on_commit(stream)).await?;
         let own = *begun.insert(writer.begun);
         if state.is_finished {

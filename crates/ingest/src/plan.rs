@@ -245,6 +245,9 @@ fn write_rules_of(stream: &StreamDescription, target: &Target, is_files: bool) -
         knows_rows: knows_rows(stream),
         has_children: stream.nested == Nested::Children,
         begins_anew: false,
+        keeps_failure: true,
+        relies_on_totals: stream.reconcile == Reconcile::Fail,
+        mode: stream.write,
         rows: stream.checks.rows.clone(),
     }
 }
@@ -262,6 +265,15 @@ impl Destination {
         match self {
             Self::Described(sink) => sink::refuses(sink),
             Self::Own(_) => |_| None,
+        }
+    }
+
+    /// Where the rows that are set aside are.
+    fn rejects(&self) -> &'static str {
+        match self {
+            Self::Described(sink) if sink.can_merge() => "`_apipool_rejects`",
+            Self::Described(_) => "the folder `_rejects`",
+            Self::Own(_) => "the rejects of the sink",
         }
     }
 

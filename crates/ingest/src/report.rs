@@ -71,10 +71,6 @@ pub(crate) const CUT_BOUNDARY: &str = "more rows than are remembered are read ag
 pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
     let mut remarks = Vec::new();
     remarks.extend(unbalanced(counts));
-    if counts.rejected > 0 {
-        let verb = if counts.rejected == 1 { "is" } else { "are" };
-        remarks.push(format!("{} {verb} in the rejects", rows(counts.rejected)));
-    }
     if counts.repeated > 0 {
         remarks.push(format!("{} had been written before", rows(counts.repeated)));
     }
@@ -85,6 +81,22 @@ pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
         ));
     }
     remarks
+}
+
+/// How many rows were set aside, where they are, and why the first of them was.
+pub(crate) fn rejected(counts: &Counts, place: &str, first: Option<&str>) -> Option<String> {
+    let of = match counts.rejected {
+        0 => return None,
+        1 => "1 row was set aside".into(),
+        all if counts.are_all_rejected() => format!("all {all} rows were set aside"),
+        all => format!("{all} rows were set aside"),
+    };
+    let why = match (counts.rejected, first) {
+        (_, None) => String::new(),
+        (1, Some(why)) => format!(": {why}"),
+        (_, Some(why)) => format!(", the first one because {why}"),
+    };
+    Some(format!("{of} into {place}{why}"))
 }
 
 /// How what the API said differs from what was read, if it does.
@@ -155,7 +167,6 @@ mod tests {
             remarks(&counts, &["debug".into()]),
             [
                 "the API says that it has 10 rows, and 9 rows were read",
-                "1 row is in the rejects",
                 "left out, as the table has no columns for them: debug",
             ]
         );
@@ -163,6 +174,27 @@ mod tests {
         assert_eq!(unbalanced(&counts), None);
         let counts = Counts { repeated: 2, ..Counts::default() };
         assert_eq!(remarks(&counts, &[]), ["2 rows had been written before"]);
+    }
+
+    #[test]
+    fn rows_that_were_set_aside_are_told_with_their_place_and_the_first_reason() {
+        let counts = |rejected, read| Counts { rejected, read, ..Counts::default() };
+        for (counts, first, said) in [
+            (counts(0, 9), None, None),
+            (
+                counts(1, 9),
+                Some("it has no key: id"),
+                Some("1 row was set aside into `r`: it has no key: id"),
+            ),
+            (counts(2, 9), None, Some("2 rows were set aside into `r`")),
+            (
+                counts(9, 9),
+                Some("it has no key: id"),
+                Some("all 9 rows were set aside into `r`, the first one because it has no key: id"),
+            ),
+        ] {
+            assert_eq!(rejected(&counts, "`r`", first).as_deref(), said);
+        }
     }
 
     #[test]

@@ -10,11 +10,13 @@ use uuid::Uuid;
 use crate::{parts::PartState, row::Mark, run::now, schema::Schema};
 
 mod boundary;
+mod findings;
 mod partition;
 mod row_order;
 
 pub use boundary::Boundary;
 pub(crate) use boundary::MAX_ROWS;
+pub use findings::Findings;
 pub use partition::PartitionState;
 pub(crate) use row_order::RECENT_ROWS;
 pub use row_order::UnitOrder;
@@ -40,9 +42,9 @@ pub struct StreamState {
     /// The tables of the lists in its rows, by their names.
     pub children: IndexMap<String, ChildState>,
     /// The greatest value of the incremental field that finished runs have read, from which the next
-    /// one asks on. A run in parts that could not read all of them does not move it. The value of a page
-    /// is at most the moment at which the page was asked for, so that rows which claim to be of the
-    /// future do not hide others.
+    /// one asks on. A run that could not read all that it was to does not move it. It is at most the
+    /// second before the run began, so that rows which are changed meanwhile, or claim to be of the
+    /// future, do not hide others that were changed after their page was read.
     pub mark: Option<String>,
     /// Whether a row of the last finished run was newer than one before it, though the newest is to come
     /// first: the next run reads everything.
@@ -59,12 +61,15 @@ pub struct StreamState {
     pub partitions: IndexMap<String, PartitionState>,
     /// What the last finished run counted.
     pub last: Counts,
-    /// When the current or the last run began, in RFC 3339: at that moment its windows end, unless they
-    /// say when.
+    /// What the current or the last run has found that speaks against its rows.
+    pub findings: Findings,
+    /// When the current or the last run began, in RFC 3339, however often it was interrupted: at that
+    /// moment its windows end, unless they say when, and its marks.
     pub until: Option<String>,
-    /// When that run ended, or an error ended it for now, in RFC 3339.
+    /// When that run ended, or an error ended it for now, in RFC 3339; not if it had read nothing.
     pub ended: Option<String>,
-    /// What ended it for now, if it was an error; of a finished run, what it could not read.
+    /// What ended it, for now or before it had read anything, if it was an error; of a finished run, what
+    /// it could not read.
     pub error: Option<String>,
     /// Whether that run is in parts, which several processes read: see
     /// [`Job::divide`](crate::Job::divide). Each part has a state of its own.
@@ -117,7 +122,9 @@ impl StreamState {
         if self.run > 0 && !self.is_finished {
             return;
         }
-        self.run += 1;
+        if !self.has_failed_early() {
+            self.run += 1;
+        }
         if self.signing_key.is_empty() {
             // 32 bytes: whoever reads the tokens in the state reads this as well.
             self.signing_key = Uuid::new_v4().simple().to_string();
@@ -125,7 +132,20 @@ impl StreamState {
         self.is_finished = false;
         self.until = Some(now.to_owned());
         (self.ended, self.error) = (None, None);
+        self.findings = Findings::default();
         self.units.clear();
+    }
+
+    /// Ends a run that an error has ended before it had read anything: there is nothing to go on with, and
+    /// the next run has the same number.
+    pub(crate) fn fail_early(&mut self, error: String) {
+        (self.ended, self.error) = (None, Some(error));
+        (self.is_finished, self.last) = (true, Counts::default());
+    }
+
+    /// Whether an error has ended the last run before it had read anything.
+    pub(crate) fn has_failed_early(&self) -> bool {
+        self.is_finished && self.ended.is_none() && self.error.is_some()
     }
 
     /// Gives up the run that is under way, unless all that it has read is committed: the next one
@@ -134,7 +154,7 @@ impl StreamState {
         let is_read = !self.units.is_empty() && self.units.values().all(|unit| unit.is_done);
         if self.run > 0 && !self.is_finished && !is_read {
             // It has no end, by which it would be taken for one that has ended after all.
-            (self.is_finished, self.ended) = (true, None);
+            (self.is_finished, self.ended, self.error) = (true, None, None);
             self.units.clear();
         }
     }
@@ -227,6 +247,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Whether rows were read, and all of them were set aside.
+    pub(crate) fn are_all_rejected(&self) -> bool {
+        self.rejected > 0 && self.rejected == self.read
+    }
+
     /// Adds what `other` has counted.
     pub fn add(&mut self, other: &Self) {
         self.pages += other.pages;

@@ -15,7 +15,7 @@ use super::forms;
 /// | `param` | the parameter that takes the greatest value so far; by default the name of the field |
 /// | `order` | `newest_first` for an API that has no such parameter, but returns the newest rows first: see [`RowOrder::NewestFirst`] |
 /// | `start` | its value in the first run; by default everything is read |
-/// | `lookback` | how far each later run goes back behind the greatest value, for rows that come late: a number of seconds, or text such as `1h`; by default not at all |
+/// | `lookback` | how far each later run goes back behind the greatest value, for rows that become visible late and for an API whose clock is behind: a number of seconds, or text such as `1h`; by default not at all |
 /// | `format` | how values are written: `rfc3339` (the default), `unix`, `unix_ms`, `date` or `text`, see [`MomentFormat`] |
 ///
 /// A run asks for rows from the greatest value on, since others may have the same one, and so reads
@@ -26,8 +26,11 @@ use super::forms;
 /// with the greatest values; if there are more, the report says that the next run will append some of
 /// them again.
 ///
-/// A value that is later than the moment at which its page was asked for counts as that moment, so that
-/// rows which claim to be of the future do not hide those that are changed until then.
+/// A value that is later than the second before the run began, by this machine's clock, counts as that
+/// second: a row that is changed after its page was read is found by the next run, however long this
+/// one took, interruptions included. What was changed meanwhile is read again, and counts among the rows
+/// that are remembered. If the clock of the API is behind, or rows become visible some time after the
+/// moment that they carry, a `lookback` of that difference finds them.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -26,7 +26,7 @@ use super::{
 /// | `sql` | instead of a table, a file with a [query](#queries) whose rows are copied: its path, relative to the folder of the description |
 /// | `id` | with `sql`, the column whose values name a row, or a list of columns |
 /// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table, or of the file without its ending |
-/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append`; with `sql`, `merge` if there is an `id` and the sink can, and otherwise `replace` |
+/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if there is an id and the sink can; otherwise `append` with `incremental`, and `replace` without, since each run reads all rows |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
 /// | `delta` | how only what has changed is asked for, by a token that the last run has kept: [`Delta`] |
 /// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
@@ -197,13 +197,19 @@ pub enum WriteMode {
     /// Rows are added.
     #[default]
     Append,
-    /// The rows of a run take the place of all that were there, at its end and at once.
+    /// The rows of a run take the place of all that were there, at its end and at once. Rows that are set
+    /// aside are not among them. If one of these does not tell its key in a table that has an id, all rows
+    /// are set aside, or the API tells less rows on a later page than on one before, the run fails and the
+    /// table stays as it was.
     Replace,
     /// A row replaces the one with its key, or is added. The table needs an id.
     Merge,
     /// As [`Merge`](Self::Merge), and at the end of a run the rows that were not in it are
     /// deleted. That is so of a set that a
     /// [response rule ignores](vantage_api_pool::retry::ResponseRule::ignore) as well: it has none.
+    /// A run deletes none, and its report says so, if it has set rows aside, which may be rows
+    /// that are there, or if the API tells less rows on a later page than on one before, since rows that
+    /// move to pages which were read are not read then.
     Sync,
 }
 
@@ -261,7 +267,7 @@ pub enum Reconcile {
     /// The stream fails.
     #[default]
     Fail,
-    /// The report says so.
+    /// The report says so. Nor does a total that gets less while a stream is read matter any more.
     Warn,
 }
 

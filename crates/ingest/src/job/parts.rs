@@ -109,7 +109,9 @@ impl Job {
     ) -> Result<PartEnd, Error> {
         let stream = self.stream(stream)?;
         let (sink, plan) = (stream.part(run, part, claim)?, stream.plan()?);
-        let (rules, tell) = (stream.write().clone(), self.on_commit(stream));
+        let (mut rules, tell) = (stream.write().clone(), self.on_commit(stream));
+        // The other parts go on.
+        rules.keeps_failure = false;
         let (writer, state) = Writer::open(Box::new(sink), rules, None, tell).await?;
         let (units, warnings) = (part.units.clone(), Warnings::default());
         let units = async move { Ok((units, None)) };

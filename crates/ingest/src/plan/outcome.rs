@@ -4,9 +4,9 @@ use std::{error::Error as _, time::Duration};
 
 use super::Stream;
 use crate::{
-    description::Reconcile,
+    description::{Reconcile, WriteMode},
     error::Error,
-    report::{CUT_BOUNDARY, Outcome, StreamReport, remarks, unbalanced, unexpected},
+    report::{CUT_BOUNDARY, Outcome, StreamReport, rejected, remarks, unbalanced, unexpected},
     run::Ended,
     state::{Counts, StreamState},
 };
@@ -40,17 +40,22 @@ impl Stream {
                 Outcome::Failed(format!("{unit}{others}: {error}"))
             }
             None if !state.is_finished => Outcome::Stopped,
-            None => match state.error.clone().or_else(|| self.shortcoming(&counts)) {
+            None => match state.error.clone().or_else(|| self.shortcoming(&state)) {
                 Some(what) => Outcome::Failed(what),
                 None => Outcome::Complete,
             },
         };
+        let rejected = self.rejected(&state).filter(|_| !counts.are_all_rejected());
         let mut remarks = match &outcome {
             Outcome::Failed(_) => Vec::new(),
             // How many rows there are is not to be compared yet.
             Outcome::Stopped => remarks(&Counts { declared: None, ..counts }, &discarded),
             Outcome::Complete => remarks(&counts, &discarded),
         };
+        let has_failed = matches!(outcome, Outcome::Failed(_));
+        remarks.extend(rejected);
+        remarks.extend(state.findings.remarks(counts.written));
+        remarks.extend(self.kept(&state).filter(|_| !has_failed));
         if state.is_finished && unbalanced(&counts).is_none() {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
         }
@@ -61,8 +66,36 @@ impl Stream {
         StreamReport { stream, run: state.run, outcome, counts, remarks, took }
     }
 
+    /// Which rows were set aside, and why, if any were.
+    fn rejected(&self, state: &StreamState) -> Option<String> {
+        rejected(&state.counts(), self.destination.rejects(), state.findings.reject.as_deref())
+    }
+
+    /// That rows which are gone were not deleted.
+    fn kept(&self, state: &StreamState) -> Option<String> {
+        let mode = self.write().mode;
+        let forbids = state.findings.forbid_deletes(mode, &state.counts());
+        (state.is_finished && mode == WriteMode::Sync && forbids)
+            .then(|| "no row was deleted, as those that this run lacks may not be gone".to_owned())
+    }
+
     /// What is wrong with the counts of a run that has ended.
-    fn shortcoming(&self, counts: &Counts) -> Option<String> {
+    fn shortcoming(&self, state: &StreamState) -> Option<String> {
+        let counts = &state.counts();
+        let mode = self.write().mode;
+        if counts.are_all_rejected() {
+            return self.rejected(state);
+        }
+        if mode == WriteMode::Replace && state.findings.forbid_deletes(mode, counts) {
+            let why = match state.findings.lacks_key {
+                true => format!(
+                    "{}; a row without its key may be one that is there",
+                    self.rejected(state).unwrap_or_default()
+                ),
+                false => state.findings.remarks(0).join("; "),
+            };
+            return Some(format!("{why}, so the table stays as it was"));
+        }
         let unbalanced = unbalanced(counts).filter(|_| self.reconcile == Reconcile::Fail);
         let rows = self.write().rows.as_ref();
         unbalanced.or_else(|| unexpected(counts, rows?))

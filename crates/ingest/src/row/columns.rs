@@ -361,7 +361,11 @@ impl Columns {
                     self.discarded.insert(field);
                 }
                 SchemaPolicy::Freeze => {
-                    return Err(Fault::Run(format!("the table has no column for `{field}`")));
+                    let why = match self.schema.columns.is_empty() {
+                        true => ", nor any other, and `freeze` adds none: declare its `columns`",
+                        false => "",
+                    };
+                    return Err(Fault::Run(format!("the table has no column for `{field}`{why}")));
                 }
                 _ => return Err(Fault::Row(format!("the table has no column for `{field}`"))),
             }

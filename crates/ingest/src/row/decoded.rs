@@ -21,6 +21,11 @@ pub(crate) struct SeenRow {
 pub(crate) struct DecodedPage {
     /// How many were set aside.
     pub(crate) rejected: usize,
+    /// Why the first of them was, and whether it is not known which row one of them is.
+    pub(crate) reject: Option<String>,
+    pub(crate) lacks_key: bool,
+    /// How many have a key that another row of the run has had.
+    pub(crate) twice: usize,
     /// How many the last run has written.
     pub(crate) repeated: usize,
     /// The greatest value of the cursor field in them.

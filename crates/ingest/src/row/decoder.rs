@@ -13,6 +13,7 @@ use super::{
     fault::Fault,
     growth::Growth,
     hash::RowHash,
+    keys::{Keys, is_told},
     learned::Learned,
     made::Made,
     mark::Mark,
@@ -49,6 +50,8 @@ pub(crate) struct RowDecoder {
     checker: Checker,
     known: Known,
     seen: Vec<SeenRow>,
+    /// The keys of the run, if it reads all rows.
+    keys: Option<Keys>,
 }
 
 impl RowDecoder {
@@ -77,6 +80,7 @@ impl RowDecoder {
         own.restore(children, &mut columns);
         Self {
             checker: Checker::new(rules.checks.clone()),
+            keys: (!rules.key.is_empty() && rules.cursor.is_none()).then(Keys::default),
             rules,
             columns,
             children: own,
@@ -132,12 +136,13 @@ impl RowDecoder {
         takes: &mut Takes<'_>,
     ) -> Result<DecodedPage, String> {
         let mut reading = Reading { bound: self.bound(bound), ..Reading::default() };
-        let (rejected, mut repeated) = (self.rejects.len(), 0);
+        let (rejected, mut repeated, mut lacks_key) = (self.rejects.len(), 0, false);
         for &row in rows {
             match self.row(row, &bound.partition, &mut reading, takes) {
                 Ok(()) => self.push(&mut reading),
                 Err(Fault::Repeated) => repeated += 1,
                 Err(Fault::Row(reason)) => {
+                    lacks_key |= !self.tells_key(row, &mut reading);
                     self.rejects.push(Reject { reason, row: row.to_owned() });
                 }
                 Err(Fault::Run(reason)) => return Err(reason),
@@ -148,6 +153,9 @@ impl RowDecoder {
         self.complete();
         Ok(DecodedPage {
             rejected: self.rejects.len() - rejected,
+            reject: self.rejects.get(rejected).map(|reject| reject.reason.clone()),
+            lacks_key,
+            twice: self.keys.as_mut().map_or(0, Keys::take_twice),
             repeated,
             mark: mem::take(&mut self.mark),
             seen: mem::take(&mut self.seen),
@@ -317,6 +325,9 @@ impl RowDecoder {
     /// Adds a row and its items.
     fn push(&mut self, reading: &mut Reading<'_>) {
         let Reading { values, gathered, .. } = reading;
+        if let (Some(keys), Some(key)) = (&mut self.keys, &self.key) {
+            keys.add(key.iter().filter_map(|number| values.get(*number)));
+        }
         if !gathered.is_empty() {
             let key = self.key.iter().flatten().filter_map(|number| values.get(*number).cloned());
             let key: Vec<_> = key.collect();
@@ -365,6 +376,17 @@ impl RowDecoder {
         match &self.key {
             Some(key) => !key.iter().any(is_null),
             None => self.rules.key.is_empty(),
+        }
+    }
+
+    /// Whether a row that is set aside tells which one it is; so does any if none has a key.
+    fn tells_key<'a>(&self, row: &'a str, reading: &mut Reading<'a>) -> bool {
+        let Reading { cells, bound, .. } = reading;
+        match &self.key {
+            Some(key) if self.columns.reader.read(row, cells).is_ok() => {
+                is_told(key, &cells.values, bound, self.columns.schema())
+            }
+            _ => self.rules.key.is_empty(),
         }
     }
 

@@ -12,6 +12,7 @@ mod fault;
 mod fields;
 mod growth;
 mod hash;
+mod keys;
 mod learned;
 mod made;
 mod mark;

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     mem,
+    ops::RangeInclusive,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -125,6 +126,8 @@ impl Buffer {
         let declared = progress.counts.declared.or(unit.counts.declared);
         // Of a unit that ends at older rows it is not a total of what was to be read.
         let declared = declared.filter(|_| !progress.is_cut);
+        let (told, findings) = (unit.counts.declared, &mut self.state.findings);
+        findings.compare(told, progress.counts.declared, self.rules.relies_on_totals);
         unit.counts.add(&progress.counts);
         unit.counts.declared = declared;
         unit.is_done = progress.is_last;
@@ -138,6 +141,10 @@ impl Buffer {
             unit.order = order;
         }
         let Some(page) = progress.page else { return };
+        let findings = &mut self.state.findings;
+        findings.reject = findings.reject.take().or(page.reject);
+        findings.lacks_key |= page.lacks_key;
+        findings.twice += page.twice as u64;
         if let Some(mark) = &page.mark.0 {
             let mut own = Mark(unit.mark.take());
             own.raise(mark);
@@ -216,8 +223,12 @@ impl Buffer {
 
     /// Whether the rows of a run that has ended take the place of those that were there.
     fn is_accepted(&self) -> bool {
-        let written = self.state.counts().written;
-        self.rules.rows.as_ref().is_none_or(|rows| rows.contains(&written))
+        let counts = self.state.counts();
+        let is_expected = |rows: &RangeInclusive<u64>| rows.contains(&counts.written);
+        !self.state.has_failed_early()
+            && !counts.are_all_rejected()
+            && !self.state.findings.forbid_deletes(self.rules.mode, &counts)
+            && self.rules.rows.as_ref().is_none_or(is_expected)
     }
 
     pub(super) fn commit(&mut self, sink: &mut dyn Sink) -> Result<(), SinkError> {
@@ -258,6 +269,7 @@ fn mark_of<'m>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::description::WriteMode;
 
     fn buffer(when_idle: bool) -> Buffer {
         let commit =
@@ -269,6 +281,9 @@ mod tests {
             knows_rows: false,
             has_children: false,
             begins_anew: false,
+            keeps_failure: false,
+            relies_on_totals: true,
+            mode: WriteMode::Append,
             rows: None,
         };
         let mut state = StreamState::default();

@@ -74,8 +74,7 @@ impl UnitRead {
 
 /// A page of a unit, or its end.
 pub(super) enum Piece {
-    /// With the moment at which it was asked for, at the earliest.
-    Page(Arc<UnitRead>, Box<Page<Box<RawValue>>>, DateTime<Utc>),
+    Page(Arc<UnitRead>, Box<Page<Box<RawValue>>>),
     End(Arc<UnitRead>),
     Failed(Arc<UnitRead>, Error),
 }
@@ -103,6 +102,8 @@ pub(super) struct Gathered {
     /// The units that had a page and no token yet.
     tokenless: HashSet<String>,
     warnings: Warnings,
+    /// The mark is at most this moment.
+    until: DateTime<Utc>,
     commit: CommitAt,
     progress: Vec<Progress>,
     /// The last page of each unit, with its place among them.
@@ -110,11 +111,12 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Nothing yet of a run from this state.
+    /// Nothing yet of a run from this state, whose mark is at most this moment.
     pub(super) fn new(
         decoder: RowDecoder,
         write: &WriteRules,
         state: &StreamState,
+        until: DateTime<Utc>,
         warnings: Warnings,
     ) -> Self {
         let (since, commit) = (write.since.clone(), write.commit);
@@ -123,6 +125,7 @@ impl Gathered {
         Self {
             decoder,
             since,
+            until,
             newest,
             delta: None,
             tokenless: HashSet::new(),
@@ -177,16 +180,11 @@ impl Gathered {
                 self.end(&of.unit, token);
                 Ok(())
             }
-            Piece::Page(unit, page, asked) => self.page(&unit, page, asked),
+            Piece::Page(of, page) => self.page(&of, page),
         }
     }
 
-    fn page(
-        &mut self,
-        of: &UnitRead,
-        page: Box<Page<Box<RawValue>>>,
-        asked: DateTime<Utc>,
-    ) -> Result<(), Failure> {
+    fn page(&mut self, of: &UnitRead, page: Box<Page<Box<RawValue>>>) -> Result<(), Failure> {
         let UnitRead { unit, bound, .. } = of;
         let rows = page.texts().collect::<Result<Vec<_>, _>>();
         let rows = rows.map_err(|error| Failure::Unit(Arc::clone(unit), error.into()))?;
@@ -203,7 +201,7 @@ impl Gathered {
         };
         let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;
         if let Some(since) = &self.since {
-            decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));
+            decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, self.until));
         }
         self.remark(unit);
         let (read, rejected) = (rows.len() as u64, decoded.rejected as u64);

@@ -2,7 +2,7 @@
 
 use std::{mem, pin::pin, sync::Arc};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures::{Stream, StreamExt, future::poll_immediate};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -17,12 +17,12 @@ use vantage_types::EmptyEntity;
 use super::{
     control::{Control, heeding},
     gathered::{Failure, Gathered, Piece, UnitRead},
-    unit::{Asked, Unit},
+    unit::Unit,
     warnings::Warnings,
     writer::{WriteRules, Writer},
 };
 use crate::{
-    description::Delta,
+    description::{Delta, moment_of},
     error::Error,
     row::{Known, Learned, RowDecoder, RowRules},
     state::{StreamState, UnitState},
@@ -64,6 +64,12 @@ impl Ended {
         Self { state, failures: Vec::new(), discarded: Vec::new() }
     }
 
+    /// Whether a unit cannot go on, since the description asks for other pages than before the run was
+    /// interrupted.
+    pub(crate) fn is_of_other_read(&self) -> bool {
+        self.failures.iter().any(|(_, error)| error.is_of_other_read())
+    }
+
     /// The failure of a unit, if all that failed may pass.
     pub(crate) fn passing_failure(&mut self) -> Option<Error> {
         let may_pass = self.failures.iter().all(|(_, error)| error.may_pass());
@@ -87,7 +93,13 @@ impl StreamPlan {
         warnings: &Warnings,
     ) -> Result<Ended, Error> {
         let mut run = Running { writer, control, failures: Vec::new(), is_stopped: false };
-        let (units, lack) = run.heeding(pin!(units)).await.transpose()?.unwrap_or_default();
+        let (units, lack) = match run.heeding(pin!(units)).await.transpose() {
+            Ok(units) => units.unwrap_or_default(),
+            Err(error) => {
+                run.writer.finish(false, Some(error.to_string())).await?;
+                return Err(error);
+            }
+        };
         if let Some(what) = lack {
             run.writer.lacks(what);
         }
@@ -96,7 +108,7 @@ impl StreamPlan {
         let mut known = Known::of(state.boundary.rows());
         state.partitions.iter().for_each(|(name, own)| known.add(name, own.boundary.rows()));
         let decoder = decoder.knowing(known);
-        let gathered = Gathered::new(decoder, &self.write, state, warnings.clone());
+        let gathered = Gathered::new(decoder, &self.write, state, before(state), warnings.clone());
         let mut gathered = gathered.with_delta(self.delta.clone());
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
@@ -181,7 +193,6 @@ impl StreamPlan {
     ) -> impl Stream<Item = Piece> + Send {
         let read = Arc::new(UnitRead::new(unit));
         async_stream::stream! {
-            let mut asked = Asked::new(self.prefetch, now());
             let anew = read.unit().anew().filter(|_| before.token.is_none());
             let opened = self.pages(read.unit(), Arc::clone(&read), before, &signing_key, warnings.clone()).await;
             let mut pages = match opened {
@@ -205,8 +216,7 @@ impl StreamPlan {
             while !read.has_enough() && let Some(page) = pages.next().await {
                 match page {
                     Ok(page) => {
-                        let asked = asked.take(now());
-                        yield Piece::Page(Arc::clone(&read), Box::new(page), asked);
+                        yield Piece::Page(Arc::clone(&read), Box::new(page));
                     }
                     Err(error) => return yield Piece::Failed(Arc::clone(&read), error.into()),
                 }
@@ -278,9 +288,11 @@ impl StreamPlan {
 const EXPIRED: &str = "the token of the last run has expired, so everything was read again: rows that \
                        are gone since then stay";
 
-/// Not more exact than most APIs write moments, so that a mark of it hides none of the same one.
-fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
+/// The last whole second before the one in which a run began. APIs leave out or round fractions of
+/// seconds, and may compare them as text, in which they come before none.
+fn before(state: &StreamState) -> DateTime<Utc> {
+    let began = state.until.as_deref().and_then(moment_of).unwrap_or_else(Utc::now);
+    began.trunc_subsecs(0) - TimeDelta::seconds(1)
 }
 
 /// A run under way.

@@ -1,7 +1,7 @@
 //! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
 //! and values that request each, or the pages that they are.
 
-use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ciborium::Value;
@@ -61,16 +61,6 @@ pub(crate) struct Since {
     pub(crate) format: MomentFormat,
     /// How what is new is asked for: as windows are, if there are any.
     pub(crate) asked: MomentFormat,
-}
-
-/// When the pages of a unit were asked for, at the earliest: each one once so many before it were
-/// taken.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    /// How many pages are asked for ahead.
-    ahead: usize,
-    /// When the unit began, and when its last pages were taken.
-    moments: VecDeque<DateTime<Utc>>,
 }
 
 /// Windows of time that are read by themselves.
@@ -172,8 +162,8 @@ impl Since {
         read(self.format, mark)?.checked_sub_signed(self.lookback)
     }
 
-    /// The mark, or the moment `until` if it is after that: rows that claim to be of the future do not
-    /// hide those that are new before then.
+    /// The mark, or the moment `until` if it is after that: rows that are changed while a run reads, or
+    /// claim to be of the future, do not hide those that are changed on pages which it has read by then.
     pub(crate) fn until(&self, mark: String, until: DateTime<Utc>) -> String {
         let is_after = read(self.format, &mark).is_some_and(|own| own > until);
         let until = if is_after { self.format.write(until) } else { None };
@@ -238,23 +228,6 @@ impl Since {
         };
         // A lookback beyond all time reads everything.
         from.zip(read(self.format, value)).is_some_and(|(from, value)| value < from)
-    }
-}
-
-impl Asked {
-    /// A unit that begins now.
-    pub(crate) fn new(ahead: usize, now: DateTime<Utc>) -> Self {
-        Self { ahead, moments: VecDeque::from([now]) }
-    }
-
-    /// When the page that is taken now was asked for.
-    pub(crate) fn take(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let asked = self.moments.front().copied().unwrap_or(now);
-        self.moments.push_back(now);
-        if self.moments.len() > self.ahead.saturating_add(1) {
-            self.moments.pop_front();
-        }
-        asked
     }
 }
 
@@ -398,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_of_the_future_is_that_of_the_moment_at_which_its_page_was_asked_for() {
+    fn a_mark_of_the_future_is_the_moment_at_which_its_run_began() {
         let since = |format| Since {
             field: "at".into(),
             order: None,
@@ -417,14 +390,6 @@ mod tests {
             let until = moment("2024-03-01T12:00:00Z");
             assert_eq!(since(format).until(mark.to_owned(), until), expected);
         }
-    }
-
-    #[test]
-    fn a_page_is_asked_for_once_so_many_before_it_were_taken() {
-        let at = |seconds: i64| moment("2024-03-01") + TimeDelta::seconds(seconds);
-        let mut asked = Asked::new(2, at(0));
-        let found: Vec<_> = (1..=5).map(|seconds| asked.take(at(seconds))).collect();
-        assert_eq!(found, [0, 0, 0, 1, 2].map(at));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{
     unit::{Since, Unit},
 };
 use crate::{
+    description::WriteMode,
     row::{Decoded, DecodedPage},
     sink::{Sink, SinkError},
     state::{Counts, StreamState, UnitOrder},
@@ -49,6 +50,12 @@ pub(crate) struct WriteRules {
     pub(crate) has_children: bool,
     /// Whether a run that was interrupted begins anew, since it cannot go on.
     pub(crate) begins_anew: bool,
+    /// Whether it is remembered that a run has failed before it had read anything.
+    pub(crate) keeps_failure: bool,
+    /// Whether it matters that the API tells less rows than before.
+    pub(crate) relies_on_totals: bool,
+    /// What is done with rows that are there.
+    pub(crate) mode: WriteMode,
     /// How many rows a run may write. With others it does not take the place of what is there.
     pub(crate) rows: Option<RangeInclusive<u64>>,
 }
@@ -269,6 +276,10 @@ impl Thread {
                     if !buffer.state.units.is_empty() {
                         (buffer.state.ended, buffer.state.error) = (Some(now()), Some(error));
                         self.commit(&mut buffer)?;
+                    } else if self.rules.keeps_failure {
+                        buffer.state.fail_early(error);
+                        // The error of the run is told in any case, and more than that of its commit.
+                        let _ = buffer.commit(&mut *self.sink);
                     }
                     return Ok(buffer.state);
                 }

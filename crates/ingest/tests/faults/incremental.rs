@@ -1,6 +1,8 @@
 //! What is asked for in later runs: what is new since the last one that has ended.
 
-use chrono::{SecondsFormat, Utc};
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::{
@@ -49,6 +51,17 @@ fn asked_from(setup: &Setup, skipped: usize) -> Vec<String> {
 
 fn answer(setup: &Setup, rows: Vec<Value>) {
     setup.api.answer(move |request| changed_since(&rows, request));
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The second before the one in which the current or the last run began.
+async fn began(setup: &Setup) -> String {
+    let until = setup.job().status().await.unwrap().remove(0).1.until.unwrap();
+    let until: DateTime<Utc> = until.parse().unwrap();
+    (until.trunc_subsecs(0) - TimeDelta::seconds(1)).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 async fn mark(setup: &Setup) -> Option<String> {
@@ -119,7 +132,7 @@ async fn rows_at_the_mark_are_not_appended_again() {
 }
 
 #[tokio::test]
-async fn the_mark_of_a_run_that_goes_on_is_not_that_of_its_start() {
+async fn the_mark_of_a_run_that_goes_on_is_at_most_its_start() {
     let setup = Setup::new(CHANGES, |_| Reply::status(404));
     let mut rows: Vec<_> = (1..=30).map(row).collect();
     let of_api = rows.clone();
@@ -128,10 +141,47 @@ async fn the_mark_of_a_run_that_goes_on_is_not_that_of_its_start() {
         _ => changed_since(&of_api, request),
     });
     setup.fail(&["404", "page 3"]).await;
-    // The row has changed after the run began, and before its page is asked for again.
-    let changed = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-    rows[29]["updated_at"] = changed.clone().into();
+    let began = began(&setup).await;
+    // A row is changed whose page was read, and later one whose page is asked for again.
+    for id in [1, 30] {
+        rows[id - 1]["updated_at"] = now().into();
+        rows[id - 1]["name"] = "changed".into();
+    }
+    answer(&setup, rows.clone());
+    setup.complete().await;
+    assert_eq!(mark(&setup).await, Some(began));
     answer(&setup, rows);
     setup.complete().await;
-    assert_eq!(mark(&setup).await, Some(changed));
+    let changed: Vec<i64> = setup.query("SELECT id FROM rows WHERE name = 'changed' ORDER BY id");
+    assert_eq!(changed, [1, 30]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_changed_after_its_page_was_read_is_found_by_the_next_run() {
+    for write in ["merge", "append"] {
+        let mut setup = Setup::new(CHANGES, |_| Reply::status(404));
+        setup.replace(", lookback: 1h", "");
+        setup.replace("table: rows", &format!("table: rows\n        write: {write}"));
+        setup.replace("commit: { rows: 10 }", "prefetch: 1");
+        let rows: Arc<Mutex<Vec<Value>>> = Arc::new(Mutex::new((1..=50).map(row).collect()));
+        let of_api = Arc::clone(&rows);
+        setup.api.answer(move |request| {
+            let mut rows = of_api.lock().unwrap();
+            // Pages are in the order of ids: the first two are read.
+            if request.page() == 3 && rows[9]["name"] != "changed" {
+                for id in [10, 45] {
+                    rows[id - 1]["name"] = "changed".into();
+                    rows[id - 1]["updated_at"] = now().into();
+                }
+            }
+            changed_since(&rows, request)
+        });
+        setup.complete().await;
+        let report = setup.complete().await;
+        let changed: Vec<i64> =
+            setup.query("SELECT id FROM rows WHERE name = 'changed' ORDER BY id");
+        assert_eq!(changed, [10, 45], "{write}: {report}");
+        let report = setup.complete().await;
+        assert_eq!(setup.query::<i64>("SELECT count(*) FROM rows WHERE id = 45"), [1], "{report}");
+    }
 }

@@ -83,7 +83,10 @@ async fn fields_are_discarded_and_what_does_not_fit_is_set_aside() {
     assert_eq!(setup.ids("rows"), all(1..=20));
     assert_eq!(
         report.streams[0].remarks,
-        ["20 rows are in the rejects", "left out, as the table has no columns for them: extra",]
+        [
+            "left out, as the table has no columns for them: extra",
+            "20 rows were set aside into `_apipool_rejects`, the first one because `n` holds no int",
+        ]
     );
     let columns: Vec<String> = setup.query("SELECT name FROM pragma_table_info('rows')");
     assert_eq!(columns, ["id", "n"]);
@@ -94,7 +97,9 @@ async fn rows_that_do_not_fit_are_in_quarantine() {
     let setup = changed("quarantine", changing()).await;
     let report = setup.complete().await;
     assert_eq!(setup.ids("rows"), all(1..=10));
-    assert_eq!(report.streams[0].remarks, ["30 rows are in the rejects"]);
+    let said = "30 rows were set aside into `_apipool_rejects`, the first one because the table has no \
+                column for `extra`";
+    assert_eq!(report.streams[0].remarks, [said]);
     let reasons: Vec<String> = setup.query(
         "SELECT reason || ': ' || count(*) FROM _apipool_rejects GROUP BY reason ORDER BY 1",
     );

@@ -61,3 +61,79 @@ async fn old_rows_are_there_until_all_new_ones_are() {
     assert_eq!(names(&setup), ["new 50"]);
     assert_eq!(setup.ids("rows"), all(1..=50));
 }
+
+#[tokio::test]
+async fn what_ended_a_run_that_had_read_nothing_is_remembered_and_nothing_is_replaced() {
+    for write in ["append", "merge", "sync", "replace"] {
+        let mut setup = Setup::new(ROWS, |_| Reply::status(404));
+        setup.replace("table: rows,", &format!("table: rows, write: {write},"));
+        let last = async |setup: &Setup| setup.job().last_run().await.unwrap().unwrap().to_string();
+        setup.fail(&["404"]).await;
+        assert!(last(&setup).await.contains("FAILED") && last(&setup).await.contains("404"));
+        // The run has not begun in a way in which the next one would have to go on.
+        setup.replace("rows, write", "rows, prefetch: 2, write");
+        setup.api.answer(pages(numbered(1..=20)));
+        assert_eq!(setup.complete().await.streams[0].run, 1);
+        setup.api.answer(|_| Reply::status(404));
+        for _ in 0..2 {
+            let stream = setup.fail(&["404"]).await;
+            assert_eq!((stream.run, stream.counts.read), (2, 0), "{stream}");
+            assert!(last(&setup).await.contains("404"), "{write}");
+            assert_eq!(setup.ids("rows"), all(1..=20), "{write}");
+        }
+        setup.api.answer(pages(numbered(21..=30)));
+        assert_eq!(setup.complete().await.streams[0].run, 2);
+        assert!(!last(&setup).await.contains("FAILED"));
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_paging_is_corrected_begins_anew_where_no_row_comes_twice() {
+    for (write, remarks) in [("merge", 1), ("sync", 1), ("replace", 1)] {
+        let mut setup = Setup::new(ROWS, without_page_3(numbered(1..=50)));
+        setup.replace("table: rows,", &format!("table: rows, write: {write},"));
+        setup.fail(&["404", "page 3"]).await;
+        setup.replace(
+            "id: id }",
+            "id: id, api: { paging: { by: page, param: page, size_param: n, size: 10 } } }",
+        );
+        setup.api.answer(pages(numbered(1..=50)));
+        let report = setup.complete().await;
+        assert_eq!(setup.ids("rows"), all(1..=50), "{write}");
+        let stream = &report.streams[0];
+        let said = stream.remarks.iter().filter(|remark| remark.contains("begun anew"));
+        assert_eq!((said.count(), stream.run, stream.counts.read), (remarks, 2, 50), "{stream}");
+        assert!(setup.complete().await.streams[0].remarks.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_has_appended_rows_says_how_to_begin_anew_once_its_paging_is_corrected() {
+    let mut setup = Setup::new(ROWS, without_page_3(numbered(1..=50)));
+    setup.replace("table: rows,", "table: rows, write: append,");
+    setup.fail(&["404", "page 3"]).await;
+    setup.replace(
+        "id: id }",
+        "id: id, api: { paging: { by: page, param: page, size_param: n, size: 10 } } }",
+    );
+    setup.api.answer(pages(numbered(1..=50)));
+    setup.fail(&["other pages", "`apipool reset FILE JOB --drop`"]).await;
+    assert_eq!(setup.ids("rows"), all(1..=20));
+    setup.job().reset(None, true).await.unwrap();
+    setup.complete().await;
+    assert_eq!(setup.ids("rows"), all(1..=50));
+}
+
+#[tokio::test]
+async fn rows_without_a_key_that_are_all_read_again_take_the_place_of_those_of_before() {
+    let mut setup = Setup::new(ROWS, pages(numbered(1..=30)));
+    setup.replace("id: id ", "");
+    setup.replace("{ name: rows, }", "{ name: rows }");
+    for _ in 0..2 {
+        setup.complete().await;
+        assert_eq!(setup.ids("rows"), all(1..=30));
+    }
+    setup.replace("table: rows,", "table: rows, write: append,");
+    setup.complete().await;
+    assert_eq!(setup.ids("rows").len(), 60, "as it is asked for");
+}

@@ -178,7 +178,7 @@ fn rows_are_merged_if_they_have_a_key_and_the_sink_can() {
         [WriteMode::Merge, WriteMode::Sync, WriteMode::Merge, WriteMode::Replace]
     );
     assert_eq!(writes("hourly"), [WriteMode::Append]);
-    assert_eq!(writes("files"), [WriteMode::Append]);
+    assert_eq!(writes("files"), [WriteMode::Replace]);
 }
 
 #[test]

@@ -50,6 +50,9 @@ fn a_schema_may_be_kept_in_three_ways() {
 
     let frozen = decode(&mut decoder(SchemaPolicy::Freeze), &rows);
     assert_eq!(frozen.unwrap_err(), "the table has no column for `b`");
+    let mut bare = RowDecoder::new(rules(SchemaPolicy::Freeze), Learned::default());
+    let refused = decode(&mut bare, &rows).unwrap_err();
+    assert!(refused.ends_with("declare its `columns`"), "{refused}");
 
     let mut discarding = decoder(SchemaPolicy::Discard);
     let discarded = decode(&mut discarding, &rows).unwrap();

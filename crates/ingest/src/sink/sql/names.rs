@@ -129,8 +129,12 @@ impl Naming {
         } else {
             return Ok(());
         };
+        let way = match what {
+            "column" => format!("; leave it out with `columns: {{ {name:?}: drop }}`"),
+            _ => String::new(),
+        };
         Err(SinkError::lasting(format!(
-            "no {what} of {database} can be called `{name}`: {problem}"
+            "no {what} of {database} can be called `{name}`: {problem}{way}"
         )))
     }
 }
@@ -257,6 +261,11 @@ mod tests {
         assert!(columns(FOLDS, &["id", "ID"]).unwrap_err().contains("two columns are called `ID`"));
         assert!(columns(TELLS, &["id", "id"]).is_err());
         assert!(columns(TELLS, &["a", "_apipool_position"]).unwrap_err().contains("begin with"));
+        let said = columns(TELLS, &["a", ""]).unwrap_err();
+        assert!(
+            said.contains(r#"it is empty; leave it out with `columns: { "": drop }`"#),
+            "{said}"
+        );
         assert!(columns(TELLS, &["a name of more than twenty bytes"]).is_err());
     }
 }
