@@ -70,7 +70,7 @@
 //! be written as it is. Comments and keys have no variables.
 //!
 //! A value with a variable is a text. Where a number, or true or false, is expected, its text is
-//! read as that, but not within `paging`. The value of a variable is a secret: it is in no error
+//! read as that. The value of a variable is a secret: it is in no error
 //! and in no `Debug` output.
 
 use std::{fmt, path::Path, sync::Arc};
