@@ -73,7 +73,9 @@ fn specified(file: &Path, settings: &Settings) -> Result<Draft, Failure> {
     for left_out in draft.left_out() {
         output::note(format_args!("left out: {left_out}"));
     }
-    output::note(format_args!("{} tables; nothing was sent", draft.tables().count()));
+    let count = draft.tables().count();
+    let tables = if count == 1 { "table" } else { "tables" };
+    output::note(format_args!("{count} {tables}; nothing was sent"));
     Ok(draft)
 }
 
@@ -113,7 +115,7 @@ fn printable(text: &str) -> String {
 /// The failure, which may repeat names that others chose.
 fn told(failure: Failure) -> Failure {
     match failure {
-        Failure::Incomplete => Failure::Incomplete,
+        Failure::Incomplete(advice) => Failure::Incomplete(advice),
         Failure::Run(what) => Failure::Run(printable(&what)),
         Failure::Usage(what) => Failure::Usage(printable(&what)),
     }
@@ -143,10 +145,7 @@ fn prober(origin: &str, settings: &Settings) -> Result<AwwPool, Failure> {
     builder.max_attempts(1).response_rules([rule]).build().map_err(Failure::usage)
 }
 
-async fn answer(
-    pool: &AwwPool,
-    asked: &discover::Request,
-) -> Result<discover::Response, Failure> {
+async fn answer(pool: &AwwPool, asked: &discover::Request) -> Result<discover::Response, Failure> {
     let target = asked.url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let target = format!("{}{target}", asked.url.path());
     let mut request = match &asked.post {
