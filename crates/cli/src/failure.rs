@@ -18,7 +18,7 @@ const BASE_URL: &str = "see whether `base_url` is right, and can be reached from
 const PROXY: &str =
     "see whether the proxy is right: its setting, or HTTPS_PROXY in the environment";
 const ENDPOINT: &str = "see whether `base_url` and `endpoint` are right";
-const SHAPE: &str = "see whether `envelope`, `paging` and `endpoint` are right";
+const SHAPE: &str = "see whether `endpoint`, `paging`, and `envelope` or `extract` are right";
 
 /// Why a command fails.
 pub(crate) enum Failure {
