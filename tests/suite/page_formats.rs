@@ -66,7 +66,7 @@ async fn an_error_says_what_came_instead_of_the_page_and_from_where() {
         (
             "",
             r#"{"data":{"items":null}}"#,
-            "invalid type: null, expected a list of items at line 1 column 22; `data.items` is null",
+            "invalid type: null, expected a list of items at line 1 column 21; `data.items` is null",
         ),
         ("", r#"{"data":{"items":["canary"]}} canary"#, "trailing characters at line 1 column"),
         ("", r#"{"data":{"items":[NaN]}}"#, "expected value at line 1 column 1 of item 0"),
