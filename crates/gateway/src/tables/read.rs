@@ -37,6 +37,7 @@ pub(super) fn narrowed(mut vista: Vista, what: &VistaQuery) -> Result<Vista, Pro
         let (column, op) = (condition.column.as_str(), condition.op);
         vista.add_condition(column, op, condition.value.clone()).map_err(|error| {
             let wanted = error.context.get("wanted").filter(|_| error.is_incorrect_usage());
+            let wanted = wanted.map(|wanted| wanted.trim_matches('"'));
             let what = match (wanted, &condition.value) {
                 (Some(wanted), Value::Text(text)) => {
                     let text: String = text.chars().take(MOST_SHOWN).collect();
