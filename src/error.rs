@@ -14,7 +14,8 @@ mod read;
 mod retryable;
 mod text;
 
-pub(crate) use text::without_query;
+pub(crate) use excerpt::without_secret;
+pub(crate) use text::{shown_name, without_query};
 
 /// What went wrong. Each variant says whether the pool retries the call by itself: "not retried"
 /// is about the pool alone. Whether the same call may succeed if the caller makes it again later is
@@ -175,9 +176,11 @@ pub enum Delivery {
 
 /// The error of every call, stream and setting.
 ///
-/// `Display` names the kind and the cause but nothing that could contain a secret: no query string
-/// and no other part of a response than these: what a [`ResponseRule`](crate::retry::ResponseRule)
-/// quotes from a body, where a redirect or the next page leads (origin and path only), and a
+/// `Display` names the kind, the cause and the method and path of the request, but nothing that could
+/// contain a secret: no query string, no part of the path that may be one (with more than 20
+/// characters and a digit, or characters that names do not have), and no other part of a response than
+/// these: the keys and the content type of what is no page, what an extractor says of it, what a
+/// [`ResponseRule`](crate::retry::ResponseRule) quotes from a body, where a redirect or the next page leads (origin and path only), and a
 /// `Content-Encoding` that the pool does not read. Accessors return the rest. As the source of a
 /// Vantage error, which already says all of that, it only prints how long the call took and whether
 /// it [may succeed later](Self::is_retryable) ("retryable") or not ("final"); `{:#}` prints

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Uri, header::RETRY_AFTER};
+use http::{HeaderMap, Method, StatusCode, Uri, header::RETRY_AFTER};
 use secrecy::SecretString;
 
 mod mismatch;
@@ -29,6 +29,7 @@ pub struct Response {
     headers: HeaderMap,
     body: Bytes,
     url: Option<Arc<Uri>>,
+    method: Method,
     /// The result of the response rule that applied, if any.
     ruling: Option<Box<Ruling>>,
     /// Whether every redirect on the way to the URL was permanent, and there was at least one.
@@ -45,8 +46,9 @@ impl Response {
     }
 
     pub(crate) fn from_parts(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        let (url, ruling, secret) = (None, None, None);
-        Self { status, headers, body, url, ruling, is_moved: false, overruns: false, secret }
+        let (method, url, ruling, secret) = (Method::GET, None, None, None);
+        let (is_moved, overruns) = (false, false);
+        Self { status, headers, body, url, method, ruling, is_moved, overruns, secret }
     }
 
     /// Marks the response as one that may be incomplete: more bytes followed its declared end, or
@@ -61,11 +63,17 @@ impl Response {
         self.overruns
     }
 
-    /// Sets the URL that the response came from.
-    pub(crate) fn with_url(mut self, url: &Arc<Uri>, is_moved: bool) -> Self {
+    /// Sets the URL that the response came from, and the method of its request.
+    pub(crate) fn with_url(mut self, url: &Arc<Uri>, method: &Method, is_moved: bool) -> Self {
         self.url = Some(Arc::clone(url));
+        self.method = method.clone();
         self.is_moved = is_moved;
         self
+    }
+
+    /// The method of the request.
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
     }
 
     /// Whether the requested resource has moved permanently to [`url`](Self::url).

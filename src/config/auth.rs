@@ -76,14 +76,14 @@ impl<'de> Visitor<'de> for AuthVisitor {
     /// A variable of the environment.
     fn visit_str<E: Error>(self, text: &str) -> Result<Option<Auth>, E> {
         match serde_yaml_ng::from_str(text) {
-            Ok(Value::Object(map)) => in_map(map).map(Some),
+            Ok(Value::Object(map)) => the_only(map).map(Some),
             Ok(Value::Array(ways)) => first_of(ways).map(Some),
             _ => Err(E::custom(FORM)),
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<Auth>, A::Error> {
-        in_map(Map::deserialize(MapAccessDeserializer::new(map))?).map(Some)
+        the_only(Map::deserialize(MapAccessDeserializer::new(map))?).map(Some)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, ways: A) -> Result<Option<Auth>, A::Error> {
@@ -93,27 +93,44 @@ impl<'de> Visitor<'de> for AuthVisitor {
     refuse_scalars!(|_| FORM);
 }
 
-/// The first way in which no text is empty. A mistake in one that is not used is one all the same.
-fn first_of<E: Error>(ways: Vec<Value>) -> Result<Auth, E> {
-    let mut first = None;
-    for way in ways {
-        let Value::Object(map) = way else { return Err(E::custom(FORM)) };
-        let is_whole = map.values().all(is_given);
-        let auth = in_map(map)?;
-        if is_whole && first.is_none() {
-            first = Some(auth);
-        }
+/// The one way there is, which has its token.
+fn the_only<E: Error>(map: Map<String, Value>) -> Result<Auth, E> {
+    match map.get("bearer") {
+        Some(Value::String(token)) if token.is_empty() => Err(E::custom("bearer: is empty")),
+        _ => in_map(map),
     }
-    first.ok_or_else(|| E::custom("none of the ways to sign in has all its values"))
 }
 
-/// Whether no text in it is empty.
-fn is_given(value: &Value) -> bool {
+/// The first way in which no text is empty. A mistake in one that is not used is one all the same.
+fn first_of<E: Error>(ways: Vec<Value>) -> Result<Auth, E> {
+    let (mut first, mut all_empty) = (None, Vec::new());
+    for way in ways {
+        let Value::Object(map) = way else { return Err(E::custom(FORM)) };
+        let mut empty = Vec::new();
+        map.iter().for_each(|(key, value)| find_empty(key, value, &mut empty));
+        let auth = in_map(map)?;
+        if empty.is_empty() && first.is_none() {
+            first = Some(auth);
+        }
+        all_empty.push(empty.join(" and "));
+    }
+    first.ok_or_else(|| {
+        let empty = all_empty.join(", or else ");
+        E::custom(format!("none of the ways to sign in has all its values: give {empty}"))
+    })
+}
+
+/// Adds the places of the empty texts in a value, which is at `place`.
+fn find_empty(place: &str, value: &Value, empty: &mut Vec<String>) {
     match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => items.iter().all(is_given),
-        Value::Object(fields) => fields.values().all(is_given),
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) if text.is_empty() => empty.push(format!("`{place}`")),
+        Value::Array(items) => items.iter().for_each(|item| find_empty(place, item, empty)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| {
+                find_empty(&format!("{place}.{key}"), value, empty);
+            });
+        }
+        _ => {}
     }
 }
 

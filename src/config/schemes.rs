@@ -25,7 +25,7 @@ impl PoolConfig {
         }
         let what = match self.https_only {
             true => "https_only allows no origin without https",
-            false => "an API with https needs PoolBuilder::allow_http_origins for that",
+            false => "an API with https needs the setting `allow_http_origins` for that",
         };
         Err(Error::config(format!("allow_origin: {} is not https; {what}", other.origin())))
     }

@@ -6,6 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Error;
+use crate::response::Response;
 
 /// How much of a body [`Error::body_start`] hands out, in bytes.
 const BODY_START: usize = 512;
@@ -31,6 +32,15 @@ impl Error {
         let secrets = response.secret().into_iter().chain(&self.0.secrets);
         let secrets = secrets.map(|secret| secret.expose_secret());
         Some(excerpt(response.body(), BODY_START, &secrets.collect::<Vec<_>>()))
+    }
+}
+
+/// `text`, with the token that the request of `response` was sent with masked.
+pub(crate) fn without_secret(response: &Response, text: String) -> String {
+    let secret = response.secret().map(|secret| secret.expose_secret());
+    match secret.filter(|secret| secret.len() >= LEAST_SECRET) {
+        Some(secret) => masked(Cow::Owned(text), secret).into_owned(),
+        None => text,
     }
 }
 
@@ -64,7 +74,6 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::response::Response;
 
     #[test]
     fn the_start_of_a_body_ends_on_a_character_boundary() {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error as _, fmt};
 
 use http::header::LOCATION;
 
-use super::{Error, Inner};
+use super::{Error, Inner, excerpt::without_secret};
 use crate::response::Response;
 
 /// The most characters of a URL that are shown.
@@ -30,10 +30,14 @@ impl fmt::Display for Inner {
             write!(f, ", the wait would be {wait:.1?}")?;
         }
         match self.attempts {
-            0 => Ok(()),
-            _ if is_told => write!(f, " after {:.1?}", self.elapsed),
-            1 => write!(f, " after 1 attempt in {:.1?}", self.elapsed),
-            attempts => write!(f, " after {attempts} attempts in {:.1?}", self.elapsed),
+            0 => {}
+            _ if is_told => write!(f, " after {:.1?}", self.elapsed)?,
+            1 => write!(f, " after 1 attempt in {:.1?}", self.elapsed)?,
+            attempts => write!(f, " after {attempts} attempts in {:.1?}", self.elapsed)?,
+        }
+        match self.response.as_ref().and_then(target).filter(|_| !is_told) {
+            Some(target) => write!(f, " ({target})"),
+            None => Ok(()),
         }
     }
 }
@@ -52,6 +56,29 @@ pub(super) fn answered(response: &Response) -> Cow<'static, str> {
         None if status.is_client_error() => "the server refused the request".into(),
         None => format!("the server answered {}", status.as_u16()).into(),
     }
+}
+
+/// The method and the path of the request, such as `GET /rows`. Segments of the path that may be
+/// secret are not shown.
+fn target(response: &Response) -> Option<String> {
+    let path = response.url()?.path();
+    let segments = path.split('/').map(|part| match part.is_empty() {
+        true => "",
+        false => shown_name(part).unwrap_or("…"),
+    });
+    let path = segments.collect::<Vec<_>>().join("/");
+    let shown: String = path.chars().take(MOST_SHOWN).collect();
+    Some(without_secret(response, format!("{} {shown}", response.method())))
+}
+
+/// The name of a key or of a part of a path, unless it may be data: it is one of at most 40
+/// characters that names have, and none of more than 20 with a digit in it, as keys of APIs are.
+pub(crate) fn shown_name(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix('@').unwrap_or(name);
+    let is_plain = |letter: char| letter.is_alphanumeric() || "_-.$ %~".contains(letter);
+    let has_digit = rest.bytes().any(|byte| byte.is_ascii_digit());
+    let most = if has_digit { 20 } else { 40 };
+    (rest.chars().count() <= most && rest.chars().all(is_plain)).then_some(name)
 }
 
 /// The part of a URL that may be shown: without user info, query and fragment, and not too long. A
@@ -80,6 +107,13 @@ impl Error {
     /// the status, the page and the attempts: its text is only what is left.
     pub(crate) fn told(mut self) -> Self {
         self.0.is_told = true;
+        self
+    }
+
+    /// The same, whose message names `cause`, the error of the last attempt.
+    pub(crate) fn because_of(mut self, cause: &Self) -> Self {
+        let (message, why) = (&self.0.message, &cause.0.message);
+        self.0.message = format!("{message}; the last attempt failed: {why}").into();
         self
     }
 
@@ -148,6 +182,22 @@ mod tests {
             assert_eq!(without_query(url), shown);
         }
         assert_eq!(without_query(&"\u{e9}".repeat(999)).chars().count(), MOST_SHOWN);
+    }
+
+    #[test]
+    fn an_error_names_the_request_without_what_may_be_secret() {
+        for (url, shown) in [
+            ("https://host/v1/rows?key=canary", "GET /v1/rows"),
+            ("https://host/a/5f0c3e9a7b1d4c2e8f6a11/b/", "GET /a/…/b/"),
+            ("https://host/bot123:canary/rows", "GET /…/rows"),
+            ("https://host", "GET /"),
+        ] {
+            let url = std::sync::Arc::new(url.parse().unwrap());
+            let response = Response::new(StatusCode::NOT_FOUND, "");
+            let error = Error::status_of(response.with_url(&url, &http::Method::GET, false));
+            let said = format!("status: the server refused the request (status 404) ({shown})");
+            assert_eq!(error.to_string(), said);
+        }
     }
 
     #[test]

@@ -9,11 +9,14 @@ use bytes::Bytes;
 use futures::FutureExt;
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, without_secret},
     priority::Priority,
     response::Response,
     user_value::catch_panic,
 };
+
+/// The most characters of an extractor's message that are shown.
+const MOST_SHOWN: usize = 300;
 
 /// Makes a page of the standard envelope out of the body of another format, such as HTML or CSV.
 ///
@@ -66,7 +69,8 @@ pub trait Extractor: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why the body is not such a page. The read ends with an
-    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) whose source this is.
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) whose source this is, and whose message has
+    /// the first 300 characters of its own: it must quote nothing of the body.
     fn extract(&self, page: RawPage) -> Extracting;
 }
 
@@ -135,13 +139,26 @@ impl Extraction {
         match page {
             Some(Ok(body)) => Ok(response.with_body(body)),
             Some(Err(error)) => {
-                Err(Error::new(ErrorKind::Decode, "the extractor made no page of the body")
+                // What a user's error says is their code, which may panic.
+                let why = catch_panic(|| error.to_string()).unwrap_or_default();
+                let what = match one_line(&why) {
+                    why if why.is_empty() => "the extractor made no page of the body".into(),
+                    why => format!("the extractor made no page of the body: {why}"),
+                };
+                Err(Error::new(ErrorKind::Decode, without_secret(&response, what))
                     .with_users_source(error)
                     .with_response(response))
             }
             None => Err(Error::new(ErrorKind::Callback, "the extractor panicked")),
         }
     }
+}
+
+/// The start of a message, on one line.
+fn one_line(message: &str) -> String {
+    let words = message.split(|letter: char| letter.is_control() || letter.is_whitespace());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(MOST_SHOWN).collect()
 }
 
 impl fmt::Debug for Extraction {

@@ -136,7 +136,8 @@ impl Judge {
             Verdict::More | Verdict::Moved | Verdict::Last => return None,
             Verdict::Loop => (ErrorKind::PageLoop, self.repeated()),
             Verdict::Unpaged => {
-                let what = "every page is the same; if the API does not page, use Paging::none()";
+                let what =
+                    "every page is the same; if the API does not page, use the paging `none`";
                 (ErrorKind::PaginationMissing, what.into())
             }
             Verdict::Changed => {

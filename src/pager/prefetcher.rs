@@ -208,7 +208,7 @@ impl Prefetcher {
         let at_zero = matches!(&queued.address, PageAddress::Cursor(cursor) if is_zero(cursor));
         let what = if is_first_again && at_zero {
             "the cursor 0 leads to the first page again; if it means the end, set \
-             Paging::zero_cursor_ends"
+             `zero_cursor_ends`"
         } else if seen.returns_to(&(&queued.address, scan.content)) {
             "a page leads back to where the read has been"
         } else {

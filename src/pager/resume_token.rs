@@ -349,7 +349,7 @@ mod tests {
         let elder = serde_json::to_vec(&token().position).unwrap();
         assert!(refusal(&elder).contains("before 1"));
         for nonsense in [&b""[..], b"{}", b"\x01", b"\x01{}", b"x"] {
-            assert!(refusal(nonsense).contains("no resume token"), "{nonsense:?}");
+            assert!(refusal(nonsense).contains("not a resume token"), "{nonsense:?}");
         }
     }
 

@@ -72,6 +72,12 @@ fn without_values(said: &str) -> Cow<'static, str> {
     }
     let kinds = [
         "invalid type: null",
+        "invalid type: map",
+        "invalid type: sequence",
+        "invalid type: string",
+        "invalid type: integer",
+        "invalid type: floating point",
+        "invalid type: boolean",
         "invalid type",
         "invalid value",
         "invalid length",
@@ -133,7 +139,7 @@ mod tests {
         assert_eq!(said::<Row>(r#"{"n":7"#), "EOF while parsing an object at line 1 column 6");
         assert_eq!(
             said::<Row>("{\n\"n\":\"canary\"}"),
-            "invalid type, expected u8 at line 2 column 12"
+            "invalid type: string, expected u8 at line 2 column 12"
         );
         assert_eq!(said::<Row>("{}"), "missing field `n` at line 1 column 2");
     }

@@ -65,7 +65,7 @@ impl Endpoint {
         pool.request(request).await.or_else(|error| match error.response() {
             Some(response) if is_response(response) => Ok(response.clone()),
             _ => {
-                let what = "the token endpoint gave no response to use";
+                let what = format!("the token endpoint gave no response to use: {error}");
                 Err(Error::new(ErrorKind::Token, what).with_source(error))
             }
         })

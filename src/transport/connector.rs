@@ -107,11 +107,15 @@ impl Connector {
                 "the connection to the proxy was not established",
             ),
         };
-        let unresolved = || Error::new(ErrorKind::Resolve, unresolved);
+        let caused = |kind, what: &str, source: io::Error| {
+            Error::new(kind, format!("{what}: {source}")).with_source(source)
+        };
         let addresses = tokio::net::lookup_host((host, port)).await;
-        let addresses = by_turns(addresses.map_err(|source| unresolved().with_source(source))?);
-        let refused = |source| Error::new(ErrorKind::Connect, refused).with_source(source);
-        let tcp = race(addresses, TcpStream::connect).await.ok_or_else(unresolved)?;
+        let unknown = |source| caused(ErrorKind::Resolve, unresolved, source);
+        let addresses = by_turns(addresses.map_err(unknown)?);
+        let refused = |source| caused(ErrorKind::Connect, refused, source);
+        let none = || Error::new(ErrorKind::Resolve, unresolved);
+        let tcp = race(addresses, TcpStream::connect).await.ok_or_else(none)?;
         let tcp = tcp.map_err(refused)?;
         self.set_up(&tcp).map_err(refused)?;
         Ok(tcp)

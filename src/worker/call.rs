@@ -265,7 +265,8 @@ impl<'a> Attempts<'a> {
             }
         }
         let secret = token.map(|token| &token.secret);
-        outcome.map(|response| response.with_url(url, *is_moved).with_secret(secret))
+        let method = request.method();
+        outcome.map(|response| response.with_url(url, method, *is_moved).with_secret(secret))
     }
 
     /// Whether a 401 to `token` leads to another token: once per call, and only if that may help.
@@ -315,6 +316,7 @@ fn cost(last: Option<&Error>) -> u32 {
 /// `error`, which ended the call while it waited because of `cause`.
 pub(super) fn after(error: Error, cause: Option<Error>) -> Error {
     let Some(cause) = cause else { return error };
+    let error = error.because_of(&cause);
     match cause.response().cloned() {
         Some(response) => error.with_response(response).with_source(cause),
         None => error.with_delivery(cause.delivery()).with_source(cause),

@@ -431,7 +431,7 @@ async fn case_05_more_without_a_way_to_it_is_an_error_that_names_both() {
         let (_, error) = incomplete(rows(&server, Paging::link_header(), envelope())).await;
         assert!(error.contains("`Link`"), "{error}");
         let (_, error) = incomplete(rows(&server, Paging::none(), envelope())).await;
-        assert!(error.contains("Paging::none()"), "{error}");
+        assert!(error.contains("the paging `none`"), "{error}");
     }
 }
 

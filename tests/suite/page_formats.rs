@@ -42,6 +42,76 @@ async fn an_answer_that_calls_itself_lines_is_read_line_by_line() {
     assert_eq!(error.kind(), ErrorKind::Decode);
 }
 
+// getsentry/sentry-mcp#370, stormpath/stormpath-sdk-react#37, aacerox/node-rest-client#29,
+// airbytehq/airbyte#23351
+#[tokio::test]
+async fn an_error_says_what_came_instead_of_the_page_and_from_where() {
+    let html = "<html>canary</html>";
+    for (head, body, words) in [
+        (
+            "content-type: text/html\r\n",
+            html,
+            "the body is HTML or XML, and its content type is text/html",
+        ),
+        (
+            "",
+            r#"{"error":"canary","code":7}"#,
+            "no list at `data.items`; the body is an object with the keys `code`, `error`",
+        ),
+        (
+            "",
+            r#"{"data":{"rows":["canary"]}}"#,
+            "no list at `data.items`; `data` is an object with the keys `rows`",
+        ),
+        (
+            "",
+            r#"{"data":{"items":null}}"#,
+            "invalid type: null, expected a list of items at line 1 column 21; `data.items` is null",
+        ),
+        ("", r#"{"data":{"items":["canary"]}} canary"#, "trailing characters at line 1 column"),
+        ("", r#"{"data":{"items":[NaN]}}"#, "expected value at line 1 column 1 of item 0"),
+        (
+            "",
+            "{\"id\":1}\n{\"id\":2}\n",
+            "one JSON document per line, which `envelope: { ndjson: true }` reads",
+        ),
+        ("", "", "the body is empty"),
+    ] {
+        let server = RawServer::answering(lines(head, body));
+        let envelope = Envelope::items_at("data.items");
+        let error = items(&server, envelope, Paging::none()).await.unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains("(GET /rows)"), "{body}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+    let server = RawServer::answering("HTTP/1.1 204 No Content\r\n\r\n".to_owned());
+    let error = items(&server, Envelope::default(), Paging::none()).await.unwrap_err();
+    assert!(error.to_string().contains("a 204 has no body"), "{error}");
+}
+
+// Growth-Circle/cadis#672, richkuo/go-trader#95, Yeachan-Heo/oh-my-codex#532
+#[tokio::test]
+async fn a_token_in_the_path_is_in_no_error() {
+    let server = RawServer::answering("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n".to_owned());
+    for secret in ["bot123456:canary-ghIkl", "canary0c3e9a7b1d4c2e8f6a11"] {
+        let pool = AwwPool::builder(format!("{}/{secret}/v1", server.url())).build().unwrap();
+        let error = soon("the error", pool.get("/rows")).await.unwrap_err();
+        assert!(error.to_string().ends_with(" (GET /…/v1/rows)"), "{error}");
+        assert!(!format!("{error:?}{error:#}").contains("canary"), "{error:?}");
+    }
+}
+
+// temporalio/sdk-java#666, temporalio/temporal#3630, googleapis/gax-nodejs#741
+#[tokio::test]
+async fn a_read_that_runs_out_of_time_names_why_its_attempts_failed() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let pool = AwwPool::builder(format!("http://{closed}"));
+    let pool = pool.call_timeout(std::time::Duration::from_millis(300)).build().unwrap();
+    let error = soon("the error", pool.get("/rows")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
+    let said = error.to_string();
+    assert!(said.contains("the connection was not established: "), "{said}");
+}
+
 #[tokio::test]
 async fn a_line_that_is_no_json_is_an_error_with_its_number() {
     for (body, number) in

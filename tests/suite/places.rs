@@ -451,7 +451,7 @@ async fn ties_that_a_keyset_would_lose_are_an_error() {
     };
     for (paging, count, kept, says) in [
         // Two rows of one page, which a next page would begin after.
-        (page(false, 10), 5, 0, "Paging::inclusive"),
+        (page(false, 10), 5, 0, "the setting `inclusive`"),
         // As many as a page holds, or more.
         (page(true, 10), 10, 10, "more rows have the same `at`"),
         (page(true, 10), 25, 10, "more rows have the same `at`"),

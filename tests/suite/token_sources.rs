@@ -431,8 +431,8 @@ async fn an_endpoint_that_fails_is_a_clear_error_without_a_secret() {
         ("missing", 404, CANARY.into(), "status 404"),
         ("refusal", 401, refusal.into(), "refused: invalid_client"),
         ("echo", 400, echo, "the token endpoint refused"),
-        ("cut", 200, cut, "no token response"),
-        ("html", 200, format!("<html>{CANARY}</html>"), "no token response"),
+        ("cut", 200, cut, "not a token response"),
+        ("html", 200, format!("<html>{CANARY}</html>"), "not a token response"),
         ("empty", 200, empty.into(), "empty token"),
     ];
     let api = open_api().await;

@@ -208,7 +208,7 @@ async fn accept_51_an_error_about_an_item_quotes_no_value_of_it() {
     let why = error.source().and_then(std::error::Error::source).unwrap().to_string();
     assert_eq!(
         why,
-        "invalid type, expected i64 in `n` at line 1 column 20 of item 1 of the list, counted from 0"
+        "invalid type: string, expected i64 in `n` at line 1 column 20 of item 1 of the list, counted from 0"
     );
     assert!(all_texts(&error).iter().all(|text| !text.contains("canary")));
     assert!(!all_texts(&within(table.list()).await.unwrap_err()).concat().contains("canary"));

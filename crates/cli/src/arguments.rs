@@ -116,7 +116,7 @@ pub(crate) struct Status {
 pub(crate) struct Url {
     /// The database that the workers share, `postgres://USER:PASSWORD@HOST/DATABASE`; by default that of
     /// the environment's APIPOOL_URL, which other users of the machine do not see.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub(crate) url: Option<String>,
 }
 

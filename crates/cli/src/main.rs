@@ -19,12 +19,22 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Who serves sees why, since those who ask do not.
+    #[cfg(feature = "gateway")]
+    let least = match arguments.command {
+        Command::Serve(_) => LevelFilter::WARN,
+        _ => LevelFilter::ERROR,
+    };
+    #[cfg(not(feature = "gateway"))]
+    let least = LevelFilter::ERROR;
+    let filter = EnvFilter::builder().with_default_directive(least.into());
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("APIPOOL_LOG"))
+        .with_env_filter(filter.with_env_var("APIPOOL_LOG").from_env_lossy())
         .with_writer(|| output::Log)
         .init();
     let done = match arguments.command {

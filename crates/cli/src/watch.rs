@@ -4,13 +4,18 @@ use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use indicatif::{HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use vantage_api_ingest::{
     Progress,
     description::Description,
     report::{Outcome, Report, StreamReport},
     state::Counts,
 };
-use vantage_api_pool::{AwwPool, stats::Stats};
+use vantage_api_pool::{
+    AwwPool,
+    events::{Event, Outcome as Attempted},
+    stats::Stats,
+};
 
 use crate::{
     history::{History, Moment},
@@ -33,6 +38,9 @@ const ENDED: &str = "{prefix}: {wide_msg}";
 /// Shows jobs while they run: a bar for each stream on a terminal, and elsewhere lines.
 pub(crate) struct Watch {
     pool: AwwPool,
+    events: Receiver<Event>,
+    /// Why the last attempt failed that is made again, while none since has worked.
+    trouble: Option<String>,
     bars: Option<&'static MultiProgress>,
     /// By job and name.
     streams: IndexMap<(String, String), Stream>,
@@ -66,6 +74,8 @@ impl Watch {
         });
         Self {
             pool: pool.clone(),
+            events: pool.events(),
+            trouble: None,
             bars: output::bars(),
             streams: streams.collect(),
             began: now,
@@ -126,7 +136,11 @@ impl Watch {
         if let Some(stats) = &stats {
             self.history.note(self.moment(stats));
         }
-        let waits = stats.as_ref().map(wait).unwrap_or_default();
+        self.take_events();
+        let mut waits = stats.as_ref().map(wait).unwrap_or_default();
+        if let Some(trouble) = &self.trouble {
+            waits.push_str(&format!(", waits to try again after: {trouble}"));
+        }
         let now = Instant::now();
         let tells = self.bars.is_none() && self.told.elapsed() >= LINES_EVERY;
         if tells {
@@ -139,6 +153,16 @@ impl Watch {
             stream.draw(&waits);
             if tells {
                 output::note(format_args!("{job}.{name}: {}{waits}", stream.standing()));
+            }
+        }
+    }
+
+    fn take_events(&mut self) {
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.trouble = trouble(&event, self.trouble.take()),
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }
     }
@@ -268,6 +292,20 @@ fn wait(stats: &Stats) -> String {
         (0, _) => String::new(),
         (limited, Some(rate)) => format!(", slowed down to {rate}/s by {limited} refusals"),
         (limited, None) => format!(", {limited} answers said to slow down"),
+    }
+}
+
+/// Why attempts fail, after `event` and what was known `before`.
+fn trouble(event: &Event, before: Option<String>) -> Option<String> {
+    match event {
+        Event::RetryScheduled { status: Some(status), .. } => {
+            Some(format!("status {}", status.as_u16()))
+        }
+        Event::RetryScheduled { reason, .. } => Some(reason.name().to_owned()),
+        Event::AttemptEnded { outcome: Attempted::Answered(status), .. } if status.is_success() => {
+            None
+        }
+        _ => before,
     }
 }
 

@@ -145,7 +145,37 @@ fn jobs_without_times_run_once_and_are_reported_as_they_end() {
     assert_eq!(code, Some(1), "{text}{notes}");
     assert!(text.contains("world: countries: complete; "), "{text}");
     assert!(text.contains("broken: nothing: FAILED: "), "{text}");
-    assert!(notes.contains("not everything is complete\n  -> run it again"), "{notes}");
+    let advice =
+        "not everything is complete\n  -> broken.nothing: see whether `base_url` and `endpoint`";
+    assert!(notes.contains(advice) && !notes.contains("run it again"), "{notes}");
+    assert!(text.contains("(GET /v1/nothing)"), "{text}");
+}
+
+#[test]
+fn it_is_said_why_attempts_fail_while_they_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let yaml = format!(
+        "api: {{ base_url: \"http://{closed}\" }}
+tables: [{{ name: rows }}]
+jobs: {{ copy: {{ sink: {{ sqlite: copy.db }}, streams: [{{ table: rows }}] }} }}
+"
+    );
+    let mut program = apipool(folder.path(), &yaml);
+    program.args(["run", "world.yaml"]);
+    // It ends with the test.
+    Running::start(program).wait_for("copy.rows: begun, waits to try again after: connect");
+}
+
+#[test]
+fn a_variable_that_the_description_does_not_use_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program =
+        apipool(folder.path(), "api: { base_url: \"${BASE:-http://localhost:1}\" }\n");
+    program.args(["check", "world.yaml", "--var", "BASE=http://h", "--var", "TYPO=canary"]);
+    let (code, text, notes) = printed(&program.output().unwrap());
+    assert_eq!((code, text.as_str()), (Some(2), ""), "{notes}");
+    assert_eq!(notes, "apipool: --var TYPO: the description has no `${TYPO}`\n");
 }
 
 #[test]

@@ -355,6 +355,9 @@ fn a_prompt_takes_statements_in_lines_and_goes_on_after_errors() {
     terminal.enter_at_prompt("SELECT 7 AS seven; SELECT 8 AS eight;");
     terminal.wait_for("Time: ");
     terminal.wait_for("Time: ");
+    terminal.enter_at_prompt(" SELECT 'private' AS a;");
+    terminal.enter_at_prompt(" SELECT 'private',");
+    terminal.enter_at_prompt("9 AS b;");
     terminal.enter_at_prompt("\\?");
     terminal.wait_for("Ctrl-D ends");
     terminal.enter_at_prompt("CREATE EXTERNAL TABLE t STORED AS API LOCATION 'http://h/t' OPTIONS ('api.auth.bearer' 'canary', 'columns.id' 'int');");
@@ -362,7 +365,7 @@ fn a_prompt_takes_statements_in_lines_and_goes_on_after_errors() {
     assert_eq!(terminal.end(), Some(0));
     let history = fs::read_to_string(world.folder.path().join("apipool/sql_history")).unwrap();
     assert!(history.contains("Kenya") && history.contains("SELECT 8"), "{history}");
-    assert!(!history.contains("canary"), "{history}");
+    assert!(!history.contains("canary") && !history.contains("private"), "{history}");
 }
 
 // nao1215/sqly#832, GlareDB/glaredb#2427

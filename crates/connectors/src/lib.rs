@@ -99,9 +99,42 @@ impl Connector {
     }
 }
 
+impl Connector {
+    /// The ways to authenticate, one of which must be given: the names of the variables of each, in
+    /// the order in which they are tried. None if there is only one, whose variables are
+    /// [`required`](Self::required).
+    #[must_use]
+    pub fn ways_to_sign_in(&self) -> Vec<Vec<&'static str>> {
+        let lines = self.yaml.lines().skip_while(|line| *line != "  auth:").skip(1);
+        let mut ways: Vec<Vec<&str>> = Vec::new();
+        for line in lines.take_while(|line| line.starts_with("    ")) {
+            if line.starts_with("    - ") {
+                ways.push(Vec::new());
+            }
+            let names = line.split("${").skip(1).filter_map(|part| part.split_once(":-}"));
+            let names = names.map(|(name, _)| name);
+            ways.last_mut().into_iter().for_each(|way| way.extend(names.clone()));
+        }
+        ways.retain(|way| !way.is_empty());
+        ways
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_several_ways_to_sign_in_is_needed() {
+        let ways = find("google-calendar").map(Connector::ways_to_sign_in);
+        let client = vec!["GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET", "GOOGLE_REFRESH_TOKEN"];
+        assert_eq!(ways, Some(vec![vec!["GOOGLE_TOKEN"], client]));
+        for connector in ALL {
+            let ways = connector.ways_to_sign_in();
+            let is_open = connector.required().is_empty() && ways.is_empty();
+            assert!(!is_open || !connector.yaml.contains("auth:"), "{}", connector.name);
+        }
+    }
 
     #[test]
     fn each_is_found_by_its_name_and_says_what_it_is_of() {

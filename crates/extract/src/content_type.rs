@@ -51,6 +51,9 @@ mod tests {
             assert_eq!(check(found, patterns).is_ok(), is_read, "{found:?} {patterns:?}");
         }
         let error = check(Some("x/<b>y"), &["text/html"]).unwrap_err().to_string();
-        assert_eq!(error, "the content type is `x/by`, and text/html is read");
+        assert_eq!(
+            error,
+            "the content type is `x/by`, and text/html is read; `content_types` names others"
+        );
     }
 }

@@ -29,13 +29,13 @@ pub enum ExtractError {
     },
     /// Nothing on the page is an item: the site may have changed. See
     /// [`Extraction::allow_empty`](crate::Extraction::allow_empty).
-    #[error("no item: nothing matches {items}, and no page without items is allowed")]
+    #[error("no item: nothing matches {items}, and `empty` allows no page without items")]
     NoItems {
         /// What the items are found by.
         items: String,
     },
     /// The content type is not one that the extractor reads.
-    #[error("the content type is `{found}`, and {wanted} is read")]
+    #[error("the content type is `{found}`, and {wanted} is read; `content_types` names others")]
     ContentType {
         /// The type of the response, without parameters.
         found: String,
@@ -43,7 +43,7 @@ pub enum ExtractError {
         wanted: String,
     },
     /// The body is not text of its encoding.
-    #[error("the body is not valid {encoding}")]
+    #[error("the body is not valid {encoding}; `charset` names another encoding")]
     Encoding {
         /// The name of the encoding (of the Encoding Standard).
         encoding: &'static str,

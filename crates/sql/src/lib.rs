@@ -51,7 +51,7 @@
 //! | `count(*)` | nothing, if a total was told within `sql.trust_total`; the first page, if the total is trusted but not known; all pages otherwise |
 //! | `ORDER BY` | the order, if `sorting` takes it and it is the one of SQL: of columns that are mandatory or name a row, or with `sql.nulls`; of texts with `sql.collation` |
 //! | joins | the keys of the smaller side, at most `sql.max_keys`: a list, or a request for each key; but never more requests than reading the table would take, as far as that is known |
-//! | placeholders in the path | the value that a column of that name is compared to, or is joined on, or `IN (SELECT …)`: one request for each. A value of a scalar subquery, `= (SELECT …)`, is found too late |
+//! | placeholders in the path | the value that a column of that name is compared to, or, in a path with one of them, is joined on or is `IN (SELECT …)`: one request for each. A value of a scalar subquery, `= (SELECT …)`, is found too late |
 //!
 //! Columns are those that a table declares. One that declares none has the fields of the rows on its
 //! first page, each with the narrowest type of its values there, and text for a field that has none.

@@ -140,8 +140,8 @@ impl Endpoint {
         allowed.map(|allowed| Request::get(url).with_other_base(allowed)).ok_or_else(|| {
             let what = format!(
                 "the next page is at {}, outside the pool's base URL, and nothing that \
-                 Paging::allow_origin names leads there; if the API names itself by another \
-                 host, port or prefix, Paging::next_url_part follows a part of its URLs",
+                 the setting `allow_origins` names leads there; if the API names itself by another \
+                 host, port or prefix, the setting `next_url_part` follows a part of its URLs",
                 next_url::shown(url)
             );
             Error::new(ErrorKind::ForeignOrigin, what).with_source(refusal)

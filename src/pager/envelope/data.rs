@@ -36,6 +36,12 @@ impl TryFrom<Data> for Envelope {
     type Error = String;
 
     fn try_from(data: Data) -> Result<Self, String> {
+        for key in data.places.keys() {
+            let name = key.strip_suffix("_header").unwrap_or(key);
+            if !FACTS.iter().any(|(known, _)| *known == name) {
+                return Err(format!("an envelope has no `{key}`"));
+            }
+        }
         let mut envelope = match (data.items.as_deref(), data.ndjson) {
             (None, true) => Self::ndjson(),
             (Some("."), false) => Self::bare_array(),

@@ -13,9 +13,10 @@ use super::{
     json::Json,
     ndjson::{self, Ndjson},
     text::text,
+    unread::instead_of_page,
 };
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, without_secret},
     pager::{envelope::Envelope, strategy::PageMetadata},
     path::Path,
     response::{Mismatch, Response},
@@ -40,7 +41,7 @@ impl ItemList {
     pub(in crate::pager) fn of(envelope: &Envelope, response: &Response) -> Result<Self, Error> {
         let format = format_of(envelope, response);
         let text = format.text(envelope, response);
-        Ok(format.find(envelope, text.map_err(|source| mismatch(response, source))?))
+        Ok(format.find(envelope, text.map_err(|source| no_page(envelope, response, source))?))
     }
 
     /// The extent of its items, without building them, and the metadata of the page. Where each
@@ -54,7 +55,7 @@ impl ItemList {
         envelope: &Envelope,
         pointer: Option<&Path>,
     ) -> Result<(Taken, PageMetadata), Error> {
-        let taken = self.pass_over().map_err(|source| mismatch(response, source))?;
+        let taken = self.pass_over().map_err(|source| no_page(envelope, response, source))?;
         Ok((taken, self.survey(response, envelope, pointer, taken)?))
     }
 
@@ -81,7 +82,7 @@ impl ItemList {
     ) -> Result<PageMetadata, Error> {
         let status = response.counts_as();
         if self.is_empty() && status == StatusCode::ACCEPTED {
-            return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
+            return Err(no_page(envelope, response, "a 202 (Accepted) has no items yet"));
         }
         let is_blank =
             status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text.is_empty();
@@ -90,11 +91,15 @@ impl ItemList {
             true => PageMetadata::of_headers(envelope, headers),
             false => self.format.metadata(envelope, pointer, headers, self, taken),
         };
-        let mut metadata = metadata.map_err(|source| mismatch(response, source))?;
+        let mut metadata = metadata.map_err(|source| no_page(envelope, response, source))?;
         if metadata.lists != 1 {
             let number = if metadata.lists == 0 { "no" } else { "more than one" };
             let path = &envelope.items;
-            return Err(mismatch(response, format!("there is {number} list at `{path}`")));
+            let what = match path.is_root() {
+                true => format!("there is {number} list"),
+                false => format!("there is {number} list at `{path}`"),
+            };
+            return Err(no_page(envelope, response, what));
         }
         metadata.info.take_part(response.status(), headers);
         Ok(metadata)
@@ -121,7 +126,7 @@ pub(crate) fn decode_item<D: ItemDecoder>(
     response: &Response,
 ) -> Result<D::Item, Error> {
     let whole = text(response.body(), envelope.lossy_text);
-    let whole = &*whole.map_err(|source| mismatch(response, source))?;
+    let whole = &*whole.map_err(|source| no_page(envelope, response, source))?;
     let wrapped = || {
         let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(whole).ok()?;
         let data = fields.remove("data").filter(|data| data.get().starts_with('{'))?;
@@ -145,11 +150,26 @@ pub(crate) fn decode_only_item<D: ItemDecoder>(
     items.next(&mut taken, decoder).is_none().then_some(item)
 }
 
-fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
+/// The error of a body that is not a page of `envelope`: says what it is instead.
+fn no_page(envelope: &Envelope, response: &Response, source: impl Into<Mismatch>) -> Error {
     let source = source.into();
+    let form = match source.is_in_item() {
+        true => None,
+        false => instead_of_page(envelope, response),
+    };
+    error_of(response, source, form)
+}
+
+fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
+    error_of(response, source.into(), None)
+}
+
+fn error_of(response: &Response, source: Mismatch, form: Option<String>) -> Error {
     // The body is data, and not part of the error, if it is a page.
     let response = if source.is_in_item() { response.without_body() } else { response.clone() };
-    Error::new(ErrorKind::Decode, "the body is not the page that was asked for")
+    let form = form.map_or_else(String::new, |form| format!("; {form}"));
+    let what = format!("the body is not the page that was asked for: {source}{form}");
+    Error::new(ErrorKind::Decode, without_secret(&response, what))
         .with_source(source)
         .with_response(response)
 }

@@ -1,21 +1,13 @@
 //! [pure] The wording of errors and warnings about the end of a set.
 
-use std::collections::BTreeMap;
-
 use http::header::CONTENT_RANGE;
-use serde::de::IgnoredAny;
 
 use super::Judge;
-use crate::{
-    pager::{
-        facts::{Fact, Remarks},
-        strategy::Statement,
-    },
-    path::Key,
+use crate::pager::{
+    facts::{Fact, Remarks},
+    format::keys,
+    strategy::Statement,
 };
-
-/// The most keys of a page that are named in an error.
-const MOST_KEYS: usize = 12;
 
 impl Judge {
     /// Describes a signal, as it is in the page.
@@ -56,7 +48,7 @@ impl Judge {
         let more = self.describe(more);
         let has = || keys(body).map_or_else(String::new, |keys| format!("; the page has {keys}"));
         if !self.plan.paging.is_paged() {
-            let none = "the endpoint is read as one page by Paging::none()";
+            let none = "the endpoint is read as one page by the paging `none`";
             return format!("{more}, but {none}{}", has());
         }
         if self.plan.paging.is_chained() {
@@ -80,7 +72,9 @@ impl Judge {
                 "the paging follows {}, which names no next page, and `{path}` does",
                 paging.pointer_name()
             ),
-            false => format!("`{path}` names a next page, but Paging::none() reads one alone"),
+            false => {
+                format!("`{path}` names a next page, but the paging `none` reads one page alone")
+            }
         }
     }
 
@@ -99,7 +93,7 @@ impl Judge {
     pub(super) fn empty(&self, pages: u32, more: Statement) -> String {
         let more = self.describe(more);
         format!(
-            "{pages} pages in a row were empty, and {more}; Paging::max_empty_pages sets how many \
+            "{pages} pages in a row were empty, and {more}; the setting `max_empty_pages` says how many \
              may be"
         )
     }
@@ -107,7 +101,7 @@ impl Judge {
     /// That the API returns no more rows than were read.
     pub(super) fn capped(&self) -> String {
         format!(
-            "{} rows were read, the API hands out no more (Paging::row_cap), and nothing says that \
+            "{} rows were read, the API hands out no more (`row_cap`), and nothing says that \
              these are all",
             self.plan.rows
         )
@@ -117,15 +111,4 @@ impl Judge {
     pub(super) fn missing(&self, more: Statement) -> String {
         format!("the page before says that {}, but this one does not exist", self.describe(more))
     }
-}
-
-/// The keys of a page that is an object.
-fn keys(body: &str) -> Option<String> {
-    let fields: BTreeMap<Key<'_>, IgnoredAny> = serde_json::from_str(body).ok()?;
-    let mut names: Vec<_> =
-        fields.keys().take(MOST_KEYS).map(|Key(key)| format!("`{key}`")).collect();
-    if fields.len() > MOST_KEYS {
-        names.push("…".into());
-    }
-    (!names.is_empty()).then(|| names.join(", "))
 }

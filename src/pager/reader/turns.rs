@@ -212,7 +212,7 @@ fn failed(PagingFault { kind, what }: PagingFault, response: &Response) -> Error
 /// The error of a page whose place has expired.
 fn expired(error: Error) -> Error {
     let what = "the place of the next page has expired; a read that begins again may see another \
-                state of the set, see Paging::restart_when_expired";
+                state of the set, see the setting `restart_when_expired`";
     let response = error.response().cloned();
     let expired = Error::new(ErrorKind::CursorExpired, what).with_source(error);
     response.into_iter().fold(expired, Error::with_response)

@@ -227,9 +227,11 @@ mod tests {
         ] {
             assert_eq!(fill(body), Ok(expected));
         }
-        for (body, says) in
-            [("{b}", "nothing fills `{b}`"), ("{a}", "one value"), ("{since:number}", "no number")]
-        {
+        for (body, says) in [
+            ("{b}", "nothing fills `{b}`"),
+            ("{a}", "one value"),
+            ("{since:number}", "not a number"),
+        ] {
             assert!(fill(json!(body)).unwrap_err().contains(says), "{body}");
         }
         assert_eq!(PageBody(json!({ "a": ["{x}"], "b": "{y:number}" })).placeholders(), ["x", "y"]);

@@ -67,7 +67,7 @@ impl Keyset<'_> {
         if twice {
             return Err(incomplete(format!(
                 "two rows have the same `{field}`, so the next page may leave out rows: use a \
-                 field that no two rows share, or Paging::inclusive"
+                 field that no two rows share, or the setting `inclusive`"
             )));
         }
         if let (PageAddress::Cursor(value), Some(first)) = (address, values.first())
@@ -77,7 +77,7 @@ impl Keyset<'_> {
                 kind: ErrorKind::PageLoop,
                 what: format!(
                     "the page begins with the row after which it was to begin, by its `{field}`: \
-                     the API needs Paging::inclusive"
+                     the API needs the setting `inclusive`"
                 ),
             });
         }
@@ -118,7 +118,7 @@ impl Keyset<'_> {
         if value == Some(last) && told >= 2 * rows.len() {
             let what = format!(
                 "rows with the same `{}` come again, each time with another content: \
-                 Paging::inclusive needs rows that are sent alike each time",
+                 the setting `inclusive` needs rows that are sent alike each time",
                 self.field
             );
             let next = Err(PagingFault { kind: ErrorKind::PageLoop, what });

@@ -311,7 +311,8 @@ mod tests {
         links: &[&str],
     ) -> Result<Option<PageAddress>, Error> {
         let url = Arc::new(Uri::from_static("https://api.example/v1/rows?page=1"));
-        let mut response = Response::new(StatusCode::OK, "").with_url(&url, false);
+        let mut response =
+            Response::new(StatusCode::OK, "").with_url(&url, &http::Method::GET, false);
         for link in links {
             response.headers_mut().append(LINK, link.parse().unwrap());
         }

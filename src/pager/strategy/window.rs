@@ -139,7 +139,7 @@ impl Windows {
             None => window.now,
         };
         if to <= window.from {
-            let what = "more rows than Paging::row_cap are in the smallest window, so the rest \
+            let what = "more rows than `row_cap` are in the smallest window, so the rest \
                         cannot be reached: ";
             return Err(incomplete(what, self, window));
         }
@@ -156,11 +156,11 @@ impl Windows {
         let Some(latest) = window.latest.filter(|_| window.is_in_order) else {
             let what = match self.field {
                 None => {
-                    "as many rows as Paging::row_cap were read of a window, no total told \
+                    "as many rows as `row_cap` were read of a window, no total told \
                          before that there are more, and no `field` says where to go on: "
                 }
                 Some(_) => {
-                    "as many rows as Paging::row_cap were read of a window, no total told \
+                    "as many rows as `row_cap` were read of a window, no total told \
                             before that there are more, and the rows are not in the order of \
                             their `field`, so the rest cannot be told from them: "
                 }
@@ -168,7 +168,7 @@ impl Windows {
             return Err(incomplete(what, self, window));
         };
         if window.has_times && self.format == MomentFormat::Date {
-            let what = "as many rows as Paging::row_cap were read of a window, no total told \
+            let what = "as many rows as `row_cap` were read of a window, no total told \
                         before that there are more, and the rows have a time of day whose zone \
                         in the API's days is not known, so the rest cannot be told from them: ";
             return Err(incomplete(what, self, window));
@@ -178,7 +178,7 @@ impl Windows {
             _ => latest,
         };
         if from <= window.from {
-            let what = "as many rows as Paging::row_cap have the same moment, so the rest cannot \
+            let what = "as many rows as `row_cap` have the same moment, so the rest cannot \
                         be reached: ";
             return Err(incomplete(what, self, window));
         }

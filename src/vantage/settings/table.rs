@@ -5,6 +5,7 @@ use std::{num::NonZeroU64, time::Duration};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use vantage_core::VantageError;
+use vantage_vista::Capability;
 
 use super::{filtering::Filtering, filters::Filters, sorting::Sorting, writes::Writes};
 use crate::{
@@ -146,6 +147,21 @@ impl ApiTable {
         self.check_paging()?;
         self.filters.as_ref().map_or(Ok(()), Filters::check)?;
         self.sorting.as_ref().map_or(Ok(()), Sorting::check)
+    }
+}
+
+impl ApiTable {
+    /// Whether the table has this capability of a write by its own settings: `Insert`, `Update`,
+    /// which needs both replacing and patching, or `Delete`. False for any other.
+    #[must_use]
+    pub fn can_write(&self, what: Capability) -> bool {
+        let Some(writes) = &self.writes else { return false };
+        match what {
+            Capability::Insert => writes.inserts().is_some(),
+            Capability::Update => writes.replaces().is_some() && writes.patches().is_some(),
+            Capability::Delete => writes.deletes(),
+            _ => false,
+        }
     }
 }
 

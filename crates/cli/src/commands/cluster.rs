@@ -58,7 +58,7 @@ pub(crate) async fn run(
     }
     // Until now a signal has ended the program.
     let mut interrupts = Interrupts::new();
-    let mut is_complete = true;
+    let (mut is_complete, mut reports) = (true, Vec::new());
     for (name, run) in runs {
         let state = tokio::select! {
             state = follow(&cluster, name, run) => state?,
@@ -77,13 +77,14 @@ pub(crate) async fn run(
                 )),
                 false => output::report(&report),
             }
+            reports.push(report);
         }
         if state != Some(RunState::Complete) {
             let overview = cluster.overview().await?;
             overview.runs.iter().filter(|own| own.id == run).for_each(tell_errors);
         }
     }
-    if is_complete { Ok(()) } else { Err(Failure::Incomplete) }
+    if is_complete { Ok(()) } else { Err(Failure::incomplete(&reports)) }
 }
 
 /// Tells how far a run has come, until it has ended.

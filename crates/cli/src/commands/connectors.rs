@@ -28,5 +28,12 @@ pub(crate) fn run(arguments: &Connectors) -> Result<(), Failure> {
 
 fn list(connector: &Connector) {
     output::line(format_args!("{}\n    {}", connector.name, connector.about));
-    output::line(format_args!("    needs {}", connector.required().join(", ")));
+    let required = connector.required();
+    let ways: Vec<_> = connector.ways_to_sign_in().iter().map(|way| way.join(", ")).collect();
+    let needs = [required.join(", "), ways.join(", or else ")];
+    let needs = needs.iter().filter(|needs| !needs.is_empty()).cloned().collect::<Vec<_>>();
+    match needs.is_empty() {
+        true => output::line("    needs nothing"),
+        false => output::line(format_args!("    needs {}", needs.join("; "))),
+    }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn run(demo: &Demo) -> Result<(), Failure> {
     let report = job.run().await;
     output::text(&report);
     if !report.is_complete() {
-        return Err(Failure::Incomplete);
+        return Err(Failure::incomplete([&report]));
     }
     output::line(format_args!("\n{} requests were answered. The largest cities:", api.requests()));
     show(&db)?;

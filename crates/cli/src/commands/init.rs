@@ -73,7 +73,9 @@ fn specified(file: &Path, settings: &Settings) -> Result<Draft, Failure> {
     for left_out in draft.left_out() {
         output::note(format_args!("left out: {left_out}"));
     }
-    output::note(format_args!("{} tables; nothing was sent", draft.tables().count()));
+    let count = draft.tables().count();
+    let tables = if count == 1 { "table" } else { "tables" };
+    output::note(format_args!("{count} {tables}; nothing was sent"));
     Ok(draft)
 }
 
@@ -113,7 +115,7 @@ fn printable(text: &str) -> String {
 /// The failure, which may repeat names that others chose.
 fn told(failure: Failure) -> Failure {
     match failure {
-        Failure::Incomplete => Failure::Incomplete,
+        Failure::Incomplete(advice) => Failure::Incomplete(advice),
         Failure::Run(what) => Failure::Run(printable(&what)),
         Failure::Usage(what) => Failure::Usage(printable(&what)),
     }

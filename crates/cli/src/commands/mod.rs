@@ -25,13 +25,38 @@ use crate::{arguments::File, failure::Failure};
 
 /// Reads a description: a file, or else the connector of that name.
 fn describe(file: &File) -> Result<Description, Failure> {
+    let named = connectors::named(&file.file);
+    check_variables(file, named.map(|connector| connector.yaml))?;
     let variables = file.variables.iter();
     let reader =
         variables.fold(Reader::new(), |reader, (name, value)| reader.variable(name, value));
-    Ok(match connectors::named(&file.file) {
+    Ok(match named {
         Some(connector) => reader.read_yaml(connector.yaml)?,
         None => reader.read_file(&file.file)?,
     })
+}
+
+/// Refuses variables of the command line that the description, `yaml` or a file, does not use.
+fn check_variables(file: &File, yaml: Option<&str>) -> Result<(), Failure> {
+    if file.variables.is_empty() {
+        return Ok(());
+    }
+    let text = match yaml {
+        Some(yaml) => yaml.to_owned(),
+        // That it cannot be read is told by who reads it.
+        None => match std::fs::read_to_string(&file.file) {
+            Ok(text) => text,
+            Err(_) => return Ok(()),
+        },
+    };
+    let is_used =
+        |name: &str| ["}", ":-"].iter().any(|end| text.contains(&format!("${{{name}{end}")));
+    match file.variables.iter().find(|(name, _)| !is_used(name)) {
+        Some((name, _)) => {
+            Err(Failure::usage(format_args!("--var {name}: the description has no `${{{name}}}`")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A description with what runs the queries of its streams.

@@ -46,7 +46,7 @@ pub(crate) async fn run(run: &Run) -> Result<(), Failure> {
     pool.shutdown(Duration::from_secs(1)).await;
     match (followed.is_over || is_stopped.get(), followed.is_complete) {
         (true, true) => Ok(()),
-        (true, false) => Err(Failure::Incomplete),
+        (true, false) => Err(Failure::incomplete(&followed.reports)),
         (false, _) => Err(Failure::run("the jobs have ended before their time")),
     }
 }

@@ -21,6 +21,8 @@ pub(crate) async fn converse(
     mut input: Input,
 ) -> Result<(), Failure> {
     let (mut begun, mut is_begun) = (String::new(), false);
+    // What begins with a space is not to be remembered.
+    let mut is_private = false;
     loop {
         let line = match input.next(is_begun).await? {
             Next::Line(line) => line,
@@ -39,6 +41,9 @@ pub(crate) async fn converse(
             }
             Some(Err(what)) => Err(Failure::run(what)),
             None => {
+                if !is_begun {
+                    is_private = line.starts_with(' ');
+                }
                 begun.push_str(&line);
                 begun.push('\n');
                 if is_begun && !line.contains(';') {
@@ -49,7 +54,8 @@ pub(crate) async fn converse(
                     cut.statements.iter().map(ToString::to_string).collect();
                 is_begun = !cut.is_over;
                 let rest = if is_begun { cut.rest.to_owned() } else { String::new() };
-                statements.iter().for_each(|own| input.remember(&format!("{own};")));
+                let entries = statements.iter().filter(|_| !is_private);
+                entries.for_each(|own| input.remember(&format!("{own};")));
                 begun = rest;
                 all(session, statements, &settings).await
             }

@@ -53,6 +53,11 @@ fn what_is_wrong_is_named_with_its_place() {
             7,
             "gateway.tables.rows.operations: clients may set no column",
         ),
+        (
+            "auth: none\ntables:\n  rows: { operations: [patch], writable: [name] }",
+            7,
+            "gateway.tables.rows.operations: the `writes` of the table `rows` have no update",
+        ),
         ("auth: none\nlimits: { body: none }", 6, "gateway.limits.body: expected a whole number"),
     ] {
         let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
@@ -70,9 +75,6 @@ fn what_the_tables_themselves_refuse_is_named_with_its_key() {
     let notes = said(folder.path(), "serve", &BEGIN.replace("gateway:\n", ""));
     assert!(notes.contains("the description has no `gateway`\n  -> "), "{notes}");
     let with = |lines: &str| format!("{BEGIN}  auth: none\n  {lines}\n");
-    let writes = "tables: { rows: { operations: [insert], writable: [name] } }";
-    let notes = said(folder.path(), "serve", &with(writes));
-    assert!(notes.contains("world.yaml: gateway.tables.rows: writes: "), "{notes}");
     let notes = said(folder.path(), "serve", &with("limits: { head: 2d }\n  kv: { path: a }"));
     assert!(notes.contains("world.yaml: gateway.limits: head must be"), "{notes}");
 }
@@ -102,6 +104,28 @@ fn a_token_is_never_the_name_of_a_variable() {
         let notes = said(folder.path(), "serve", &yaml);
         assert!(notes.contains("the variable `NO_SUCH_VARIABLE` has no value"), "{notes}");
         assert!(notes.contains("-> set NO_SUCH_VARIABLE in the environment"), "{notes}");
+    }
+}
+
+#[test]
+fn the_example_of_the_readme_is_one() {
+    let readme = include_str!("../../README.md");
+    let yaml_below = |title: &str| {
+        let (_, below) = readme.split_once(&format!("\n## {title}\n")).unwrap();
+        let (_, yaml) = below.split_once("```yaml\n").unwrap();
+        yaml.split_once("```").unwrap().0.to_owned()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = yaml_below("A description") + &yaml_below("What is served");
+    for (command, code, words) in
+        [("check", 0, "fine: "), ("serve", 1, "has not written the table")]
+    {
+        let mut program = apipool(folder.path(), &yaml);
+        program.args([command, "world.yaml"]);
+        program.env("API_TOKEN", "a").env("ADA_TOKEN", "a-token-for-ada-alone");
+        let (found, text, notes) = printed(&program.output().unwrap());
+        assert_eq!(found, Some(code), "{text}{notes}");
+        assert!(format!("{text}{notes}").contains(words), "{text}{notes}");
     }
 }
 

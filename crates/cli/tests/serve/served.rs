@@ -1,8 +1,10 @@
 //! What is served, and to whom.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
     process::Stdio,
+    thread,
 };
 
 use serde_json::json;
@@ -95,6 +97,39 @@ fn without_authentication_the_loopback_alone_is_served() {
     let (code, text, notes) = printed(&output);
     assert_eq!((code, text.as_str()), (Some(2), ""), "{notes}");
     assert!(notes.contains("gateway.auth: without authentication"), "{notes}");
+}
+
+#[test]
+fn a_client_is_told_which_value_is_of_another_type() {
+    let tables = "tables: { countries: { source: { job: world }, filterable: [since] } }";
+    let mut world = World::new(&format!("auth: none\n{tables}"));
+    world.yaml = world.yaml.replace("population: int", "population: int, since: timestamp");
+    world.copy();
+    let refused = world.serve().ask("GET", "/tables/countries?since=eq.yesterday", &[], "");
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains(r#"\"yesterday\" is not of the type timestamp"#), "{refused:?}");
+}
+
+#[test]
+fn why_a_table_failed_is_logged_and_not_told_to_clients() {
+    let world = World::new("auth: none\ntables: { countries: {} }");
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut program = world.program(&["serve", "world.yaml", "--json"]);
+    program.env("BASE", format!("http://{}", api.local_addr().unwrap()));
+    thread::spawn(move || {
+        for connection in api.incoming().map_while(Result::ok) {
+            let _ =
+                BufReader::new(&connection).lines().map_while(Result::ok).find(String::is_empty);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n";
+            // Nobody may read it any more.
+            let _ = (&connection).write_all(format!("{head}<html></html>").as_bytes());
+        }
+    });
+    let served = Served::start(program);
+    let failed = served.ask("GET", "/tables/countries", &[], "");
+    assert_eq!(failed.status, 502, "{failed:?}");
+    assert!(!failed.body.contains("HTML"), "{failed:?}");
+    served.wait_for("the body is HTML or XML, and its content type is text/html");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(crate) fn printed(output: &Output) -> (Option<i32>, String, String) {
 pub(crate) struct World {
     pub(crate) api: DemoApi,
     pub(crate) folder: TempDir,
-    yaml: String,
+    pub(crate) yaml: String,
 }
 
 impl World {

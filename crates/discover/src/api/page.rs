@@ -30,6 +30,12 @@ impl Page {
             ));
         }
         let body: Value = serde_json::from_str(text).map_err(|_| not_json(&kind, text))?;
+        if ["openapi", "swagger"].iter().any(|key| body.get(key).is_some_and(Value::is_string)) {
+            return Err(DiscoverError::new(
+                "the answer is an OpenAPI specification, and no list of rows",
+                "save it in a file, and draft from it: `apipool init --openapi FILE`",
+            ));
+        }
         let url = answer.url.clone().unwrap_or_else(|| asked.clone());
         Ok(Self { answer, url, body })
     }

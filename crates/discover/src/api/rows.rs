@@ -265,7 +265,7 @@ mod tests {
             (json!({"id": 7, "lines": row}), "one row"),
             (json!({"ok": false, "error": "invalid_auth"}), "no rows, but `error`"),
             (json!({"rows": [[1, 2]], "columns": ["a", "b"]}), "lists of values"),
-            (json!({"names": ["a"]}), "no objects"),
+            (json!({"names": ["a"]}), "not objects"),
             (json!({"1": {"a": 1}, "2": {"a": 2}}), "object of objects"),
             (json!({}), "no list"),
             (json!(7), "no list"),

@@ -14,16 +14,20 @@ const TRY_AGAIN: u64 = 1;
 
 impl From<VantageError> for Problem {
     fn from(error: VantageError) -> Self {
-        let problem = match pool_error(&error) {
+        let pool = pool_error(&error);
+        let problem = match pool {
             Some(pool) => of_pool(pool),
             None => of_kind(error.kind()),
         };
-        tracing::warn!(
-            kind = problem.kind(),
-            status = problem.status().as_u16(),
-            location = error.location().unwrap_or_default(),
-            "a table failed"
-        );
+        let (kind, status) = (problem.kind(), problem.status().as_u16());
+        let location = error.location().unwrap_or_default();
+        // What the pool says is for whoever runs the gateway, and has no secret in it.
+        let cause = pool.map(|error| format!("{error:#}")).unwrap_or_default();
+        if problem.status().is_server_error() {
+            tracing::warn!(kind, status, location, cause, "a table failed");
+        } else {
+            tracing::debug!(kind, status, location, cause, "a table refused");
+        }
         problem
     }
 }

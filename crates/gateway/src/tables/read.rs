@@ -13,6 +13,9 @@ use crate::{
     query::{Count, ListQuery, Window, operator_name},
 };
 
+/// The most characters of a client's value that are shown to it.
+const MOST_SHOWN: usize = 60;
+
 /// A row with its id.
 pub(super) type Row = (String, Record<Value>);
 
@@ -33,8 +36,19 @@ pub(super) fn narrowed(mut vista: Vista, what: &VistaQuery) -> Result<Vista, Pro
     for condition in &what.conditions {
         let (column, op) = (condition.column.as_str(), condition.op);
         vista.add_condition(column, op, condition.value.clone()).map_err(|error| {
-            let operator = operator_name(op);
-            refused(&error, column, format!("this column cannot be filtered by {operator}"))
+            let wanted = error.context.get("wanted").filter(|_| error.is_incorrect_usage());
+            let wanted = wanted.map(|wanted| wanted.trim_matches('"'));
+            let what = match (wanted, &condition.value) {
+                (Some(wanted), Value::Text(text)) => {
+                    let text: String = text.chars().take(MOST_SHOWN).collect();
+                    format!("{text:?} is not of the type {wanted}")
+                }
+                (Some(wanted), _) => format!("the value is not of the type {wanted}"),
+                (None, _) => {
+                    format!("this column cannot be filtered by {}", operator_name(op))
+                }
+            };
+            refused(&error, column, what)
         })?;
     }
     if let Some(text) = &what.search {

@@ -10,7 +10,7 @@ use serde::{
     },
 };
 use vantage_api_extract::{Extracted, Extraction, Settings};
-use vantage_api_pool::vantage::ApiTable;
+use vantage_api_pool::{Paging, vantage::ApiTable};
 
 use super::file::Node;
 
@@ -53,9 +53,10 @@ impl<'de> Visitor<'de> for ApiVisitor {
             return Err(A::Error::custom("`extract` makes the page, so there is no `envelope`"));
         }
         // What is set by name takes precedence over following the next page.
-        Ok(match found.has_paging {
-            true => table.envelope(extraction.envelope()),
-            false => table.extract(&extraction),
+        Ok(match (found.has_paging, extraction.paging()) {
+            (true, _) => table.envelope(extraction.envelope()),
+            (false, Some(_)) => table.extract(&extraction),
+            (false, None) => table.extract(&extraction).paging(Paging::none()),
         })
     }
 }
@@ -131,6 +132,19 @@ mod tests {
         assert!(shown.contains("NextUrl"), "{shown}");
         let numbered = read(&format!("{rows}      paging: {{ by: page }}\n")).unwrap();
         assert!(!numbered.contains("NextUrl"), "{numbered}");
+    }
+
+    #[test]
+    fn what_names_no_next_page_is_one_page() {
+        for extract in
+            ["{ lines: {} }", "{ csv: {} }", "{ xml: { items: /a/b, fields: { c: c } } }"]
+        {
+            let rows = format!("      extract: {extract}\n");
+            let shown = read(&rows).unwrap();
+            assert!(shown.contains("mode: None") && !shown.contains("NextUrl"), "{shown}");
+            let numbered = read(&format!("{rows}      paging: {{ by: page }}\n")).unwrap();
+            assert!(!numbered.contains("mode: None"), "{numbered}");
+        }
     }
 
     #[test]

@@ -41,7 +41,10 @@ pub use table::{GatewayTable, Operation, SourceDescription};
 /// let yaml = r#"
 /// api: { base_url: https://api.example.com/v1 }
 /// tables:
-///   - { name: countries, id: code, columns: { code: text, name: text } }
+///   - name: countries
+///     id: code
+///     columns: { code: text, name: text }
+///     api: { item_endpoint: true, writes: { style: rest } }
 ///   - { name: orders, id: id, columns: { id: int, country: text, total: "decimal(12,2)" } }
 /// jobs:
 ///   copy: { sink: { sqlite: orders.db }, streams: [{ table: orders }] }

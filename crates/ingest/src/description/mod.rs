@@ -70,8 +70,8 @@
 //! be written as it is. Comments and keys have no variables.
 //!
 //! A value with a variable is a text. Where a number, or true or false, is expected, its text is
-//! read as that, but not within `paging`. The value of a variable is a secret: it is in no error
-//! and in no `Debug` output.
+//! read as that, but within `paging` for `size` alone. The value of a variable is a secret: it is in
+//! no error and in no `Debug` output.
 
 use std::{fmt, path::Path, sync::Arc};
 

@@ -181,9 +181,13 @@ impl Source {
             !conditions.iter().any(|condition| condition.field() == Some(name.as_str()))
         };
         match self.placeholders.iter().find(is_open) {
-            Some(name) => format!(
-                "its path needs a value for `{name}`: compare the column with one, or join it"
-            ),
+            Some(name) => {
+                let or = match self.placeholders.len() {
+                    1 => ", or join it",
+                    _ => "; of a path with several placeholders none is joined",
+                };
+                format!("its path needs a value for `{name}`: compare the column with one{or}")
+            }
             None => what.to_owned(),
         }
     }

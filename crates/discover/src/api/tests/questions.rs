@@ -183,12 +183,12 @@ fn what_is_no_json_says_what_it_is() {
     for (body, words) in [
         ("<html></html>", "HTML"),
         ("{\"id\": 1}\n{\"id\": 2}\n", "NDJSON"),
-        ("hello", "no JSON"),
+        ("hello", "not JSON"),
         ("", "no body"),
         ("[]", "no rows"),
         ("{\"error\": \"x\"}", "`error`"),
         ("[[1, 2]]", "lists of values"),
-        ("[1, 2]", "no objects"),
+        ("[1, 2]", "not objects"),
     ] {
         let said = question("https://h/rows", |_| Response::new(200, [], body));
         assert!(said.contains(words), "{said}");

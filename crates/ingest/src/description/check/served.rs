@@ -1,5 +1,7 @@
 //! [pure] Checks a table that is served.
 
+use vantage_vista::Capability;
+
 use super::{Checks, gateway_keys};
 use crate::description::{
     GatewayDescription, GatewayTable, Operation, ReferenceDescription, ReferenceKind,
@@ -22,6 +24,7 @@ impl Checks<'_> {
         let behind = self.source(&keys.to("source"), name, table)?;
         self.sizes(&keys, table)?;
         self.operations(&keys, table)?;
+        self.are_taken(&keys.to("operations"), behind, table)?;
         if let SourceDescription::Api { .. } = table.source {
             self.are_declared(&keys, behind, table)?;
         }
@@ -126,6 +129,33 @@ impl Checks<'_> {
         if *bulk > 0 && !many.iter().any(|operation| operations.contains(operation)) {
             let message = "neither `patch` nor `delete` is among the `operations`";
             return Err(self.fault(&keys.to("bulk"), message));
+        }
+        Ok(())
+    }
+
+    /// Whether the table of the API takes the operations.
+    fn are_taken(
+        &self,
+        keys: &KeyPath,
+        behind: &TableDescription,
+        table: &GatewayTable,
+    ) -> Result<(), Failure> {
+        let api = behind.settings();
+        for operation in &table.operations {
+            let (name, needs) = match operation {
+                Operation::Insert => ("insert", Capability::Insert),
+                Operation::Replace => ("replace", Capability::Update),
+                Operation::Patch => ("patch", Capability::Update),
+                Operation::Delete => ("delete", Capability::Delete),
+            };
+            if !api.can_write(needs) {
+                let message = format!(
+                    "the `writes` of the table `{}` have no {needs}, which `{name}` needs: its \
+                     `api` may have `writes: {{ style: rest }}`",
+                    behind.name
+                );
+                return Err(self.fault(keys, message));
+            }
         }
         Ok(())
     }

@@ -9,14 +9,15 @@ fn with_gateway(lines: &str) -> String {
          tables:\n\
          - name: countries\n\
          \x20 id: code\n\
+         \x20 api: { writes: { style: rest } }\n\
          \x20 columns: { code: text, name: text, borders: json }\n\
          \x20 references: { cities: { table: cities, kind: has_many, foreign_key: country }, lost: { table: cities } }\n\
          \x20 contained: { borders: { host_column: borders, columns: { code: text } } }\n\
          - { name: cities, id: id, columns: { id: int, country: text } }\n\
          - { name: pairs, id: [a, b], columns: { a: int, b: int } }\n\
          jobs:\n\
-         \x20 copy: { sink: { sqlite: a.db }, streams: [{ table: countries }, { table: cities, write: append }] }\n\
-         \x20 files: { sink: { csv: out }, streams: [{ table: cities }] }\n\
+         \x20 { copy: { sink: { sqlite: a.db }, streams: [{ table: countries }, { table: cities, write: append }] },\
+         \x20 files: { sink: { csv: out }, streams: [{ table: cities }] } }\n\
          gateway:\n",
     );
     for line in lines.lines() {

@@ -188,7 +188,7 @@ impl TableShell for SqliteShell {
             Err(Refusal::Operator) => unsupported(Capability::FilterOps),
             Err(Refusal::Value) => {
                 let kind = column.1.to_string();
-                Err(error!("the value is none of the column", column = name, kind = kind)
+                Err(error!("the value is none of the column", column = name, wanted = kind)
                     .mark_incorrect_usage())
             }
         }
