@@ -261,7 +261,8 @@ pub(crate) struct Run {
     pub(crate) file: File,
     /// The jobs; all of them by default.
     pub(crate) jobs: Vec<String>,
-    /// Forgets where the streams stand first, so that everything is read again.
+    /// Forgets where the streams stand first, so that everything is read again. Rows of `write: append`
+    /// stay beside those that are read again.
     #[arg(long)]
     pub(crate) full_refresh: bool,
     /// Runs jobs with `every` or `cron` once as well, and ends.

@@ -1,6 +1,9 @@
 //! `apipool reset`.
 
-use vantage_api_ingest::Job;
+use vantage_api_ingest::{
+    Job,
+    description::{JobDescription, WriteMode},
+};
 
 use super::describe;
 use crate::{
@@ -21,8 +24,31 @@ pub(crate) async fn run(reset: &Reset) -> Result<(), Failure> {
         return Err(unknown("the job has no stream", stream, names));
     }
     let job = Job::new(&description, &reset.job)?;
+    if !reset.drop {
+        note_kept(&job, described, reset.stream.as_deref()).await?;
+    }
     job.reset(reset.stream.as_deref(), reset.drop).await?;
     let stream = reset.stream.as_deref().map_or(String::new(), |stream| format!(".{stream}"));
     output::line(format_args!("{}{stream} begins anew with its next run", reset.job));
+    Ok(())
+}
+
+/// Notes of which streams rows are there that stay beside those that are read anew.
+pub(super) async fn note_kept(
+    job: &Job,
+    described: &JobDescription,
+    stream: Option<&str>,
+) -> Result<(), Failure> {
+    for (name, state) in job.status().await? {
+        let is_appended =
+            described.streams.iter().any(|own| own.name == name && own.write == WriteMode::Append);
+        if is_appended && state.run > 0 && stream.is_none_or(|stream| stream == name) {
+            let job = job.name();
+            output::note(format_args!(
+                "{job}.{name}: the rows that it has appended stay, and all come once more beside them: \
+                 `apipool reset FILE {job} {name} --drop` deletes them"
+            ));
+        }
+    }
     Ok(())
 }

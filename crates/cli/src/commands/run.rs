@@ -6,7 +6,7 @@ use chrono::Utc;
 use vantage_api_ingest::{Job, Jobs, JobsHandle, description::Description, schedule::Schedule};
 use vantage_api_pool::AwwPool;
 
-use super::{describe, pool, with_queries};
+use super::{describe, pool, reset, with_queries};
 use crate::{
     arguments::Run,
     failure::{Failure, unknown},
@@ -68,8 +68,10 @@ fn wanted(mut description: Description, run: &Run) -> Result<Description, Failur
 
 /// Makes the sinks forget where the streams stand.
 async fn forget(description: &Description, pool: &AwwPool) -> Result<(), Failure> {
-    for name in description.jobs.keys() {
-        Job::over(description, name, pool.clone())?.reset(None, false).await?;
+    for (name, described) in &description.jobs {
+        let job = Job::over(description, name, pool.clone())?;
+        reset::note_kept(&job, described, None).await?;
+        job.reset(None, false).await?;
     }
     Ok(())
 }
