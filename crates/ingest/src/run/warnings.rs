@@ -14,7 +14,7 @@ const MOST_WARNINGS: usize = 10;
 pub(crate) struct Warnings(Arc<Mutex<BTreeMap<String, u64>>>);
 
 impl Warnings {
-    pub(super) fn add(&self, warning: &str) {
+    pub(crate) fn add(&self, warning: &str) {
         let mut all = self.lock();
         if let Some(times) = all.get_mut(warning) {
             *times += 1;
