@@ -179,7 +179,7 @@ pub enum Delivery {
 /// `Display` names the kind, the cause and the method and path of the request, but nothing that could
 /// contain a secret: no query string, no part of the path that may be one (with more than 20
 /// characters and a digit, or characters that names do not have), and no other part of a response than
-/// these: the keys and the content type of what is no page, what an extractor says of it, what a
+/// these: the keys and the content type of what is not a page, what an extractor says of it, what a
 /// [`ResponseRule`](crate::retry::ResponseRule) quotes from a body, where a redirect or the next page leads (origin and path only), and a
 /// `Content-Encoding` that the pool does not read. Accessors return the rest. As the source of a
 /// Vantage error, which already says all of that, it only prints how long the call took and whether

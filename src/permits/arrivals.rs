@@ -12,7 +12,7 @@ pub(super) struct Arrivals<T> {
     /// In the order of their numbers. Where one has left from the middle there is a gap; the first
     /// and the last are entries.
     entries: VecDeque<(u64, Option<T>)>,
-    /// How many of them are no gaps.
+    /// How many of them are not gaps.
     len: usize,
     /// The number of the next one.
     next: u64,

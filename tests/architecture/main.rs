@@ -279,7 +279,7 @@ const LAYERS: &[&str] = &[
     "lock",
 ];
 
-/// Files of the root that are no rooms: the public face, and what tests and fuzzers come in by.
+/// Files of the root that are not rooms: the public face, and what tests and fuzzers come in by.
 const NO_ROOMS: [&str; 3] = ["lib", "guide", "fuzzing"];
 
 #[test]

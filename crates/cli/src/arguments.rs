@@ -188,7 +188,7 @@ pub(crate) struct Init {
     pub(crate) paging: Option<String>,
     #[command(flatten)]
     pub(crate) auth: AuthArgs,
-    /// A header that is sent with each request, and is no secret: `Notion-Version=2022-06-28`.
+    /// A header that is sent with each request, and is not a secret: `Notion-Version=2022-06-28`.
     #[arg(long = "header", value_name = "NAME=VALUE")]
     pub(crate) headers: Vec<String>,
     /// Writes the description into this file, which must not be there yet.

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// The URL is not that of a PostgreSQL database. What is wrong with it could show a password.
-    #[error("the URL of the cluster is none: it is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
+    #[error("invalid URL of the cluster, expected `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
     Url,
     /// The settings contradict each other.
     #[error("{0}")]

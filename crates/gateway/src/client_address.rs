@@ -19,7 +19,7 @@ impl Proxies {
         let parse = |text: &String| {
             let network = text.parse::<IpNet>().ok();
             network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).ok_or_else(|| {
-                Error::Setting(format!("trust_proxies: {text:?} is no address or network"))
+                Error::Setting(format!("trust_proxies: {text:?} is not an address or network"))
             })
         };
         texts.iter().map(parse).collect::<Result<_, _>>().map(Self)

@@ -53,7 +53,7 @@ impl TagList {
     /// The list that the fields of this name are together, if there are any.
     ///
     /// # Errors
-    /// 400 for what is no list: passed over, it would be a condition that is not held.
+    /// 400 for what is not a list: passed over, it would be a condition that is not held.
     pub(crate) fn of_fields(
         headers: &HeaderMap,
         name: &HeaderName,
@@ -67,7 +67,7 @@ impl TagList {
         list.map(Some).ok_or_else(|| Self::refused(name))
     }
 
-    /// The problem of a text that is no list.
+    /// The problem of a text that is not a list.
     pub(crate) fn refused(name: &HeaderName) -> Problem {
         Problem::bad_request("invalid_condition", "a condition cannot be read")
             .with_error(name.as_str(), "it must be `*` or entity tags, such as \"1-a\", \"1-b\"")

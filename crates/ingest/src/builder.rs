@@ -158,7 +158,7 @@ impl JobBuilder {
         let pool = table.data_source().pool().clone();
         let rows = rows_of(table);
         let has_key = !rows.key.is_empty();
-        let reads_all = stream.incremental.is_none();
+        let reads_all = stream.reads_all();
         stream.write = write.unwrap_or(match destination {
             _ if has_key && destination.can_merge() => WriteMode::Merge,
             // All rows again would come beside those of before.

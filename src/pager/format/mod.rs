@@ -1,7 +1,7 @@
 //! [pure] The formats of pages. [`PageFormat`](items::PageFormat) is the trait of a format:
 //! it finds the items in a page and the metadata beside them. `json` and `ndjson` are the
 //! available formats; `decode` builds items from their text, without knowing the format, and `scan`
-//! finds their ends without building them. `unread` says what a body is that is no page.
+//! finds their ends without building them. `unread` says what a body is that is not a page.
 
 mod content;
 mod decode;

@@ -125,6 +125,6 @@ fn what_is_no_database_is_refused_before_anything_is_served() {
     let mut refused = world.start_serving(&format!("no-url:{PASSWORD}"));
     assert!(!refused.ended(crate::process::LONG));
     let written = refused.written();
-    assert!(written.contains("the URL of the cluster is none"), "{written}");
+    assert!(written.contains("invalid URL of the cluster"), "{written}");
     assert!(!written.contains(PASSWORD), "{written}");
 }

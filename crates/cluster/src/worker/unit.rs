@@ -230,7 +230,7 @@ async fn was_reset(job: &Job, own: &Claimed, stream_run: u64) -> Result<bool, Er
 
 fn set_aside(starts: i32, last: Option<&str>) -> String {
     let last = last.map(|error| format!("; last: {error}")).unwrap_or_default();
-    format!("set aside: it was started {starts} times and got no further{last}")
+    format!("gave up: it was started {starts} times and got no further{last}")
 }
 
 fn wait_after(starts: i32) -> Duration {

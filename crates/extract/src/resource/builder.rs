@@ -167,10 +167,10 @@ impl<F: Factory> ResourcePoolBuilder<F> {
     /// Any other variable that begins with the prefix is reported as a warning in the log.
     ///
     /// # Errors
-    /// [`PoolError::Config`] that names the variable whose value is none. The value itself is not
+    /// [`PoolError::Config`] that names the variable whose value is invalid. The value itself is not
     /// shown.
     pub fn from_env(self, prefix: &str) -> Result<Self, PoolError> {
-        // Those that are no Unicode are not among the names.
+        // Those that are not Unicode are not among the names.
         let variables = std::env::vars_os();
         let variables = variables.filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
@@ -189,7 +189,7 @@ impl<F: Factory> ResourcePoolBuilder<F> {
     ) -> Result<Self, PoolError> {
         let (environment, unknown) = read(prefix, variables)?;
         for name in unknown {
-            tracing::warn!(%name, "the variable is no setting of a pool");
+            tracing::warn!(%name, "the variable is not a setting of a pool");
         }
         self.environment = environment;
         Ok(self)

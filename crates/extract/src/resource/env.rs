@@ -24,7 +24,7 @@ pub(super) struct Environment {
 /// nothing.
 ///
 /// # Errors
-/// [`PoolError::Config`] that names a variable whose value is none.
+/// [`PoolError::Config`] that names a variable whose value is invalid.
 pub(super) fn read(
     prefix: &str,
     variables: impl IntoIterator<Item = (String, String)>,
@@ -63,7 +63,7 @@ pub(super) fn read(
             (None, "GC_INTERVAL_MS") => found.gc_interval = Some(millis()?),
             (None, "MEMORY_PRESSURE_THRESHOLD") => {
                 let share = value.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-                let wrong = || PoolError::config(&name, "it is no share from 0 to 1");
+                let wrong = || PoolError::config(&name, "it is not a share from 0 to 1");
                 found.pressure_threshold = Some(share.ok_or_else(wrong)?);
             }
             (None, _) => {}
@@ -74,7 +74,7 @@ pub(super) fn read(
 }
 
 fn whole(name: &str, value: &str) -> Result<u64, PoolError> {
-    value.parse().map_err(|_| PoolError::config(name, "it is no whole number"))
+    value.parse().map_err(|_| PoolError::config(name, "it is not a whole number"))
 }
 
 fn size(name: &str, number: u64) -> Result<usize, PoolError> {

@@ -65,7 +65,7 @@ fn what_is_no_component_is_told_from_what_is_broken() {
         (text(ANY, LINES, TEXTS).into_bytes(), "binary format"),
         (made("(module)"), "core module"),
         (b"\0asm\x02\0\0\0".to_vec(), "another version"),
-        (cut, "no valid component"),
+        (cut, "not a valid component"),
         (made("(component)"), "does not export `vantage:extract/extractor@1.0.0`"),
         // Of another major version.
         (
@@ -109,7 +109,7 @@ fn what_fails_before_it_has_described_itself_is_refused() {
         (text("unreachable", LINES, TEXTS), "`unreachable`"),
         (text("(i32.const -4)", LINES, TEXTS), "out of bounds"),
         // Waiting on shared memory would hold a thread up.
-        (shared, "no valid component"),
+        (shared, "not a valid component"),
         (long, "exhausted"),
     ] {
         let error = refusable(made(&component)).unwrap_err();

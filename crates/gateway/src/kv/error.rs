@@ -17,10 +17,10 @@ pub(super) type Cause = Arc<dyn error::Error + Send + Sync>;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A key that is none.
+    /// A key that is invalid.
     #[error("key: {0}")]
     Key(#[from] KeyError),
-    /// A media type that is none.
+    /// A media type that is invalid.
     #[error("content type: not `type/subtype` in at most 255 visible ASCII characters")]
     ContentType,
     /// A time to live out of bounds.

@@ -65,7 +65,7 @@ impl Tags {
     /// The list that the fields of this name are together, if there are any.
     ///
     /// # Errors
-    /// 400 for what is no list.
+    /// 400 for what is not a list.
     pub(super) fn of_fields(
         headers: &HeaderMap,
         name: &HeaderName,
@@ -80,7 +80,7 @@ impl From<ETag> for Tags {
     }
 }
 
-/// A list of entity tags that is none.
+/// A list of entity tags that is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("neither `*` nor a list of quoted entity tags, such as \"1-a\", W/\"1-b\"")]
 pub struct TagsError;

@@ -145,7 +145,7 @@ fn value(text: &str, is_quoted: bool, kind: Kind) -> Result<Value, String> {
     }
 }
 
-/// A decimal that is no float: an integer, or the text itself if a float has other digits.
+/// A decimal that is not a float: an integer, or the text itself if a float has other digits.
 fn decimal(text: &str) -> Option<Value> {
     if !is_decimal(text) {
         return None;

@@ -58,7 +58,7 @@ pub(crate) async fn batch(mut call: Call) -> Result<HttpResponse, Problem> {
     let mut checked = Vec::with_capacity(operations.len());
     for (nth, operation) in operations.into_iter().enumerate() {
         match check(&call, &state, nth, operation) {
-            // What is no operation is refused before any is run.
+            // What is not an operation is refused before any is run.
             Err(problem) if problem.kind() == INVALID => return Err(problem),
             operation => checked.push(operation),
         }

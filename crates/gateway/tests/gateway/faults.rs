@@ -52,7 +52,7 @@ fn no_page_of_another_origin_may_make_requests_unless_it_is_named() {
     assert_eq!(answer.status, 204);
     assert!(answer.field("access-control-allow-methods").unwrap().contains("PATCH"));
     assert!(answer.field("access-control-allow-headers").unwrap().contains("authorization"));
-    // Nor does it open anything else: an OPTIONS that is no preflight needs some.
+    // Nor does it open anything else: an OPTIONS that is not a preflight needs some.
     assert_eq!(served.send("OPTIONS", TABLE, &[app], "").status, 401);
     // A refusal can be read by the page too.
     let refused = served.send("GET", TABLE, &[app], "");

@@ -53,7 +53,7 @@ fn they_are_asked_for_once_for_all_who_look_and_not_before() {
         }
     }
     let asked = asked.load(Ordering::Relaxed);
-    // Its first sample is no older than that.
+    // Its first sample is not an older than that.
     let (samples, _) = Watcher::open(&served).numbered();
     assert!((1..=samples).contains(&asked), "{asked} times for {samples} samples");
 }

@@ -48,7 +48,7 @@ fn keys_with_percent_signs_are_not_decoded_twice() {
     }
 }
 
-/// scality/cloudserver 870: a plus sign in a path is no space, and one in a query is.
+/// scality/cloudserver 870: a plus sign in a path is not a space, and one in a query is.
 #[test]
 fn a_plus_sign_in_a_path_is_itself() {
     let served = Served::start();

@@ -123,7 +123,7 @@ impl fmt::Debug for ForEach {
     }
 }
 
-/// A fixed value as one of a column of this type; `None` if it is none. A text may be the value of any
+/// A fixed value as one of a column of this type; `None` if it is not one. A text may be the value of any
 /// type: those of variables are all texts.
 pub(crate) fn typed(value: &Value, kind: ColumnType) -> Option<Value> {
     use ColumnType::{Bool, Date, Decimal, Float, Int, Json, Text, Timestamp};

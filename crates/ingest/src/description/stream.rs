@@ -26,7 +26,7 @@ use super::{
 /// | `sql` | instead of a table, a file with a [query](#queries) whose rows are copied: its path, relative to the folder of the description |
 /// | `id` | with `sql`, the column whose values name a row, or a list of columns |
 /// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table, or of the file without its ending |
-/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if there is an id and the sink can; otherwise `append` with `incremental`, and `replace` without, since each run reads all rows |
+/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if there is an id and the sink can; otherwise `append` with `incremental` or `delta`, and `replace` without, since each run reads all rows |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
 /// | `delta` | how only what has changed is asked for, by a token that the last run has kept: [`Delta`] |
 /// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
@@ -148,6 +148,11 @@ impl StreamDescription {
     pub fn of_query(name: impl Into<String>, sql: QueryFile) -> Self {
         let (name, write) = (name.into(), WriteMode::Replace);
         Self { name, write, sql: Some(sql), ..Self::new("") }
+    }
+
+    /// Whether each run reads all rows, as far as the description says.
+    pub(crate) fn reads_all(&self) -> bool {
+        self.incremental.is_none() && self.delta.is_none()
     }
 
     /// Why it cannot be read by a token.

@@ -43,6 +43,7 @@ pub(super) fn rules_of(
         refuses,
         checks: checks_of(&stream.checks),
         knows_rows: knows_rows(stream),
+        reads_all: stream.reads_all(),
     }
 }
 

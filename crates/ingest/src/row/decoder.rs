@@ -80,7 +80,7 @@ impl RowDecoder {
         own.restore(children, &mut columns);
         Self {
             checker: Checker::new(rules.checks.clone()),
-            keys: (!rules.key.is_empty() && rules.cursor.is_none()).then(Keys::default),
+            keys: (!rules.key.is_empty() && rules.reads_all).then(Keys::default),
             rules,
             columns,
             children: own,

@@ -29,6 +29,8 @@ pub(crate) struct RowRules {
     pub(crate) checks: RowChecks,
     /// Whether rows that the last run has written are left out.
     pub(crate) knows_rows: bool,
+    /// Whether each run reads all rows, in which a key comes once.
+    pub(crate) reads_all: bool,
 }
 
 /// A column that is known before the first row.

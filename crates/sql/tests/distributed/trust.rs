@@ -32,7 +32,7 @@ async fn a_worker_refuses_what_it_does_not_know_and_says_what() {
     let known = description(&world.own, Pages::Numbered);
     for (from, to, expected) in [
         ("name: items", "name: others", "knows no such table"),
-        ("n: int", "n: text", "no column `n` of the type Int"),
+        ("n: int", "n: text", "no column `n` of the type int"),
         ("envelope: { items: data", "envelope: { items: rows", "another envelope"),
     ] {
         let other = known.replace(from, to);

@@ -10,7 +10,7 @@ use crate::{
 /// The conditions of a request that reads.
 ///
 /// # Errors
-/// 400 for what is no list of entity tags: passed over, it would be a condition that is not held.
+/// 400 for what is not a list of entity tags: passed over, it would be a condition that is not held.
 pub(super) fn of_read(headers: &HeaderMap) -> Result<Precondition, Problem> {
     Ok(Precondition {
         if_match: Tags::of_fields(headers, &IF_MATCH)?,

@@ -10,8 +10,8 @@ impl From<Error> for Problem {
         let problem = |status, title| Self::new(status, kind, title);
         let told = |status, title| problem(status, title).with_detail(error.to_string());
         match error {
-            Error::Key(_) => told(StatusCode::BAD_REQUEST, "the key is none"),
-            Error::ContentType => told(StatusCode::BAD_REQUEST, "the media type is none"),
+            Error::Key(_) => told(StatusCode::BAD_REQUEST, "invalid key"),
+            Error::ContentType => told(StatusCode::BAD_REQUEST, "invalid media type"),
             Error::Ttl => told(StatusCode::BAD_REQUEST, "the time to live is out of bounds"),
             Error::ListLimit { .. } => told(StatusCode::BAD_REQUEST, "the limit is out of bounds"),
             Error::BatchLength { .. } => {

@@ -30,10 +30,10 @@ pub(super) fn complete(description: &mut Description, root: &Node) {
             let table = tables.iter().find(|table| table.name == stream.table);
             let has_key = table.is_some_and(|table| !table.id.is_empty()) || !stream.id.is_empty();
             if root.find(&stream_keys(name, index).to("write")).is_none() {
-                stream.write = match (has_key && sink.can_merge(), &stream.incremental) {
+                stream.write = match (has_key && sink.can_merge(), stream.reads_all()) {
                     (true, _) => WriteMode::Merge,
-                    (false, Some(_)) => WriteMode::Append,
-                    (false, None) => WriteMode::Replace,
+                    (false, false) => WriteMode::Append,
+                    (false, true) => WriteMode::Replace,
                 };
             }
             let keys = stream_keys(name, index);

@@ -27,6 +27,7 @@ fn rules(policy: SchemaPolicy) -> RowRules {
         refuses: |_| None,
         checks: RowChecks::default(),
         knows_rows: false,
+        reads_all: true,
     }
 }
 

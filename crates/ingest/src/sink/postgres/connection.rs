@@ -111,7 +111,7 @@ fn config(url: &SecretString, limits: Limits) -> Result<Config, SinkError> {
     // The cause could show a part of the URL, such as a password that is not escaped.
     let mut config: Config = url.expose_secret().parse().map_err(|_| {
         SinkError::lasting(
-            "the URL of PostgreSQL is invalid: it is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, \
+            "invalid URL of PostgreSQL, expected `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, \
              with special characters escaped; `sslmode` is `disable`, `prefer` or `require`",
         )
     })?;
