@@ -92,6 +92,7 @@ impl RowBatches {
             refuses: |_| None,
             checks: RowChecks::default(),
             knows_rows: false,
+            reads_all: false,
         };
         let decoder = RowDecoder::new(rules, Learned::default());
         Self { decoder, schema: Schema::default() }
