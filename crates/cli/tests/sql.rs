@@ -101,6 +101,65 @@ fn printed(output: &Output) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
+const PAGES: &str = r#"api:
+  base_url: "${BASE}"
+  auth: { oauth2: { token_url: "${ORIGIN}/token", client_id: demo, client_secret: demo } }
+tables:
+  - name: countries
+    id: name
+    columns: { name: text, population: int }
+    api:
+      endpoint: countries.html
+      filtering: local
+      extract:
+        css:
+          items: tr.row
+          fields: { name: td.name, population: { at: td.population, type: integer, required: true } }
+          next: a[rel=next]
+  - name: codes
+    id: name
+    columns: { name: text, code: text }
+    api: { endpoint: "countries.csv?per_page=100", paging: { by: link }, filtering: local, extract: { csv: {} } }
+  - name: wrong
+    columns: { name: int }
+    api:
+      endpoint: countries.html
+      extract: { css: { items: tr.row, fields: { name: { at: td.name, type: integer } }, next: "a[rel=next]" } }
+  - name: rows
+    id: name
+    columns: { name: text, continent: text }
+    api: { endpoint: countries, paging: { by: page }, envelope: { items: data, total: pagination.total } }
+"#;
+
+#[test]
+fn pages_of_html_and_csv_are_tables_as_any_other() {
+    let world = World::new();
+    world.write("world.yaml", PAGES);
+    let all = world.api.countries().len();
+    let of = |sql: &str| {
+        let (code, text, notes) = world.sql(&["--format=csv", sql]);
+        assert_eq!((code, notes.as_str()), (Some(0), ""), "{sql}");
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let joined = "SELECT count(*) FROM countries c JOIN codes d ON c.name = d.name \
+                  JOIN rows r ON r.name = d.name WHERE c.population > 0 OR c.population IS NULL";
+    assert_eq!(of(joined), [all.to_string()]);
+    let people: i64 =
+        world.api.countries().iter().filter_map(|country| country["population"].as_i64()).sum();
+    assert_eq!(of("SELECT sum(population) FROM countries"), [people.to_string()]);
+    let before = world.api.requests();
+    assert_eq!(of("SELECT name FROM countries LIMIT 3").len(), 3);
+    assert_eq!(world.api.requests() - before, 1, "one page has them");
+    // What is evaluated here is not sent.
+    let plan = of("EXPLAIN SELECT name FROM countries WHERE name = 'France'").join("\n");
+    assert!(plan.contains("/countries.html") && !plan.contains("name=France"), "{plan}");
+    let (code, _, notes) = world.sql(&["SELECT * FROM wrong"]);
+    assert_eq!(code, Some(1), "{notes}");
+    for part in ["`wrong`", "`name` of item 1", "page 1"] {
+        assert!(notes.contains(part), "{part}: {notes}");
+    }
+}
+
 const EUROPE: &str = "SELECT code, population FROM countries WHERE continent = 'Europe' \
                       AND population > 60000000 ORDER BY population DESC";
 
@@ -425,7 +484,7 @@ fn a_job_copies_the_rows_of_queries() {
 fn a_query_that_changes_something_is_no_source() {
     let world = World::new();
     for (sql, said) in [
-        ("DROP TABLE countries", "continents.sql: is no query"),
+        ("DROP TABLE countries", "continents.sql: is not a query"),
         ("SELECT 1; SELECT 2", "continents.sql: "),
         ("SELECT 1 +", "continents.sql: Expected"),
         ("", "continents.sql: "),

@@ -21,6 +21,18 @@ impl Paging {
         matches!(self.mode, Mode::Range { .. })
     }
 
+    /// How many items a page is asked to have, if that is set.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Whether each page can be requested by a number or an offset, without another one.
+    #[must_use]
+    pub fn is_numbered(&self) -> bool {
+        matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. }) && !self.is_in_windows()
+    }
+
     /// Whether the set may take more than one page.
     pub(crate) fn is_paged(&self) -> bool {
         self.mode != (Mode::None {})
@@ -46,11 +58,6 @@ impl Paging {
             self.mode,
             Mode::NextUrl { .. } | Mode::Link {} | Mode::Export(_) | Mode::Custom(_)
         )
-    }
-
-    /// The page size that is requested.
-    pub(crate) fn size(&self) -> Option<u64> {
-        self.size
     }
 
     /// Whether a total is no place at which the API's row cap may have cut it.

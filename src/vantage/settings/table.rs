@@ -150,7 +150,32 @@ impl ApiTable {
     }
 }
 
+/// What a table says itself. What it does not say, it has from the settings of the API.
 impl ApiTable {
+    /// Its path, if that is not its name.
+    #[must_use]
+    pub fn own_path(&self) -> Option<&str> {
+        self.path.as_ref().map(|RequestTarget(path)| path.as_str())
+    }
+
+    /// How it is divided into pages.
+    #[must_use]
+    pub fn own_paging(&self) -> Option<&Paging> {
+        self.paging.as_ref()
+    }
+
+    /// Where conditions are applied.
+    #[must_use]
+    pub fn own_filtering(&self) -> Option<Filtering> {
+        self.filtering
+    }
+
+    /// How conditions are sent.
+    #[must_use]
+    pub fn own_filters(&self) -> Option<&Filters> {
+        self.filters.as_ref()
+    }
+
     /// Whether the table has this capability of a write by its own settings: `Insert`, `Update`,
     /// which needs both replacing and patching, or `Delete`. False for any other.
     #[must_use]

@@ -46,7 +46,7 @@ fn what_is_wrong_is_named_with_its_place() {
         (
             "auth: none\ntables:\n  rows: { columns: [id, nmae] }",
             7,
-            "gateway.tables.rows.columns[1]: is no column",
+            "gateway.tables.rows.columns[1]: is not a column",
         ),
         (
             "auth: none\ntables:\n  rows: { operations: [insert] }",

@@ -60,8 +60,8 @@ fn what_is_no_component_is_told_from_what_is_broken() {
     let mut cut = whole.clone();
     cut.truncate(whole.len() / 2);
     for (bytes, words) in [
-        (Vec::new(), "no WebAssembly"),
-        (b"<html>".to_vec(), "no WebAssembly"),
+        (Vec::new(), "not in the binary format of WebAssembly"),
+        (b"<html>".to_vec(), "not in the binary format of WebAssembly"),
         (text(ANY, LINES, TEXTS).into_bytes(), "binary format"),
         (made("(module)"), "core module"),
         (b"\0asm\x02\0\0\0".to_vec(), "another version"),

@@ -9,15 +9,14 @@ use std::{
 
 use ciborium::Value;
 use datafusion::common::stats::Precision;
-use serde_json::Value as Json;
 use vantage_api_ingest::{
     description::{ColumnFlag, SqlSettings, TableDescription},
     rows::type_of_rust,
     schema::ColumnType,
 };
 use vantage_api_pool::{
-    PoolApi,
-    vantage::{ApiCondition, ApiTable, Filtering, Filters},
+    Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, Filtering},
 };
 use vantage_table::{
     column::{core::Column, flags::ColumnFlag as Flag},
@@ -68,8 +67,8 @@ impl Source {
         columns: &TableDescription,
         api: &PoolApi,
     ) -> Self {
-        let data = serde_json::to_value(&description.api).unwrap_or_default();
-        let placeholders = placeholders(path_of(description, &data));
+        let own = description.settings();
+        let placeholders = placeholders(own.own_path().unwrap_or(&description.name));
         let key = description.key();
         let mut all: Vec<SourceColumn> = columns
             .columns
@@ -100,11 +99,11 @@ impl Source {
             table,
             columns: Columns::new(all),
             settings: description.sql.clone(),
-            trust: trust_of(&data),
+            trust: trust_of(&own),
             placeholders,
-            page_size: data["paging"]["size"].as_u64(),
+            page_size: own.own_paging().and_then(Paging::size),
             #[cfg(feature = "distributed")]
-            counts_pages: matches!(data["paging"]["by"].as_str(), Some("page" | "offset")),
+            counts_pages: own.own_paging().is_some_and(Paging::is_numbered),
             totals: Mutex::default(),
         }
     }
@@ -219,30 +218,25 @@ impl Source {
 /// on the rows: that is left to the query. An API that may know no conditions, or is to be asked for
 /// none, takes those of parameters alone.
 pub(crate) fn readable(description: &TableDescription) -> ApiTable {
-    let data = serde_json::to_value(&description.api).unwrap_or_default();
-    let settings = description.settings().filtering(Filtering::Server);
-    if says_filters(&data) && data["filtering"] != "local" {
+    let settings = description.settings();
+    let is_local = settings.own_filtering() == Some(Filtering::Local);
+    let says = settings.own_filters().is_some() || settings.own_filtering().is_some();
+    let filters = settings.own_filters().cloned().unwrap_or_default();
+    let settings = settings.filtering(Filtering::Server);
+    // An API of which nothing is said of conditions may know none.
+    if says && !is_local {
         return settings;
     }
-    let own = serde_json::from_value::<Option<Filters>>(data["filters"].clone());
     let columns = description.columns.iter();
     let parameters = columns.filter(|(_, column)| column.flags.contains(&ColumnFlag::RequestParam));
-    let filters = own.ok().flatten().unwrap_or_default();
     settings.filters(filters.only(parameters.map(|(name, _)| name)))
 }
 
-/// Whether the settings of a table say anything of conditions. If not, the API may know none.
-fn says_filters(data: &Json) -> bool {
-    // Forms that are code are not data, and said all the same.
-    data.is_null() || !data["filters"].is_null() || !data["filtering"].is_null()
-}
-
-fn trust_of(data: &Json) -> Trust {
-    if data["filtering"] == "checked" { Trust::Checked } else { Trust::Exact }
-}
-
-fn path_of<'a>(description: &'a TableDescription, data: &'a Json) -> &'a str {
-    data["endpoint"].as_str().unwrap_or(&description.name)
+fn trust_of(own: &ApiTable) -> Trust {
+    match own.own_filtering() {
+        Some(Filtering::Checked) => Trust::Checked,
+        _ => Trust::Exact,
+    }
 }
 
 fn placeholders(path: &str) -> Vec<String> {

@@ -177,7 +177,12 @@ fn what_is_wrong_is_named_with_its_place() {
             "tables.cities.columns[1]",
             "not a column that the table `cities` declares",
         ),
-        (table("cities: { filterable: [nmae] }"), 16, "tables.cities.filterable[0]", "no column"),
+        (
+            table("cities: { filterable: [nmae] }"),
+            16,
+            "tables.cities.filterable[0]",
+            "not a column",
+        ),
         (table("cities: { relations: [x] }"), 16, "tables.cities.relations[0]", "no relation `x`"),
         (
             table("countries: { relations: [cities] }"),
