@@ -37,7 +37,7 @@ pub(super) fn granted(answer: &Response) -> Result<Granted, Error> {
     let is_success = answer.status().is_success();
     let Some(fields) = fields(answer) else {
         return Err(match is_success {
-            true => no_response("it is not JSON object"),
+            true => no_response("it is not a JSON object"),
             false => refused(answer.status(), None),
         });
     };

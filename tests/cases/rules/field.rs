@@ -257,7 +257,7 @@ async fn case_19_a_page_in_place_of_a_token_is_told_by_what_it_is() {
     let page = "<!DOCTYPE html><title>Blocked</title>";
     let json = "content-type: application/json";
     for (head, what) in [
-        ("200 OK", "it is not JSON object"),
+        ("200 OK", "it is not a JSON object"),
         ("403 Forbidden", "status 403"),
         ("404 Not Found", "status 404"),
         ("500 Internal Server Error", "answered 500"),

@@ -150,9 +150,9 @@ async fn case_19_an_answer_without_a_token_names_the_field() {
         (json!({"access_token": 17}), "its `access_token` is not a text"),
         (json!({"access_token": {"value": CANARY}}), "its `access_token` is not a text"),
         (json!({"access_token": "  "}), "empty token in `access_token`"),
-        (json!([CANARY]), "no JSON object"),
-        (json!(CANARY), "no JSON object"),
-        (json!(null), "no JSON object"),
+        (json!([CANARY]), "not a JSON object"),
+        (json!(CANARY), "not a JSON object"),
+        (json!(null), "not a JSON object"),
     ] {
         let error = call(ok(&body), 1).await.0.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Token);
@@ -160,7 +160,7 @@ async fn case_19_an_answer_without_a_token_names_the_field() {
         assert!(words.contains(what) && !words.contains(CANARY), "{body}: {words}");
     }
     let error = call(answer("200 OK", ""), 1).await.0.unwrap_err();
-    assert!(words(&error).contains("no JSON object"), "{error}");
+    assert!(words(&error).contains("not a JSON object"), "{error}");
 }
 
 #[tokio::test]

@@ -30,7 +30,10 @@ impl Stream {
         let stream = self.name.clone();
         let Ended { state, failures, discarded } = ended;
         let counts = state.counts();
-        let outcome = match failures.first().filter(|_| !state.is_finished) {
+        // A run that could not even begin is over all the same.
+        let has_begun = state.error.is_none() || counts.pages > 0;
+        let has_ended = state.is_finished && has_begun;
+        let outcome = match failures.first().filter(|_| !has_ended) {
             Some((unit, error)) if unit.is_empty() => Outcome::Failed(error.to_string()),
             Some((unit, error)) => {
                 let others = match failures.len() {
@@ -56,7 +59,7 @@ impl Stream {
         remarks.extend(rejected);
         remarks.extend(state.findings.remarks(counts.written));
         remarks.extend(self.kept(&state).filter(|_| !has_failed));
-        if state.is_finished && unbalanced(&counts).is_none() {
+        if has_ended && unbalanced(&counts).is_none() {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
         }
         remarks.extend(unmarked(&state, self.cursor()));
