@@ -10,10 +10,10 @@ use super::{cell::Cell, value::Value};
 use crate::schema::Schema;
 
 /// How many keys are known at most: with 8 bytes for each.
-const MAX_KEYS: usize = 1_000_000;
+const MAX_KEYS: usize = 200_000;
 
-/// The keys of the first million rows of a run, by hashes of 64 bits: that two of these are the same for
-/// other keys happens in one of 37 million such runs.
+/// The keys of the first 200,000 rows of a run, by hashes of 64 bits: that two of these are the same for
+/// other keys happens in one of 900 million such runs.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     known: HashSet<u64, BuildHasherDefault<OfHash>>,

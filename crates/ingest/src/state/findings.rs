@@ -16,7 +16,7 @@ pub struct Findings {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lacks_key: bool,
     /// How many rows had a key that another row of the run has had, as far as that is known: of the first
-    /// million keys since the process began that reads them.
+    /// 200,000 keys since the process began that reads them.
     #[serde(skip_serializing_if = "is_zero")]
     pub twice: u64,
     /// The first total that the API has told of a part of the set, and the last one, if it has changed.
