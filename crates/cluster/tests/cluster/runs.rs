@@ -212,7 +212,7 @@ async fn a_page_that_kills_whoever_reads_it_is_set_aside_and_the_rest_is_read() 
     assert!((4_000..=4_400).contains(&rows.0), "{rows:?}");
     let overview = cluster.overview().await.unwrap();
     let error = overview.runs[0].streams[0].error.clone().unwrap();
-    assert!(error.contains("1 of 5 parts failed: pages 21-30: set aside"), "{error}");
+    assert!(error.contains("1 of 5 parts failed: pages 21-30: gave up"), "{error}");
 
     // The next run goes on with what is missing.
     api.poison(25, 0);
