@@ -4,25 +4,25 @@
 //! any client can ask, and each decision can be tested with recorded answers:
 //!
 //! ```
-//! use vantage_api_discover::{Answer, Discovery, Settings, Step};
+//! use vantage_api_discover::{Discovery, Response, Settings, Step};
 //!
-//! # fn get(_: &vantage_api_discover::Ask) -> Answer {
-//! #     Answer::new(200, [], r#"[{"id": 1, "name": "Bonn"}, {"id": 2, "name": "Ulm"}]"#)
+//! # fn get(_: &vantage_api_discover::Request) -> Response {
+//! #     Response::new(200, [], r#"[{"id": 1, "name": "Bonn"}, {"id": 2, "name": "Ulm"}]"#)
 //! # }
 //! let mut discovery = Discovery::new("https://api.example.com/v1/cities", Settings::default())?;
 //! let draft = loop {
 //!     match discovery.next_step() {
-//!         Step::Ask(ask) => discovery.answered(get(&ask)),
+//!         Step::Request(request) => discovery.on_response(get(&request)),
 //!         Step::Done(done) => break done?,
 //!     }
 //! };
 //! println!("{}", draft.to_yaml());
-//! # Ok::<(), vantage_api_discover::Unknown>(())
+//! # Ok::<(), vantage_api_discover::DiscoverError>(())
 //! ```
 //!
 //! A [`Draft`] is the text of a description, in which a comment says of each choice whether a
 //! request has shown it (`verified`) or it is a guess by names. Where the answers leave a choice
-//! open there is no draft but an [`DiscoverError`]: what could not be found, and what to write by hand.
+//! open there is no draft but a [`DiscoverError`]: what could not be found, and what to write by hand.
 //! In particular, a page with as many rows as pages usually have is never taken for the whole set
 //! only because nothing says that there is more.
 //!

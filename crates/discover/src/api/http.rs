@@ -42,7 +42,7 @@ impl Request {
 /// The query of a URL may have a secret.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ask").field("purpose", &self.purpose).finish_non_exhaustive()
+        f.debug_struct("Request").field("purpose", &self.purpose).finish_non_exhaustive()
     }
 }
 
@@ -88,7 +88,7 @@ impl Response {
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("Response")
             .field("status", &self.status)
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()

@@ -26,7 +26,7 @@ use crate::{api::Settings, draft::Draft};
 /// draft if the specification says how it pages.
 ///
 /// ```
-/// use vantage_api_discover::{Settings, of_specification};
+/// use vantage_api_discover::{Settings, from_openapi};
 ///
 /// let specification = r##"
 /// openapi: 3.0.3
@@ -50,9 +50,9 @@ use crate::{api::Settings, draft::Draft};
 ///   schemas:
 ///     City: { type: object, properties: { id: { type: integer }, name: { type: string } } }
 /// "##;
-/// let draft = of_specification(specification, "cities.yaml", &Settings::default())?;
+/// let draft = from_openapi(specification, "cities.yaml", &Settings::default())?;
 /// assert!(draft.to_yaml().contains("size_param: per_page, size: 200"));
-/// # Ok::<(), vantage_api_discover::SpecificationError>(())
+/// # Ok::<(), vantage_api_discover::OpenApiError>(())
 /// ```
 ///
 /// # Errors
