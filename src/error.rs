@@ -176,7 +176,7 @@ pub enum Delivery {
 
 /// The error of every call, stream and setting.
 ///
-/// `Display` names the kind, the cause and the method and path of the request, but nothing that could
+/// `Display` names the kind, the cause and, of an answer, the method and path of its request, but nothing that could
 /// contain a secret: no query string, no part of the path that may be one (with more than 20
 /// characters and a digit, or characters that names do not have), and no other part of a response than
 /// these: the keys and the content type of what is not a page, what an extractor says of it, what a

@@ -67,8 +67,10 @@ fn target(response: &Response) -> Option<String> {
         false => shown_name(part).unwrap_or("…"),
     });
     let path = segments.collect::<Vec<_>>().join("/");
+    // A secret is seen as a whole before the path is cut.
+    let path = without_secret(response, path);
     let shown: String = path.chars().take(MOST_SHOWN).collect();
-    Some(without_secret(response, format!("{} {shown}", response.method())))
+    Some(format!("{} {shown}", response.method()))
 }
 
 /// The name of a key or of a part of a path, unless it may be data: it is one of at most 40

@@ -31,7 +31,7 @@ use crate::{
     error::Error,
     priority::Priority,
     request::Request,
-    response::Response,
+    response::{BYTE_ORDER_MARK, Response},
 };
 
 /// The default prefetch, in pages, of streams and tables.
@@ -336,7 +336,8 @@ impl Endpoint {
     pub(super) fn tell_text(&self, response: &Response) {
         let Some((path, told)) = &self.on_text else { return };
         let body = String::from_utf8_lossy(response.body());
-        path.text_in(&body).into_iter().for_each(|text| told(&text));
+        let body = body.trim_start_matches(BYTE_ORDER_MARK);
+        path.text_in(body).into_iter().for_each(|text| told(&text));
     }
 
     /// How many pages the window holds.

@@ -141,11 +141,12 @@ impl Extraction {
             Some(Err(error)) => {
                 // What a user's error says is their code, which may panic.
                 let why = catch_panic(|| error.to_string()).unwrap_or_default();
-                let what = match one_line(&why) {
+                // A secret is seen as a whole before the message is cut.
+                let what = match one_line(&without_secret(&response, why)) {
                     why if why.is_empty() => "the extractor made no page of the body".into(),
                     why => format!("the extractor made no page of the body: {why}"),
                 };
-                Err(Error::new(ErrorKind::Decode, without_secret(&response, what))
+                Err(Error::new(ErrorKind::Decode, what)
                     .with_users_source(error)
                     .with_response(response))
             }

@@ -291,9 +291,10 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    /// Whether no row of the set, or of its window, was read before, also not before a restart.
+    /// Whether no page of the set was read before, also not before a restart or in another window.
     fn is_untouched(&self) -> bool {
         self.judge.plan.begins_at(self.index)
+            && self.parts.as_deref().is_none_or(Parts::are_untouched)
             && self.skip == 0
             && self.behind == 0
             && self.restarts == self.endpoint.paging.restarts()

@@ -133,7 +133,7 @@ impl Semaphore {
         let waits = lock(&self.waits);
         let wakers: Vec<_> = waits.queue.values().map(|waiting| waiting.waker.clone()).collect();
         drop(waits);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Ends the waits whose time is over at `now`, which get [`TryAcquireError::NoPermits`]. Returns
@@ -168,11 +168,7 @@ impl Semaphore {
         }
         waits.due = due;
         drop(waits);
-        for waker in overdue {
-            // It is somebody else's code, and the others wait for theirs.
-            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-            let _ = woken.map_err(mem::forget);
-        }
+        wake_all(overdue);
         due
     }
 
@@ -225,5 +221,14 @@ impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let available = self.available();
         f.debug_struct("Semaphore").field("size", &self.size()).field("free", &available).finish()
+    }
+}
+
+/// Wakes all of these. A waker is somebody else's code: one that panics keeps no other asleep.
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        // The destructor of its payload may panic as well.
+        let _ = woken.map_err(mem::forget);
     }
 }

@@ -1,16 +1,21 @@
 //! [pure] Which names credentials have.
 
 /// The whole name.
-const NAMES: [&str; 8] = ["appid", "authorization", "key", "otp", "pass", "sas", "session", "sig"];
+const NAMES: [&str; 7] = ["appid", "key", "otp", "pass", "sas", "session", "sig"];
 
 /// The end of the name.
-const ENDS: [&str; 23] = [
+const ENDS: [&str; 35] = [
     "accesskey",
     "apikey",
+    "apisig",
+    "appkey",
+    "applicationkey",
     "auth",
     "authkey",
+    "authorization",
     "bearer",
     "clientkey",
+    "consumerkey",
     "cookie",
     "credential",
     "credentials",
@@ -18,13 +23,20 @@ const ENDS: [&str; 23] = [
     "hmac",
     "jwt",
     "licensekey",
+    "masterkey",
+    "passcode",
+    "passphrase",
     "passwd",
     "password",
     "privatekey",
     "pwd",
     "secret",
+    "secretkey",
+    "servicekey",
     "sessionid",
+    "sessionkey",
     "signature",
+    "signingkey",
     "subscriptionkey",
     "token",
     "userkey",
@@ -45,4 +57,30 @@ pub fn is_credential_name(name: &str) -> bool {
     let letters = decoded.chars().filter(char::is_ascii_alphanumeric);
     let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
     NAMES.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_known_by_their_names_and_other_names_are_not() {
+        for name in [
+            "DD-APPLICATION-KEY",
+            "X-Master-Key",
+            "X-Secret-Key",
+            "consumer_key",
+            "serviceKey",
+            "CB-ACCESS-PASSPHRASE",
+            "api_sig",
+            "%6bey",
+            "Cookie",
+            "Proxy-Authorization",
+        ] {
+            assert!(is_credential_name(name), "{name}");
+        }
+        for name in ["monkey", "author", "sort_key", "page", "passenger", "design", "X-Version"] {
+            assert!(!is_credential_name(name), "{name}");
+        }
+    }
 }

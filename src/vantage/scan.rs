@@ -292,7 +292,9 @@ impl Pages {
         }
         let first = match self.scan.fetch(PageAddress::Page(0), Some(span.size)).await {
             Ok(first) => first,
-            Err(first) if is_no_page(&first) && !is_the_end => return Err(error),
+            Err(first) if is_no_page(&first) && !is_the_end && !first.is_ignored() => {
+                return Err(error);
+            }
             // The read from the start gets the same error, and knows what it means.
             Err(_) => return Ok(from_the_start),
         };

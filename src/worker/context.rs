@@ -34,7 +34,7 @@ use crate::{
     rate_limit::{Classified, Hold, KeyedRateLimiter, Pacer, RateLimiter, RateQueue, classify},
     request::Request,
     response::Response,
-    retry::{Budget, RetryPolicy, apply_rules},
+    retry::{Budget, ResponseRule, RetryPolicy, apply_rules},
     stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
@@ -205,7 +205,9 @@ impl WorkerContext {
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
             return Ok(answer);
         }
-        let path = self.config().base.path_below(call.request.target());
+        let has_paths = rules.iter().any(ResponseRule::has_path);
+        let path = has_paths.then(|| self.config().base.path_below(call.request.target()));
+        let path = path.unwrap_or_default();
         if answer.body().len() < LONG_WORK {
             return Ok(apply_rules(rules, &path, answer, token.map(Issued::expose)));
         }

@@ -21,6 +21,8 @@ pub(super) struct Parts {
     pub(super) window: Window,
     /// The items of its first page, and of that of the one before.
     pub(super) first: (Option<u64>, Option<u64>),
+    /// Whether a read goes on in it that was begun before.
+    is_resumed: bool,
     /// The one after it, once it was read.
     pub(super) next: Option<Window>,
 }
@@ -36,6 +38,7 @@ impl Parts {
         position: &mut Position,
     ) -> Result<Option<Box<Self>>, Error> {
         let Some(windows) = endpoint.paging.windows.clone() else { return Ok(None) };
+        let is_resumed = position.window.is_some();
         let window = match &position.window {
             Some(window) => (**window).clone(),
             None => endpoint.first_window(&windows, Utc::now().timestamp_millis())?,
@@ -44,6 +47,11 @@ impl Parts {
         let origin = Arc::clone(endpoint);
         *endpoint = Arc::new(origin.within(&windows, &window));
         let first = (None, None);
-        Ok(Some(Box::new(Self { origin, windows, window, first, next: None })))
+        Ok(Some(Box::new(Self { origin, windows, window, first, is_resumed, next: None })))
+    }
+
+    /// Whether no page of any window was read.
+    pub(super) fn are_untouched(&self) -> bool {
+        self.first.0.is_none() && !self.is_resumed
     }
 }

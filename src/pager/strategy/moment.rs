@@ -1,6 +1,7 @@
 //! [pure] How an API writes moments, and which moments texts mean.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::{Deserialize, Serialize};
 
 /// How an API writes moments, such as the bounds of a [window](crate::paging::Windows).
@@ -11,15 +12,18 @@ pub enum MomentFormat {
     /// As in RFC 3339: `2024-01-31T12:00:00Z`.
     #[default]
     Rfc3339,
-    /// Seconds since 1970.
+    /// Seconds since 1970, read also with a fraction.
     Unix,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, read also with a fraction.
     UnixMs,
     /// A day: `2024-01-31`.
     Date,
     /// Something else that grows, such as a number or a name. It has no windows.
     Text,
 }
+
+/// Those of a second.
+const NANOSECONDS: i128 = 1_000_000_000;
 
 pub(super) const SECOND: i64 = 1000;
 pub(super) const DAY: i64 = 86_400 * SECOND;
@@ -31,8 +35,8 @@ impl MomentFormat {
     pub fn parse(self, text: &str) -> Option<DateTime<Utc>> {
         match self {
             Self::Rfc3339 => DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc()),
-            Self::Unix => DateTime::from_timestamp(text.parse().ok()?, 0),
-            Self::UnixMs => DateTime::from_timestamp_millis(text.parse().ok()?),
+            Self::Unix => since_1970(text, 1_000_000_000),
+            Self::UnixMs => since_1970(text, 1_000_000),
             Self::Date => day_of(text).map(midnight),
             Self::Text => None,
         }
@@ -95,6 +99,15 @@ impl MomentFormat {
     }
 }
 
+/// The moment so many units of `nanoseconds` after the beginning of 1970, which may have a fraction.
+fn since_1970(text: &str, nanoseconds: i64) -> Option<DateTime<Utc>> {
+    let nanoseconds = Decimal::from_str_exact(text).ok()?.checked_mul(nanoseconds.into())?;
+    let nanoseconds = nanoseconds.trunc().to_i128()?;
+    let seconds = i64::try_from(nanoseconds.div_euclid(NANOSECONDS)).ok()?;
+    let rest = u32::try_from(nanoseconds.rem_euclid(NANOSECONDS)).ok()?;
+    DateTime::from_timestamp(seconds, rest)
+}
+
 /// The moment that a text means: as in RFC 3339, or with an offset such as `+0100` or `+01`, also behind
 /// a space, a space for the `T`, or no offset, which is UTC; or a day, which begins at midnight in UTC.
 #[must_use]
@@ -148,6 +161,22 @@ mod tests {
             assert_eq!(format.write(moment).as_deref(), Some(text));
             assert_eq!(format.bound(text), Some(moment.timestamp_millis()));
             assert_eq!((format.parse("soon"), format.bound("soon")), (None, None));
+        }
+    }
+
+    #[test]
+    fn numbers_since_1970_may_have_fractions() {
+        let written = |format: MomentFormat, text| {
+            format.parse(text).and_then(|moment| MomentFormat::Rfc3339.write(moment))
+        };
+        for (format, text, expected) in [
+            (MomentFormat::Unix, "1706702400.000005", Some("2024-01-31T12:00:00.000005Z")),
+            (MomentFormat::Unix, "-0.5", Some("1969-12-31T23:59:59.500Z")),
+            (MomentFormat::UnixMs, "1706702400123.25", Some("2024-01-31T12:00:00.123250Z")),
+            (MomentFormat::Unix, "9999999999999999999999", None),
+            (MomentFormat::Unix, "", None),
+        ] {
+            assert_eq!(written(format, text).as_deref(), expected, "{text}");
         }
     }
 

@@ -136,6 +136,11 @@ impl ResponseRule {
         self.header_present.iter().chain(tested)
     }
 
+    /// Whether it holds for some paths alone.
+    pub(crate) fn has_path(&self) -> bool {
+        !self.path.is_empty()
+    }
+
     fn has_condition(&self) -> bool {
         let Self { path, status, body_contains, message_at, retry_after_at, .. } = self;
         let is_read = message_at.len() + retry_after_at.len();
@@ -154,11 +159,9 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
     if !rule.has_condition() {
         return Err("it has no condition".into());
     }
-    if rule
-        .path
-        .iter()
-        .any(|path| path.contains(['?', '#', ':']) || path.trim_matches('/').is_empty())
-    {
+    if rule.path.iter().any(|path| {
+        path.contains(['?', '#']) || path.contains("://") || path.trim_matches('/').is_empty()
+    }) {
         return Err("a path is one below the base URL, without a query".into());
     }
     if let Some(range) = rule.status.iter().find(|range| !is_of_statuses(range)) {
@@ -198,14 +201,18 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a part of a path, which may be percent-encoded, is this text.
+fn is_part(part: &str, text: &str) -> bool {
+    part == text || percent_encoding::percent_decode_str(part).decode_utf8_lossy() == text
+}
+
 /// Whether a path is one of `wanted`, in which a part in braces stands for any one.
 fn is_path(path: &str, wanted: &str) -> bool {
-    let parts =
-        |path: &str| path.trim_matches('/').split('/').map(str::to_owned).collect::<Vec<_>>();
-    let (path, wanted) = (parts(path), parts(wanted));
     let is_any = |part: &str| part.starts_with('{') && part.ends_with('}');
-    path.len() == wanted.len()
-        && path.iter().zip(&wanted).all(|(part, wanted)| part == wanted || is_any(wanted))
+    let mut parts = path.trim_matches('/').split('/');
+    let mut is_next =
+        |wanted: &str| parts.next().is_some_and(|part| is_any(wanted) || is_part(part, wanted));
+    wanted.trim_matches('/').split('/').all(&mut is_next) && parts.next().is_none()
 }
 
 fn is_of_statuses(range: &RangeInclusive<u16>) -> bool {
@@ -302,4 +309,24 @@ fn quote(value: &str, secret: Option<&str>) -> Option<String> {
         quoted.push('…');
     }
     (!quoted.is_empty()).then_some(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_compared_part_by_part_and_as_it_is_written() {
+        for (path, wanted, expected) in [
+            ("/orgs/7/teams", "orgs/{org}/teams", true),
+            ("/orgs/7/teams/", "/orgs/{org}/teams", true),
+            ("/orgs/7/teams/9", "orgs/{org}/teams", false),
+            ("/orgs/7", "orgs/{org}/teams", false),
+            ("/gr%C3%B6%C3%9Fe", "größe", true),
+            ("/a%20b", "a%20b", true),
+            ("/jobs/7:cancel", "jobs/7:cancel", true),
+        ] {
+            assert_eq!(is_path(path, wanted), expected, "{path} {wanted}");
+        }
+    }
 }

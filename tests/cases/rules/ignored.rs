@@ -1,9 +1,11 @@
 //! Responses that a rule takes for a set without rows. Reports of other programs by repository and number.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use vantage_api_pool::{
     AwwPool, ErrorKind, PaginatedStream, Paging, PoolBuilder, PoolConfig, events::Event,
-    retry::ResponseRule,
+    paging::Windows, retry::ResponseRule,
 };
 
 use super::answers::{answer, builder, ok, requests, server};
@@ -100,6 +102,27 @@ async fn a_later_page_that_is_ignored_would_cut_rows_off_and_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_later_window_that_is_ignored_would_leave_a_hole_and_is_an_error() {
+    let day = Duration::from_secs(86_400);
+    let paging = || {
+        let windows = Windows::new("since", "until", day);
+        let windows = windows.start("2024-01-01T00:00:00Z").end("2024-01-03T00:00:00Z");
+        Paging::default().windows(windows)
+    };
+    let page = json!({ "data": [1, 2], "pagination": { "total": 2 } });
+    let denying = server([ok(&page), denied()]);
+    let (rows, error, _) =
+        read(&pool(&denying, ResponseRule::ignore().status(403)), paging()).await;
+    assert_eq!(rows, [1, 2]);
+    assert_eq!(error.unwrap().status().unwrap().as_u16(), 403);
+    // A set that cannot be read at all has no rows, in any of its windows.
+    let denying = server([denied(), denied()]);
+    let (rows, error, _) =
+        read(&pool(&denying, ResponseRule::ignore().status(403)), paging()).await;
+    assert!(rows.is_empty() && error.is_none(), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_first_page_after_a_restart_is_not_the_start_of_the_set() {
     let page = ok(&json!({ "data": [1, 2], "next": "abc" }));
     let server = server([page, answer("410 Gone", "{}"), denied()]);
@@ -128,7 +151,7 @@ async fn a_rule_that_ignores_names_what_it_ignores() {
             format!("base_url: http://localhost\nresponse_rules: [{{ action: ignore, {rule} }}]");
         PoolConfig::from_yaml(&yaml).unwrap().builder().and_then(PoolBuilder::build)
     };
-    assert!(built("status: [403, 404], path: [a, 'b/{c}']").is_ok());
+    assert!(built("status: [403, 404], path: [a, 'b/{c}', 'größe/{id}:search']").is_ok());
     for (rule, told) in [
         ("path: a", "it has no condition"),
         ("status: 403, path: 'a?b=c'", "a path is one below the base URL"),
