@@ -232,7 +232,8 @@ impl Job {
                 Err(error) => error,
                 Ok(ended) if !is_anew && ended.is_of_other_read() => {
                     let appends = stream.write().mode == WriteMode::Append;
-                    if appends && ended.state.counts().written > 0 {
+                    let counts = ended.state.counts();
+                    if appends && counts.written + counts.repeated > 0 {
                         return Err(Error::OtherRead(ended.state.run));
                     }
                     warnings.add(OTHER_READ);

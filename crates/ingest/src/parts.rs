@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     run::Unit,
-    state::{Counts, StreamState, UnitState},
+    state::{Counts, Findings, StreamState, UnitState},
 };
 
 /// How many parts a stream has at most, apart from ranges of pages, which are more: windows and
@@ -146,6 +146,8 @@ pub struct PartState {
     pub mark: Option<String>,
     /// The marks of its partitions, once it is done.
     pub partitions: IndexMap<String, String>,
+    /// What was found that speaks against its rows.
+    pub findings: Findings,
     /// Whether what the API declares is the total of all parts.
     pub is_range: bool,
     /// Where its units stand; empty once it is done.
@@ -162,6 +164,7 @@ impl PartState {
             counts: state.counts(),
             mark: state.greatest().0,
             partitions: marks.collect(),
+            findings: state.findings.clone(),
             is_range,
             units: state.units.clone(),
         }

@@ -181,11 +181,18 @@ impl StreamState {
         if error.is_none() {
             let of_parts = parts.iter().flat_map(|part| &part.partitions);
             let marks = of_parts.map(|(name, own)| (name.clone(), Mark(Some(own.clone()))));
+            let has_marks = parts.iter().any(|part| part.mark.is_some());
+            if has_marks && parts.iter().all(|part| part.partitions.is_empty()) {
+                // The stream has none any more.
+                self.partitions.clear();
+            }
             self.raise_marks(marks);
             parts.iter().filter_map(|part| part.mark.as_deref()).for_each(|own| mark.raise(own));
         }
         self.mark = mark.0;
         self.last = PartState::sum(parts);
+        self.findings = Findings::default();
+        parts.iter().for_each(|part| self.findings.add(&part.findings));
         (self.ended, self.error) = (Some(now()), error);
         (self.is_finished, self.is_in_parts) = (true, false);
     }

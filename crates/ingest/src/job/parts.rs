@@ -84,6 +84,7 @@ impl Job {
             return Ok(Division::Whole);
         }
         state.is_in_parts = true;
+        state.divide_mark(units.iter().map(|unit| &*unit.partition));
         sink::on_thread(stream.sink(), move |sink| {
             if sink.open()? != before {
                 return Err(SinkError::passing("the stream was run by another process meanwhile"));

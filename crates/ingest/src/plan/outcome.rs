@@ -30,9 +30,7 @@ impl Stream {
         let stream = self.name.clone();
         let Ended { state, failures, discarded } = ended;
         let counts = state.counts();
-        // A run that could not even begin is over all the same.
-        let has_begun = state.error.is_none() || counts.pages > 0;
-        let has_ended = state.is_finished && has_begun;
+        let has_ended = state.is_finished && !state.has_failed_early();
         let outcome = match failures.first().filter(|_| !has_ended) {
             Some((unit, error)) if unit.is_empty() => Outcome::Failed(error.to_string()),
             Some((unit, error)) => {

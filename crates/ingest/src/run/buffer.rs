@@ -197,12 +197,15 @@ impl Buffer {
         for unit in gone {
             unit.mark = None;
             if !unit.is_done {
+                unit.next_token = None;
                 // The rest is not missing: it is not wanted any more.
                 unit.counts.declared = Some(unit.counts.read);
             }
         }
-        if lack.is_none() {
-            state.tokens = state.unit_tokens();
+        let tokens = state.unit_tokens();
+        match lack {
+            None => state.tokens = tokens,
+            Some(_) => state.tokens.extend(tokens),
         }
         state.end_run();
         (state.ended, state.error) = (Some(now()), lack.take());

@@ -194,9 +194,12 @@ impl Gathered {
                 let unit = newest.unit(unit);
                 let takes = &mut |value: Option<&str>, row: &str| unit.takes(value, row);
                 let decoded = self.decoder.read_page_of(&rows, bound, takes);
-                let mark = unit.end_page(rows.len());
+                let greatest = unit.end_page(rows.len());
                 of.has_enough.store(unit.is_at_end(), Ordering::Relaxed);
-                decoded.map(|decoded| DecodedPage { mark, ..decoded })
+                decoded.map(|decoded| match newest.is_known(&decoded.mark) {
+                    true => decoded,
+                    false => DecodedPage { mark: greatest, ..decoded },
+                })
             }
         };
         let mut decoded = decoded.map_err(|what| Failure::Run(Error::Schema(what)))?;

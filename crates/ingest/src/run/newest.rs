@@ -72,6 +72,11 @@ impl NewestFirst {
         })
     }
 
+    /// Whether a greatest value is one of the field's format, or there is none.
+    pub(super) fn is_known(&self, mark: &Mark) -> bool {
+        mark.0.as_deref().is_none_or(|mark| self.since.is_known(mark))
+    }
+
     /// The field by which rows are ordered.
     pub(super) fn field(&self) -> &str {
         &self.since.field

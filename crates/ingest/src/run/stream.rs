@@ -193,7 +193,7 @@ impl StreamPlan {
     ) -> impl Stream<Item = Piece> + Send {
         let read = Arc::new(UnitRead::new(unit));
         async_stream::stream! {
-            let anew = read.unit().anew().filter(|_| before.token.is_none());
+            let anew = read.unit().anew();
             let opened = self.pages(read.unit(), Arc::clone(&read), before, &signing_key, warnings.clone()).await;
             let mut pages = match opened {
                 Ok(pages) => pages,

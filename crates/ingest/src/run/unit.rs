@@ -166,7 +166,12 @@ impl Since {
     /// claim to be of the future, do not hide those that are changed on pages which it has read by then.
     pub(crate) fn until(&self, mark: String, until: DateTime<Utc>) -> String {
         let is_after = read(self.format, &mark).is_some_and(|own| own > until);
-        let until = if is_after { self.format.write(until) } else { None };
+        // In the layout of the value, with which it is compared.
+        let format = match self.format.parse(&mark) {
+            Some(_) => self.format,
+            None => MomentFormat::Rfc3339,
+        };
+        let until = if is_after { format.write(until) } else { None };
         until.unwrap_or(mark)
     }
 

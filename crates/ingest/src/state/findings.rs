@@ -44,6 +44,15 @@ impl Findings {
         }
     }
 
+    /// Adds those of another part of the set.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.reject = self.reject.take().or_else(|| other.reject.clone());
+        self.lacks_key |= other.lacks_key;
+        self.twice += other.twice;
+        self.totals = self.totals.or(other.totals);
+        self.has_shrunk |= other.has_shrunk;
+    }
+
     /// Compares a total with the one before it. What it means is left out if totals are not relied on.
     pub(crate) fn compare(&mut self, before: Option<u64>, now: Option<u64>, is_relied_on: bool) {
         let (Some(before), Some(now)) = (before, now) else { return };

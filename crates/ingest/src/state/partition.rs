@@ -33,6 +33,19 @@ impl StreamState {
         own.or_else(|| self.mark.as_deref().filter(|_| !is_divided()))
     }
 
+    /// Gives each of these partitions the mark from which it is read, if the stream has been read without
+    /// any so far: one that is new later is read from the start.
+    pub(crate) fn divide_mark<'p>(&mut self, partitions: impl IntoIterator<Item = &'p str>) {
+        let Some(mark) = self.mark.clone() else { return };
+        if self.partitions.values().any(|own| own.mark.is_some()) {
+            return;
+        }
+        for partition in partitions.into_iter().filter(|name| !name.is_empty()) {
+            let own = self.partitions.entry(partition.to_owned()).or_default();
+            own.mark = Some(mark.clone());
+        }
+    }
+
     /// A state with the marks of this one alone.
     pub(crate) fn marks(&self) -> Self {
         let of =

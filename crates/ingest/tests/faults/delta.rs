@@ -154,6 +154,29 @@ async fn a_read_of_everything_that_was_interrupted_goes_on_and_does_not_use_the_
     assert_eq!(setup.ids("rows"), all(1..=45));
 }
 
+#[tokio::test]
+async fn a_token_that_expires_while_its_run_is_interrupted_is_a_read_of_everything() {
+    let (setup, last) = google(25);
+    setup.complete().await;
+    last.store(45, Ordering::SeqCst);
+    setup.api.answer(|request| match request.param("pageToken") {
+        Some("35") => Reply::status(404),
+        _ => changes(request, 45),
+    });
+    setup.fail(&["404"]).await;
+    setup.api.answer(|request| match request.param("syncToken") {
+        Some(_) => Reply::status(410),
+        None => changes(request, 45),
+    });
+    let report = setup.complete().await;
+    assert!(report.to_string().contains("the token of the last run has expired"), "{report}");
+    assert_eq!(setup.ids("rows"), all(1..=45));
+    let asked = setup.api.requests().len();
+    setup.api.answer(|request| changes(request, 45));
+    setup.complete().await;
+    assert_eq!(sent(&setup, asked, "syncToken"), [Some("45".to_owned())]);
+}
+
 /// A token is kept at the end of a run alone; any other error is not a sign of an expired one.
 #[tokio::test]
 async fn a_run_that_fails_keeps_the_token_of_the_one_before() {

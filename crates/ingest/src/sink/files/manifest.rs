@@ -280,7 +280,9 @@ impl Manifest {
     /// The manifest after a commit. A child table that the last commit of a run does not have is not
     /// replaced.
     pub(super) fn after(&self, state: &StreamState, written: Written, is_last: bool) -> Self {
-        let has_ended = self.state.is_finished && self.state.run == state.run;
+        // A run that failed before it had read anything has the number of the next one.
+        let has_ended =
+            self.state.is_finished && self.state.run == state.run && !self.state.has_failed_early();
         let (waits, replaces) = (self.waits(is_last), self.mode == Mode::Replace && is_last);
         let mut next = Self { next: self.next + 1, state: state.clone(), ..self.clone() };
         for (table, parts, pending) in next.all_lists_mut() {
@@ -413,6 +415,16 @@ mod tests {
         );
         // Whatever is committed after the end of the run takes nothing away.
         assert_eq!(after(&replaced, 2, true).parts.len(), 3);
+    }
+
+    #[test]
+    fn a_run_after_one_that_failed_before_its_first_page_replaces_as_well() {
+        let first = after(&manifest(Mode::Replace), 1, true);
+        let mut failed = first.clone();
+        failed.state.run = 2;
+        failed.state.fail_early("refused".into());
+        failed.next += 1;
+        assert_eq!(files(&after(&failed, 2, true)), ["run-000002-part-000003.csv"]);
     }
 
     #[test]
