@@ -36,7 +36,8 @@ fn describe(file: &File) -> Result<Description, Failure> {
     })
 }
 
-/// Refuses variables of the command line that the description, `yaml` or a file, does not use.
+/// Refuses variables of the command line that the description, `yaml` or a file, does not use. What can
+/// be read only once is not looked at.
 fn check_variables(file: &File, yaml: Option<&str>) -> Result<(), Failure> {
     if file.variables.is_empty() {
         return Ok(());
@@ -44,10 +45,11 @@ fn check_variables(file: &File, yaml: Option<&str>) -> Result<(), Failure> {
     let text = match yaml {
         Some(yaml) => yaml.to_owned(),
         // That it cannot be read is told by who reads it.
-        None => match std::fs::read_to_string(&file.file) {
+        None if file.file.is_file() => match std::fs::read_to_string(&file.file) {
             Ok(text) => text,
             Err(_) => return Ok(()),
         },
+        None => return Ok(()),
     };
     let is_used =
         |name: &str| ["}", ":-"].iter().any(|end| text.contains(&format!("${{{name}{end}")));

@@ -121,7 +121,7 @@ impl Row {
         row
     }
 
-    /// The row and the short value that lies in it; nothing if these bytes are not row.
+    /// The row and the short value that lies in it; nothing if these bytes are not a row.
     pub(super) fn decode(row: &[u8]) -> Option<(Self, &[u8])> {
         let mut rest = row;
         let mut number = || {

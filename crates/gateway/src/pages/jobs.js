@@ -17,6 +17,8 @@ const total = (run, what) => listOf(run.streams).reduce((all, stream) => all + (
 
 /** Keeps an overview of this time, to measure by. */
 function noteLook(at, runs) {
+  // The gateway was started again.
+  if (looks.length && at < looks.at(-1).at) looks.length = 0;
   if (looks.length && at - looks.at(-1).at < 0.05) return;
   looks.push({ at, rows: new Map(runs.map((run) => [run.id, total(run, "rows")])) });
   while (looks[0].at < at - MEASURED) looks.shift();
