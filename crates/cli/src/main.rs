@@ -1,5 +1,6 @@
 //! `apipool`: copies REST APIs into databases and files, and serves them.
 
+mod allocator;
 mod arguments;
 mod commands;
 mod failure;
@@ -17,18 +18,17 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use arguments::{Arguments, Command};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// Rows are many small pieces, which the allocator of glibc gives back and takes again at a quarter
-/// of what serving them costs.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+fn main() -> ExitCode {
+    allocator::give_back_soon();
+    run()
+}
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     // Who serves sees why, since those who ask do not.
     #[cfg(feature = "gateway")]

@@ -64,7 +64,7 @@ impl Endpoint {
         windows: &Windows,
         now: i64,
     ) -> Result<Window, Error> {
-        let [from, to] = windows.names();
+        let [from, to] = windows.own_params();
         let (_, own) = take_params(self.path(), &[from, to]);
         let bound = |name: &str| {
             let own = own.iter().find(|(own, _)| own == name);
@@ -75,7 +75,7 @@ impl Endpoint {
 
     /// The endpoint in a window.
     pub(in crate::pager) fn within(&self, windows: &Windows, window: &Window) -> Self {
-        self.narrowed(&windows.names(), &windows.params(window))
+        self.narrowed(&windows.own_params(), &windows.params(window))
     }
 
     /// The endpoint after a row, for a read that went on there.

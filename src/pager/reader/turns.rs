@@ -74,7 +74,7 @@ impl<T: Send + 'static> Reader<T> {
         if self.index == 0 {
             parts.first = (Some(scan.content), parts.first.0);
             if is_news && parts.first.0 == parts.first.1 {
-                let [from, to] = parts.windows.names();
+                let [from, to] = parts.windows.own_params();
                 let what = format!(
                     "two windows begin with the same rows: the parameters `{from}` and `{to}` \
                      have no effect, or other names"

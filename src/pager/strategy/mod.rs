@@ -40,6 +40,7 @@ mod position;
 mod properties;
 mod seen;
 mod setters;
+mod split_windows;
 mod window;
 mod windows;
 

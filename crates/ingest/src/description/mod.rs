@@ -126,12 +126,12 @@ pub use query::QueryFile;
 pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use sql::{Collation, Nulls, SqlSettings};
-pub use stream::{Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode};
+pub use stream::{Nested, Reconcile, SchemaPolicy, StreamDescription, WriteMode};
 pub use table::{
     ColumnDescription, ColumnFlag, ContainedDescription, ContainedKind, ReferenceDescription,
     ReferenceKind, TableDescription,
 };
-pub use vantage_api_pool::paging::MomentFormat;
+pub use vantage_api_pool::paging::{MomentFormat, WindowBounds, Windows};
 pub(crate) use vantage_api_pool::paging::{day_of, moment_of};
 
 /// What a user wants: an API, its tables, the jobs that copy them, and what is served.
