@@ -12,7 +12,7 @@ impl Windows {
     /// A setting with which they cannot be read each by itself, and why.
     #[must_use]
     pub fn fault_of_split(&self) -> Option<(&'static str, &'static str)> {
-        self.fault().or_else(|| match (&self.start, &self.field) {
+        self.fault().or(match (&self.start, &self.field) {
             (None, _) => Some(("start", "is missing")),
             (_, Some(_)) => Some(("field", "has no meaning where windows are read at once")),
             _ => None,
