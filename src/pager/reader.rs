@@ -159,7 +159,8 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Leaves the current page after an error, and returns that error.
     fn leave_page(&mut self, error: Error) -> Error {
-        self.held = None;
+        // Nothing is requested in the place of a page that ends the read.
+        (self.feed, self.held) = (None, None);
         if let Some(page) = self.page.take() {
             self.leave(&page);
         }
