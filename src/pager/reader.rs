@@ -157,6 +157,11 @@ impl<T: Send + 'static> Reader<T> {
         })
     }
 
+    /// Ends the read with `error` after the current page. Nothing more is requested.
+    fn fail(&mut self, error: Error) {
+        (self.feed, self.failure) = (None, Some(error));
+    }
+
     /// Leaves the current page after an error, and returns that error.
     fn leave_page(&mut self, error: Error) -> Error {
         // Nothing is requested in the place of a page that ends the read.
@@ -322,7 +327,7 @@ impl<T: Send + 'static> Reader<T> {
         let concluded = self.conclude(items, &info, repeats, named);
         match concluded.and_then(|()| self.judge.check_overlooked(overlooked.as_deref())) {
             // Its own rows belong to the set all the same.
-            Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
+            Err(error) if error.kind() == ErrorKind::Incomplete => self.fail(error),
             concluded => concluded?,
         }
         Ok(())
@@ -357,7 +362,7 @@ impl<T: Send + 'static> Reader<T> {
             self.feed = None;
             self.find_next_part(verdict)?;
         } else if let Err(error) = self.endpoint.bounds.check_pages(self.pages.saturating_add(1)) {
-            (self.feed, self.failure) = (None, Some(error));
+            self.fail(error);
         } else {
             let (next, left) = (self.index + 1, self.pages_left());
             let horizon = horizon(&self.judge.plan, self.needed, next, left);

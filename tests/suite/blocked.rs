@@ -212,6 +212,28 @@ async fn faults_05_a_stream_goes_on_while_and_after_the_worker_that_its_pager_is
 }
 
 #[tokio::test]
+async fn a_page_of_a_read_that_is_dropped_is_not_sent_again_when_its_worker_is_given_up() {
+    let api = Hostile::new(95).closed().start();
+    [1, 9].into_iter().for_each(|page| api.open(page));
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(1).connections_per_worker(4).replace_blocked_after(LOST);
+    let pool = pool.build().unwrap();
+    let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(2);
+    soon("a row", stream.next()).await.unwrap().unwrap();
+    api.wait_for("a page under way", |log| log.pages() == [1, 2]).await;
+    // It blocks the thread on which the pages are fetched.
+    let blocked = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    drop(stream);
+    until("another worker", async || stats(&pool).await.worker_restarts > 0).await;
+    assert_eq!(answer(blocked).await.unwrap_err().kind(), ErrorKind::Callback);
+    for _ in 0..5 {
+        soon("an answer", pool.get("/rows?page=9")).await.unwrap();
+    }
+    assert_eq!(api.log(|log| log.pages()), [1, 2, 9, 9, 9, 9, 9]);
+}
+
+#[tokio::test]
 async fn posts_that_wait_on_a_blocked_worker_move_and_each_is_sent_once() {
     let server = RawServer::answering(OK);
     let (pool, barrier) = blocking(server.url());

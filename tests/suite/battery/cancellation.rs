@@ -1,7 +1,7 @@
 //! Cancellation: a read that is dropped ends what it has under way and asks for nothing more.
 
 use futures::StreamExt;
-use vantage_api_pool::AwwPool;
+use vantage_api_pool::{AwwPool, paging::ReadMode};
 
 use super::{
     CAP, COUNT, Hold, Server, barrier, of_each,
@@ -11,8 +11,8 @@ use super::{
 const AHEAD: usize = 3;
 
 /// Drops a read when it waits for a reply.
-async fn dropped(way: &Way, pool: &AwwPool, server: &Server) {
-    let mut stream = way.read_in(pool, CAP).prefetch(AHEAD);
+async fn dropped(way: &Way, mode: ReadMode, pool: &AwwPool, server: &Server) {
+    let mut stream = way.read_in(pool, CAP).prefetch(AHEAD).mode(mode);
     let reading = async { while stream.next().await.is_some() {} };
     tokio::select! {
         () = reading => panic!("{}: it has ended", way.name),
@@ -31,28 +31,7 @@ async fn assert_over(way: &Way, what: &str, pool: &AwwPool, server: &Server) {
     assert!(before.aborted <= AHEAD, "{name}, {what}: {before:?}");
     server.let_go();
     barrier(pool).await;
-    let stats = pool.stats().await.unwrap();
-    assert_eq!(server.traffic().requests, before.requests, "{name}, {what}: {before:?} {stats:?}");
-}
-
-#[tokio::test]
-#[ignore]
-async fn stress() {
-    let only = std::env::var("WAY").unwrap();
-    for round in 0..std::env::var("N").unwrap().parse::<usize>().unwrap() {
-        for way in ways().into_iter().filter(|way| way.name == only) {
-            for request in 0..3 {
-                let server = way.plan(COUNT, CAP).holding(Hold::AfterRequests(request)).start();
-                let pool = pool(&server.url());
-                dropped(&way, &pool, &server).await;
-                let begun = std::time::Instant::now();
-                assert_over(&way, &format!("{round} request {request}"), &pool, &server).await;
-                if begun.elapsed().as_secs() > 3 {
-                    eprintln!("{round} {request}: {:?}", begun.elapsed());
-                }
-            }
-        }
-    }
+    assert_eq!(server.traffic().requests, before.requests, "{name}, {what}: {before:?}");
 }
 
 #[tokio::test]
@@ -62,11 +41,12 @@ async fn a_read_that_is_dropped_at_any_of_its_requests_asks_for_no_more() {
             Kind::Once => 1,
             _ => 3,
         };
-        for request in 0..requests {
+        let modes = [ReadMode::Parallel, ReadMode::DedicatedThread, ReadMode::Sequential];
+        for (request, mode) in (0..requests).zip(modes) {
             let server = way.plan(COUNT, CAP).holding(Hold::AfterRequests(request)).start();
             let pool = pool(&server.url());
-            dropped(&way, &pool, &server).await;
-            assert_over(&way, &format!("request {request}"), &pool, &server).await;
+            dropped(&way, mode, &pool, &server).await;
+            assert_over(&way, &format!("request {request}, {mode:?}"), &pool, &server).await;
         }
     })
     .await;
@@ -79,7 +59,7 @@ async fn a_read_that_is_dropped_among_its_rows_asks_for_no_more() {
         let hold = Hold::From(if has_one { 0 } else { 20 });
         let server = way.plan(COUNT, CAP).holding(hold).start();
         let pool = pool(&server.url());
-        dropped(&way, &pool, &server).await;
+        dropped(&way, ReadMode::Parallel, &pool, &server).await;
         assert_over(&way, "among its rows", &pool, &server).await;
     })
     .await;
@@ -93,7 +73,7 @@ async fn reads_that_are_dropped_leave_room_for_others() {
         let pool = AwwPool::builder(server.url()).workers(1).connections_per_worker(2);
         let pool = pool.build().unwrap();
         for _ in 0..3 {
-            dropped(&way, &pool, &server).await;
+            dropped(&way, ReadMode::Parallel, &pool, &server).await;
         }
         server.let_go();
         let (read, error) = super::read(way.read_in(&pool, 5)).await;

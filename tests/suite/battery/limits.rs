@@ -1,5 +1,7 @@
 //! Limits: a read takes no more than it may, asks for no page too many, and says which limit it was.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use vantage_api_pool::{
     AwwPool, ErrorKind, PoolApi,
@@ -10,7 +12,7 @@ use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use super::{
-    CAP, COUNT, Server, ids, of_each, read,
+    CAP, COUNT, Hold, Server, ids, of_each, read,
     ways::{Kind, Way, pool, rows, ways},
 };
 use crate::support::soon;
@@ -99,6 +101,23 @@ async fn a_page_with_too_many_items_or_too_many_bytes_is_refused() {
         let error = error.unwrap_or_else(|| panic!("{}: {:?}", way.name, ids(&none)));
         assert_eq!(error.kind(), ErrorKind::BodyTooLarge, "{}: {error}", way.name);
         assert!(none.is_empty(), "{}", way.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_read_that_waits_beyond_its_deadline_ends_by_name_at_any_of_its_requests() {
+    of_each(ways(), async |way| {
+        let requests = if way.kind == Kind::Once { 1 } else { 3 };
+        for request in 0..requests {
+            let server = way.plan(COUNT, CAP).holding(Hold::AfterRequests(request)).start();
+            let stream = way.read(&server.url(), CAP).deadline(Duration::from_millis(60));
+            let (read, error) = read(stream).await;
+            let error = error.unwrap_or_else(|| panic!("{}: {:?}", way.name, ids(&read)));
+            assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{}: {error}", way.name);
+            assert!(error.to_string().contains("deadline"), "{}: {error}", way.name);
+            assert_eq!(read, rows(read.len()), "{}, request {request}", way.name);
+        }
     })
     .await;
 }

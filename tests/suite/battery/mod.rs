@@ -12,6 +12,7 @@ mod reports;
 
 mod resume;
 mod server;
+mod settings;
 mod ways;
 
 use std::{
@@ -23,9 +24,11 @@ use futures::{FutureExt, StreamExt};
 use serde_json::Value;
 use vantage_api_pool::{AwwPool, Error, PaginatedStream};
 
-use self::{
-    server::{Fate, Hold, Server},
-    ways::Way,
+use self::server::Server;
+pub(crate) use self::{
+    random::of_cases,
+    server::{Asked, Fate, Hold},
+    ways::{Way, pool, ways},
 };
 use crate::support::soon;
 

@@ -310,9 +310,70 @@ async fn the_pages_of_a_result_are_all_at_its_own_path() {
             Reply::ok(&sheet.rows.into()).header("sforce-locator", next)
         }
     };
-    let yaml = "{ by: export, job: id, poll: 'jobs/{job}/', status: state, done: JobComplete, \
+    let yaml = "{ by: export, job: id, poll: 'jobs/{job}', status: state, done: JobComplete, \
                 results_from: 'jobs/{job}/results', param: locator, header: Sforce-Locator, \
                 interval: 1ms }";
-    let paging: Paging = serde_yaml_ng::from_str(&yaml.replace("}/'", "}'")).unwrap();
+    let paging: Paging = serde_yaml_ng::from_str(yaml).unwrap();
     assert_whole(paging, Envelope::bare_array(), serve).await;
+}
+
+/// airbytehq/airbyte#34883: a page in the middle has a row less than the others, and the client takes it
+/// for the last one.
+#[tokio::test]
+async fn a_page_with_a_row_less_is_the_last_one_only_where_nothing_else_is_said() {
+    let serve: Serve = |asked, set| {
+        let mut sheet = set.sheet((asked.number("page").unwrap() - 1) * 10, None);
+        if sheet.start == 10 {
+            sheet.rows.pop();
+        }
+        Reply::ok(&json!({ "data": sheet.rows, "has_more": sheet.more }))
+    };
+    let expected: Vec<u64> = (0..35).filter(|id| *id != 19).collect();
+    let flagged = Envelope::items_at("data").has_next_at("has_more");
+    let (read, error, _) = reading(Paging::page_number(), flagged, serve).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read, expected);
+    let patient = Paging::page_number().short_page_ends(false);
+    let (read, error, _) = reading(patient, Envelope::items_at("data"), serve).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read, expected);
+}
+
+/// stripe/stripe-python#649, stripe/stripe-dotnet#2819: rows come from the newest to the oldest, and the
+/// next page begins after the oldest one.
+#[tokio::test]
+async fn a_keyset_follows_rows_in_descending_order() {
+    let serve: Serve = |asked, set| {
+        let before = asked.number("starting_after").unwrap_or(set.rows.len());
+        let older: Vec<_> = set.rows[..before].iter().rev().take(10).cloned().collect();
+        set.sheet(0, None);
+        Reply::ok(&json!({ "has_more": before > older.len(), "data": older }))
+    };
+    let paging = Paging::keyset("starting_after", "id").page_size("limit", 10);
+    let envelope = Envelope::items_at("data").has_next_at("has_more");
+    let (read, error, requests) = reading(paging, envelope, serve).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read, (0..35).rev().collect::<Vec<_>>());
+    assert_eq!(requests, 4);
+}
+
+/// a11global/facebook-ads-performance-downloader#20: a job that has failed, with a status that the client
+/// does not know, is polled for ever.
+#[tokio::test]
+async fn a_job_with_an_unknown_status_ends_in_time_and_a_known_failure_at_once() {
+    let serve: Serve = |asked, _| match asked.path.as_str() {
+        "/rows" => Reply::ok(&json!({ "report_run_id": 7 })),
+        _ => Reply::ok(&json!({ "async_status": "Job Failed", "percent": 0 })),
+    };
+    let with = |more: &str| -> Paging {
+        let yaml = "{ by: export, job: report_run_id, poll: 'runs/{job}', status: async_status, \
+                    done: Job Completed, interval: 5ms, MORE }";
+        serde_yaml_ng::from_str(&yaml.replace("MORE", more)).unwrap()
+    };
+    for (more, kind) in [
+        ("within: 40ms", ErrorKind::DeadlineExceeded),
+        ("failed: [Job Failed, Job Skipped]", ErrorKind::ApiError),
+    ] {
+        assert_fails(with(more), Envelope::default(), serve, kind).await;
+    }
 }

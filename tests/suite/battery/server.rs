@@ -132,6 +132,8 @@ pub(crate) struct Set {
     pub(crate) cap: usize,
     /// Serves the first page whatever is asked for.
     pub(crate) ignores_places: bool,
+    /// By which some pages have fewer rows than there may be.
+    pub(crate) uneven: Option<u64>,
     pub(crate) lie: Option<Lie>,
     /// The first rows of the pages, in the order in which they were asked for.
     pages: Mutex<Vec<usize>>,
@@ -156,7 +158,10 @@ impl Set {
     ) -> Sheet {
         self.pages.lock().unwrap().push(base + start);
         let start = if self.ignores_places { 0 } else { start };
-        let size = asked.unwrap_or(self.cap).min(self.cap);
+        let mut size = asked.unwrap_or(self.cap).min(self.cap);
+        if let Some(seed) = self.uneven {
+            size = fastrand::Rng::with_seed(seed ^ start as u64).usize(1..=size);
+        }
         let page: Vec<_> = rows.iter().skip(start).take(size).cloned().collect();
         let end = start + page.len();
         let next = Some(end).filter(|end| *end < rows.len());
@@ -231,6 +236,7 @@ pub(crate) struct Plan {
     pub(crate) rows: Vec<Value>,
     pub(crate) cap: usize,
     pub(crate) ignores_places: bool,
+    pub(crate) uneven: Option<u64>,
     pub(crate) lie: Option<Lie>,
     pub(crate) hold: Hold,
     pub(crate) fates: Option<Fates>,
@@ -253,7 +259,7 @@ pub(crate) struct Server {
 impl Plan {
     pub(crate) fn of(serve: Serve, rows: Vec<Value>, cap: usize) -> Self {
         let hold = Hold::Nothing;
-        Self { serve, rows, cap, ignores_places: false, lie: None, hold, fates: None }
+        Self { serve, rows, cap, ignores_places: false, uneven: None, lie: None, hold, fates: None }
     }
 
     pub(crate) fn lying(self, lie: impl Fn(&mut Sheet) + Send + Sync + 'static) -> Self {
@@ -272,9 +278,9 @@ impl Plan {
     }
 
     pub(crate) fn start(self) -> Server {
-        let Self { serve, rows, cap, ignores_places, lie, hold, fates } = self;
+        let Self { serve, rows, cap, ignores_places, uneven, lie, hold, fates } = self;
         let (pages, once) = (Mutex::default(), Mutex::default());
-        let set = Set { rows, cap, ignores_places, lie, pages, once };
+        let set = Set { rows, cap, ignores_places, uneven, lie, pages, once };
         let traffic = watch::Sender::new(Traffic::default());
         let shared = Arc::new(Shared { serve, set, hold, fates, traffic });
         let raw = {

@@ -96,6 +96,17 @@ impl Way {
         (self.custom.map_or(paging, |custom| custom()), envelope)
     }
 
+    /// Whether pages may have fewer rows than they may have at most, without being the last one.
+    pub(crate) fn may_be_uneven(&self) -> bool {
+        let is_by_row = self.name.contains("offsets") || self.name.contains("ranges");
+        match self.kind {
+            Kind::Pointed => true,
+            Kind::Keyed => !self.has_ties,
+            Kind::Computed => is_by_row && (self.has_total || self.has_flag),
+            Kind::Windowed | Kind::Job | Kind::Once => false,
+        }
+    }
+
     /// How many rows a page has that is asked for `asked` of them.
     pub(crate) fn granted(&self, asked: usize, cap: usize) -> usize {
         if self.yaml.contains("SIZE") { asked.min(cap) } else { cap }
@@ -103,7 +114,12 @@ impl Way {
 
     /// A server of the first `count` rows, which are at most `cap` on a page.
     pub(crate) fn plan(&self, count: usize, cap: usize) -> Plan {
-        Plan::of(self.serve, rows(count), cap)
+        self.plan_of(rows(count), cap)
+    }
+
+    /// A server of these rows.
+    pub(crate) fn plan_of(&self, rows: Vec<Value>, cap: usize) -> Plan {
+        Plan::of(self.serve, rows, cap)
     }
 
     /// A read in a pool of its own.
