@@ -157,21 +157,6 @@ impl<T: Send + 'static> Reader<T> {
         })
     }
 
-    /// Ends the read with `error` after the current page. Nothing more is requested.
-    fn fail(&mut self, error: Error) {
-        (self.feed, self.failure) = (None, Some(error));
-    }
-
-    /// Leaves the current page after an error, and returns that error.
-    fn leave_page(&mut self, error: Error) -> Error {
-        // Nothing is requested in the place of a page that ends the read.
-        (self.feed, self.held) = (None, None);
-        if let Some(page) = self.page.take() {
-            self.leave(&page);
-        }
-        self.on_page(error)
-    }
-
     /// Moves to the next page, once all items of the current one were taken. The error is the
     /// stream's end: `None` after the last page.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
+use crate::support::{
+    hostile::{Hostile, Log},
+    raw_server::RawServer,
+    soon,
+};
 use futures::{StreamExt, future::join_all};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response,
@@ -230,7 +234,7 @@ async fn a_page_of_a_read_that_is_dropped_is_not_sent_again_when_its_worker_is_g
     for _ in 0..5 {
         soon("an answer", pool.get("/rows?page=9")).await.unwrap();
     }
-    assert_eq!(api.log(|log| log.pages()), [1, 2, 9, 9, 9, 9, 9]);
+    assert_eq!(api.log(Log::pages), [1, 2, 9, 9, 9, 9, 9]);
 }
 
 #[tokio::test]

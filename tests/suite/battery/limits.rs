@@ -12,7 +12,7 @@ use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use super::{
-    CAP, COUNT, Hold, Server, ids, of_each, read,
+    CAP, COUNT, Hold, Server, barrier, ids, of_each, read,
     ways::{Kind, Way, pool, rows, ways},
 };
 use crate::support::soon;
@@ -43,6 +43,23 @@ async fn a_limit_of_rows_ends_a_read_after_them() {
                 }
             }
         }
+    })
+    .await;
+}
+
+/// Each page is handed out unread, and the one after which the limit is reached ends the read.
+#[tokio::test]
+async fn a_limit_of_rows_that_a_page_reaches_lets_no_other_one_be_asked_for() {
+    of_each(ways(), async |way| {
+        let server = way.plan(COUNT, CAP).start();
+        let pool = pool(&server.url());
+        let stream = way.read_in(&pool, CAP).max_rows(7).mode(ReadMode::Sequential);
+        let mut pages = stream.pages();
+        let page = soon("a page", pages.next()).await.unwrap().unwrap();
+        barrier(&pool).await;
+        assert_none_from(&way, "a page that reaches the limit", &server, 8);
+        let came: Vec<_> = page.filter_map(Result::ok).collect();
+        assert!(came.len() <= 7, "{}: {:?}", way.name, ids(&came));
     })
     .await;
 }

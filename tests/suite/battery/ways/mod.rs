@@ -133,9 +133,12 @@ impl Way {
     }
 }
 
-/// A pool whose retries wait for nothing, and whose tokens are those of every other one.
+/// A pool whose retries wait for nothing, and whose tokens are those of every other one. A busy machine
+/// makes it repeat no request.
 pub(crate) fn pool(url: &str) -> AwwPool {
     let pool = AwwPool::builder(url).signing_key([7; 32]).workers(1).max_attempts(12);
+    let long = Duration::from_secs(150);
+    let pool = pool.replace_blocked_after(long).call_timeout(long).attempt_timeout(long);
     let pool = pool.retry_budget(1.0, 1000).backoff_base(Duration::from_millis(1));
     pool.backoff_cap(Duration::from_millis(2)).build().unwrap()
 }
