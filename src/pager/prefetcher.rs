@@ -125,6 +125,12 @@ impl Prefetcher {
         (prefetcher, delivered, set_horizon)
     }
 
+    /// Cancels what is in flight, and requests nothing more: the reader has gone.
+    pub(super) fn cancel(&mut self) {
+        self.fetches.clear();
+        self.next = u64::MAX;
+    }
+
     /// Drops what was fetched from page `index` on, and cancels what is in flight. The pager
     /// continues there when it is woken.
     pub(super) fn begin_again(&mut self, index: u64, horizon: Horizon) {

@@ -157,15 +157,6 @@ impl<T: Send + 'static> Reader<T> {
         })
     }
 
-    /// Leaves the current page after an error, and returns that error.
-    fn leave_page(&mut self, error: Error) -> Error {
-        self.held = None;
-        if let Some(page) = self.page.take() {
-            self.leave(&page);
-        }
-        self.on_page(error)
-    }
-
     /// Moves to the next page, once all items of the current one were taken. The error is the
     /// stream's end: `None` after the last page.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
@@ -321,7 +312,7 @@ impl<T: Send + 'static> Reader<T> {
         let concluded = self.conclude(items, &info, repeats, named);
         match concluded.and_then(|()| self.judge.check_overlooked(overlooked.as_deref())) {
             // Its own rows belong to the set all the same.
-            Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
+            Err(error) if error.kind() == ErrorKind::Incomplete => self.fail(error),
             concluded => concluded?,
         }
         Ok(())
@@ -356,7 +347,7 @@ impl<T: Send + 'static> Reader<T> {
             self.feed = None;
             self.find_next_part(verdict)?;
         } else if let Err(error) = self.endpoint.bounds.check_pages(self.pages.saturating_add(1)) {
-            (self.feed, self.failure) = (None, Some(error));
+            self.fail(error);
         } else {
             let (next, left) = (self.index + 1, self.pages_left());
             let horizon = horizon(&self.judge.plan, self.needed, next, left);

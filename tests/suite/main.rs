@@ -8,6 +8,7 @@ mod support;
 
 mod api;
 mod auto;
+mod battery;
 mod blocked;
 mod breaker;
 mod calls;

@@ -24,6 +24,21 @@ impl<T: Send + 'static> Reader<T> {
         Position { taken, full: self.judge.plan.full, ..self.position.clone() }
     }
 
+    /// Ends the read with `error` after the current page. Nothing more is requested.
+    pub(super) fn fail(&mut self, error: Error) {
+        (self.feed, self.failure) = (None, Some(error));
+    }
+
+    /// Leaves the current page after an error, and returns that error. Nothing is requested in the
+    /// place of the page.
+    pub(super) fn leave_page(&mut self, error: Error) -> Error {
+        (self.feed, self.held) = (None, None);
+        if let Some(page) = self.page.take() {
+            self.leave(&page);
+        }
+        self.on_page(error)
+    }
+
     /// Counts what was taken of a page that is left. Skipped rows were taken before.
     pub(super) fn leave(&mut self, page: &OpenPage<T>) {
         if self.behind == 0 {

@@ -17,7 +17,8 @@
 //! and where a page names the next one (`next_page`). What it does not ask: whether places can be
 //! computed (`Paging::is_addressable`), else each page names the next one; whether pages hold URLs
 //! (`Paging::is_led_by_urls`); and which settings contradict the variant (`check`).
-//! A place of a new kind is a variant of `PageAddress`. What ends a set is the same for all.
+//! A place of a new kind is a variant of `PageAddress`. What ends a set is the same for all. An entry
+//! in `tests/suite/battery/ways` sends it through all tests that the others have passed.
 
 mod address;
 mod body;
