@@ -27,6 +27,7 @@ mod extractors;
 mod faults_of_networks;
 mod faults_of_sets;
 mod faults_of_targets;
+mod follow_ups;
 mod hedge;
 mod hostile;
 mod lifecycle;

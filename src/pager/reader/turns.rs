@@ -4,7 +4,7 @@
 
 use std::{mem, sync::Arc};
 
-use super::{Reader, horizon};
+use super::{Reader, extent::horizon};
 use crate::{
     error::{Error, ErrorKind},
     pager::{

@@ -3,7 +3,7 @@
 //! into, in the query or in a `body`. `address` says where a page is, `plan` decides which page comes
 //! next, `end_of_set` has the table of what ends a set, `next_page` reads what a page says about the
 //! page after it, and `keyset` what its last row says. `detect` decides by a first page how others
-//! follow. `windows` cut a set in time; each `window` is a set to all others.
+//! follow, `follow_up` how those are requested that are elsewhere. `windows` cut a set in time; each `window` is a set to all others.
 //!
 //! # How to add a new paging strategy
 //!
@@ -28,6 +28,7 @@ mod detect;
 mod end_of_set;
 mod end_settings;
 mod export;
+mod follow_up;
 mod keyset;
 mod known_rows;
 mod last_row;
@@ -52,12 +53,14 @@ pub(super) use detect::FirstPage;
 pub(super) use end_of_set::{Continuation, Statement, Verdict};
 pub use export::Export;
 pub(super) use export::JobState;
+pub use follow_up::FollowUp;
 pub(super) use keyset::PagingFault;
 pub(super) use last_row::LastRow;
 pub use moment::{MomentFormat, day_of, moment_of};
 pub(super) use next_page::{PageMetadata, is_zero, read_pointer, resolved};
 use paging::Mode;
 pub use paging::Paging;
+pub(super) use parameters::FollowUpPart;
 pub(super) use plan::{Observation, Plan, Stride};
 pub(super) use position::Position;
 pub(super) use seen::Seen;
