@@ -10,7 +10,7 @@ use demo_api::DemoOptions;
 use crate::support::{Asking, LONG, World, printed};
 
 const OPEN: &str = "auth: none
-drain: { notice: 0, deadline: 1m }
+drain: { ready_delay: 0, timeout: 1m }
 kv: { path: values.redb }
 tables: { countries: {} }";
 
