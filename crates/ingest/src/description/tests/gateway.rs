@@ -231,7 +231,7 @@ fn what_others_read_is_named_with_its_place_too() {
     assert_eq!((limits.timeout, limits.most), (Duration::from_secs(5), 7));
     assert_eq!(read(kv).unwrap().most, 0);
     for (lines, line, key, words) in [
-        ("limits: { mots: 1 }", 16, "limits.mots", "did you mean `most`"),
+        ("limits: { mots: 1 }", 16, "limits.mots", "unknown key `mots`"),
         ("limits:\n  timeout: 0", 17, "limits.timeout", "above zero"),
         ("limits:\n  most: 300", 17, "limits.most", "`300`"),
         ("limits: [1]", 16, "limits", "expected a map"),
