@@ -99,7 +99,7 @@ impl Conditions {
 
     fn judge(&self, current: Option<&Tag>) -> Result<(), Unmet> {
         let is_current = current.map(|tag| |given: &str| tag.is(given));
-        judge(self.if_match.as_ref(), self.if_none_match.as_ref(), is_current)
+        judge(self.if_match.as_ref(), self.if_none_match.as_ref(), is_current.as_ref())
     }
 }
 

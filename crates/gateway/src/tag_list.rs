@@ -31,14 +31,13 @@ pub(crate) enum Unmet {
 pub(crate) fn judge(
     if_match: Option<&TagList>,
     if_none_match: Option<&TagList>,
-    is_current: Option<impl Fn(&str) -> bool>,
+    is_current: Option<&impl Fn(&str) -> bool>,
 ) -> Result<(), Unmet> {
-    let current = is_current.as_ref();
-    if if_match.is_some_and(|tags| !current.is_some_and(|is_it| tags.match_strongly(is_it))) {
+    if if_match.is_some_and(|tags| !is_current.is_some_and(|is_it| tags.match_strongly(is_it))) {
         return Err(Unmet::IfMatch);
     }
     match if_none_match {
-        Some(tags) if current.is_some_and(|is_it| tags.match_weakly(is_it)) => {
+        Some(tags) if is_current.is_some_and(|is_it| tags.match_weakly(is_it)) => {
             Err(Unmet::IfNoneMatch)
         }
         _ => Ok(()),

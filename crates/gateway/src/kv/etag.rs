@@ -110,7 +110,7 @@ impl Precondition {
     pub(super) fn check(&self, current: Option<ETag>) -> Result<(), Unmet> {
         let if_match = self.if_match.as_ref().map(|Tags(list)| list);
         let if_none_match = self.if_none_match.as_ref().map(|Tags(list)| list);
-        judge(if_match, if_none_match, current.map(ETag::means))
+        judge(if_match, if_none_match, current.map(ETag::means).as_ref())
     }
 }
 
