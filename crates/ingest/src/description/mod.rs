@@ -99,6 +99,7 @@ mod gateway;
 mod incremental;
 mod job;
 mod query;
+mod raw;
 mod reader;
 mod sink;
 mod sql;
@@ -118,11 +119,12 @@ pub use for_each::ForEach;
 pub(crate) use for_each::{text_of, typed};
 pub use gateway::{
     AuthDescription, CorsDescription, DrainDescription, GatewayDescription, GatewayTable,
-    KvDescription, LimitsDescription, Operation, SourceDescription, TokenDescription,
+    KvDescription, Operation, SourceDescription, TokenDescription,
 };
 pub use incremental::{Incremental, RowOrder};
 pub use job::{JobDescription, OnError};
 pub use query::QueryFile;
+pub use raw::RawSettings;
 pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use sql::{Collation, Nulls, SqlSettings};
