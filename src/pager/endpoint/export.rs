@@ -184,7 +184,7 @@ impl Endpoint {
                         false => results,
                     };
                     let none = urls.is_empty().then(|| (empty(&answer), effort));
-                    let named = export.are_results_urls().then(|| (poll, urls.len()));
+                    let named = export.are_results_urls().then_some((poll, urls.len()));
                     return Ok((PageAddress::Results { urls, cursor: None, named }, none));
                 }
                 Some(JobState::Done(_)) => {
