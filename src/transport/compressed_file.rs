@@ -42,7 +42,6 @@ pub(crate) async fn decompressed_file(body: &Bytes, most: usize) -> Result<Optio
 }
 
 #[cfg(feature = "zstd")]
-#[expect(clippy::unnecessary_wraps, reason = "it is an error where there is no decoder")]
 fn zstd() -> Result<Coding, Error> {
     Ok(Coding::Zstd)
 }

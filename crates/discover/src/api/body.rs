@@ -41,6 +41,19 @@ fn collect(body: &Value, path: &str, depth: usize, found: &mut Vec<(String, Stri
     }
 }
 
+/// The key of a text in a body that looks like a credential.
+pub(super) fn secret(body: &Value) -> Option<String> {
+    match body {
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| {
+            let is_said = value.as_str().is_some_and(|text| !text.is_empty());
+            let is_it = is_said && names::is_secret(key);
+            if is_it { Some(key.clone()) } else { secret(value) }
+        }),
+        Value::Array(items) => items.iter().find_map(secret),
+        _ => None,
+    }
+}
+
 /// The request as it is sent: to the URL that was given, with its other parameters in the body.
 pub(super) fn posted(request: Request, given: &Url, body: &Value) -> Request {
     let own = parameters(given);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    body::{in_query, posted},
+    body::{in_query, posted, secret},
     candidates::{Candidate, cursor_param, is_cursor},
     error::DiscoverError,
     evidence::{Named, Pointer},
@@ -135,6 +135,12 @@ impl Discovery {
         url.set_fragment(None);
         let given = url.clone();
         if let Some(body) = &settings.body {
+            if let Some(name) = secret(body) {
+                return Err(DiscoverError::new(
+                    format!("`{name}` in the body looks like a credential"),
+                    "leave it out: a credential goes into a header, a cookie or the query, by the name of a variable of the environment",
+                ));
+            }
             url = in_query(&url, body);
         }
         let table = settings.table.clone().unwrap_or_else(|| table_name(&url));

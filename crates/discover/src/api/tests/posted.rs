@@ -110,6 +110,15 @@ fn a_search_whose_way_is_not_found_is_a_question() {
 }
 
 #[test]
+fn a_credential_in_a_body_is_refused_and_not_repeated() {
+    for body in [json!({ "api_key": "hunter2" }), json!({ "a": [{ "access_token": "hunter2" }] })] {
+        let error = searched(body, Settings::default(), |_| answer(&json!([]))).unwrap_err();
+        assert!(error.what.contains("looks like a credential"), "{}", error.what);
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}
+
+#[test]
 fn a_place_that_takes_no_get_is_asked_by_a_post() {
     let refused = |_: &Received<'_>| Response::new(405, [("allow", "POST")], "");
     let error = drafted("https://h/v1/search", Settings::default(), refused).unwrap_err();
