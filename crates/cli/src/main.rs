@@ -22,13 +22,8 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-fn main() -> ExitCode {
-    allocator::give_back_soon();
-    run()
-}
-
 #[tokio::main]
-async fn run() -> ExitCode {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Who serves sees why, since those who ask do not.
     #[cfg(feature = "gateway")]

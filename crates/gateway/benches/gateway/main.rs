@@ -11,6 +11,9 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+/// That of `apipool`, for both servers.
+#[path = "../../../cli/src/allocator.rs"]
+mod allocator;
 mod load;
 mod memory;
 mod server;
@@ -18,12 +21,7 @@ mod server;
 use std::{env, time::Duration};
 
 use load::{Figures, idle, measure};
-use mimalloc::MiMalloc;
 use server::Server;
-
-/// That of `apipool`, for both servers.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
