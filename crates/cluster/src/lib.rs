@@ -46,6 +46,7 @@
 mod budget;
 mod cluster;
 pub mod dispatch;
+mod engine;
 mod error;
 mod member;
 mod observer;

@@ -29,7 +29,7 @@ impl Bell {
         receiver
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was told already is full.
         slots.retain_mut(|slot| slot.try_send(()).err().is_none_or(|error| error.is_full()));
