@@ -85,7 +85,7 @@ async fn two_pools_keep_to_one_limit_and_one_goes_on_when_the_other_has_ended() 
         keeps_to_it();
     }
     soon(other.stop()).await;
-    one.answers(30).await;
+    one.answers(15).await;
     keeps_to_it();
     soon(one.stop()).await;
 }

@@ -3,17 +3,19 @@
 use std::{
     env,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use tokio::{
     io::AsyncReadExt,
     signal::unix::{SignalKind, signal},
+    time::sleep,
 };
 use vantage_api_cluster::Worker;
 
 use crate::{
     api::{Api, kill},
-    file::{Files, described, settings},
+    file::{Files, described, settings, soon},
 };
 
 /// Make a test the process of a worker.
@@ -92,8 +94,15 @@ impl Worked {
         self.0.try_wait().unwrap().is_none()
     }
 
-    pub(crate) fn wait(&mut self) {
-        self.0.wait().unwrap();
+    /// Has it stop, and waits until it has. Its input stays open, whose end would end it as well.
+    pub(crate) async fn stop(mut self) {
+        self.signal(libc::SIGTERM);
+        soon(async {
+            while self.is_running() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
     }
 }
 

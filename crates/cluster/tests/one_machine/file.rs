@@ -11,7 +11,7 @@ use vantage_api_ingest::description::{Description, Reader};
 use crate::api::Api;
 
 /// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How often a unit may be started without getting further, if the environment says it.
 pub(crate) const MOST_STARTS: &str = "APIPOOL_MOST_STARTS";

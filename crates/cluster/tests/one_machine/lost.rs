@@ -52,7 +52,7 @@ async fn one_that_was_frozen_writes_nothing_once_another_one_has_what_it_had() {
     let run = cluster.begin(&all, "copy").await.unwrap();
     files.rows_reach(1).await;
     let (frozen, other) = owner(&files, workers).await;
-    frozen.signal(libc::SIGSTOP);
+    freeze(&files, &frozen).await;
     let taken = format!(
         "SELECT count(*) FROM _apipool_unit WHERE owner LIKE '{}' AND epoch > 1",
         other.named()
@@ -122,6 +122,26 @@ async fn a_stream_that_kills_whoever_reads_it_is_set_aside_and_the_others_are_re
     assert_eq!(soon(cluster.ended(run)).await.unwrap(), Some(RunState::Complete));
     assert_eq!(files.rows(), (1_000, 1_000));
     soon(worker.stop()).await;
+}
+
+/// Freezes a process that is not in the midst of writing: the file would be locked until it goes on.
+async fn freeze(files: &Files, worker: &Worked) {
+    let is_free = |name: &str| {
+        let file = files.open(name);
+        file.busy_timeout(Duration::from_secs(5)).unwrap();
+        file.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+    };
+    soon(async {
+        loop {
+            worker.signal(libc::SIGSTOP);
+            if is_free("cluster.db") && is_free("rows.db") {
+                return;
+            }
+            worker.signal(libc::SIGCONT);
+            tokio::time::sleep(Duration::from_millis(7)).await;
+        }
+    })
+    .await;
 }
 
 impl Files {

@@ -134,11 +134,12 @@ async fn messages_that_come_twice_and_of_what_is_no_more_do_nothing() {
 async fn a_worker_outlives_errors_of_the_database() {
     let (api, files) = (Api::start(500, QUICK), Files::new());
     let all = files.description(&api, "write: append", "");
-    let worker = Worker::start(files.patient(), all.clone()).await.unwrap();
-    let cluster = Cluster::connect(&files.patient()).await.unwrap();
+    let worker = Worker::start(files.settings(), all.clone()).await.unwrap();
+    let cluster = Cluster::connect(&files.settings()).await.unwrap();
     files.change("ALTER TABLE Jobs RENAME TO away");
     assert!(cluster.begin(&all, "copy").await.is_err());
-    sleep(Duration::from_secs(1)).await;
+    let beats = "SELECT max(seen) / 1000000 FROM _apipool_worker";
+    files.reaches(beats, files.number(beats) + 2).await;
     files.change("ALTER TABLE away RENAME TO Jobs");
     let run = cluster.begin(&all, "copy").await.unwrap();
     assert_eq!(soon(cluster.ended(run)).await.unwrap(), Some(RunState::Complete));

@@ -20,14 +20,7 @@ async fn a_job_that_is_due_is_begun_by_one_of_two_processes() {
     let workers = [start(), start()];
     files.reaches("SELECT count(*) FROM _apipool_run WHERE state = 'complete'", 3).await;
     for worker in workers {
-        worker.signal(libc::SIGTERM);
-        drop(
-            soon(tokio::task::spawn_blocking(move || {
-                let mut worker = worker;
-                worker.wait();
-            }))
-            .await,
-        );
+        worker.stop().await;
     }
     // Each time once, at least a second apart.
     let twice = "SELECT count(*) FROM (SELECT due - lag(due) OVER (ORDER BY due) AS gap

@@ -28,7 +28,7 @@ pub(crate) use open::file;
 pub(crate) struct SqliteStore {
     /// One connection, which waits for the disk.
     writer: SqlitePool,
-    /// What reads, and what a loss of power may take away: heartbeats, budgets, and the queue.
+    /// For what reads, and what a loss of power may take away: heartbeats, progress, budgets, the queue.
     pub(crate) quick: SqlitePool,
 }
 

@@ -95,7 +95,6 @@ pub(super) fn named(path: &Path, error: TablesError) -> Error {
             }
             _ => format!("cannot be used: {error}"),
         },
-        TablesError::Queue(error) => format!("cannot be used by the queue: {error}"),
         error => error.to_string(),
     };
     Error::File { path: path.to_owned(), what }

@@ -5,7 +5,7 @@ use sqlx::{Connection, SqliteConnection, migrate::MigrateError};
 
 use super::WRITE;
 
-/// That of the tables below, and of the migrations of the queue: raised with each of them.
+/// That of the tables below, which is raised with each change of them.
 const VERSION: i64 = 1;
 
 const TABLES: [&str; 8] = [
@@ -77,7 +77,8 @@ pub(super) enum TablesError {
     Taken(String),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    #[error(transparent)]
+    /// A later version of the queue had it.
+    #[error("cannot be used by the queue of the workers: {0}")]
     Queue(MigrateError),
 }
 
@@ -90,25 +91,26 @@ impl From<MigrateError> for TablesError {
     }
 }
 
-/// Makes the tables and those of the queue, unless they are there.
+/// Makes the tables and those of the queue, as far as they are not there.
 pub(super) async fn make(connection: &mut SqliteConnection) -> Result<(), TablesError> {
     let mut transaction = connection.begin_with(WRITE).await?;
     if are_there(&mut transaction).await? {
-        // Nothing else says that a file can only be read. It is undone.
+        // Nothing else says that a file can only be read.
         let write = "UPDATE _apipool_cluster SET version = version";
         sqlx::query(write).execute(&mut *transaction).await?;
-        return Ok(());
+    } else {
+        let taken = "SELECT name FROM sqlite_schema
+                     WHERE lower(name) IN ('jobs', 'jobs_old', 'workers', '_sqlx_migrations')";
+        if let Some(table) = sqlx::query_scalar(taken).fetch_optional(&mut *transaction).await? {
+            return Err(TablesError::Taken(table));
+        }
+        for table in TABLES {
+            sqlx::query(table).execute(&mut *transaction).await?;
+        }
     }
-    let taken = "SELECT name FROM sqlite_schema
-                 WHERE lower(name) IN ('jobs', 'jobs_old', 'workers')";
-    if let Some(table) = sqlx::query_scalar(taken).fetch_optional(&mut *transaction).await? {
-        return Err(TablesError::Taken(table));
-    }
-    // Not its `setup`, which has a connection of the pool wait for no disk any more.
+    // Not its `setup`, which has a connection of the pool wait for no disk any more. A later version of
+    // the queue may have more of them.
     SqliteStorage::<()>::migrations().run(&mut *transaction).await?;
-    for table in TABLES {
-        sqlx::query(table).execute(&mut *transaction).await?;
-    }
     transaction.commit().await?;
     Ok(())
 }

@@ -180,7 +180,7 @@ impl Units for SqliteStore {
         .bind(own.epoch)
         .bind(i64::try_from(pages).unwrap_or(i64::MAX))
         .bind(i64::try_from(rows).unwrap_or(i64::MAX))
-        .execute(&self.writer)
+        .execute(&self.quick)
         .await?;
         Ok(())
     }
