@@ -28,7 +28,7 @@ impl Observed {
     /// A connection that can only read, and is not kept where a file may still be made.
     async fn connect(&self) -> Result<SqliteConnection, Error> {
         let options: SqliteConnectOptions = options(&self.path).read_only(true);
-        options.connect().await.map_err(|error| named(&self.path, error.into()))
+        options.connect().await.map_err(|error| named(&self.path, &error.into()))
     }
 }
 
@@ -41,7 +41,7 @@ impl Look for Observed {
             None => self.connect().await?,
         };
         let are_there = tables::are_there(&mut connection).await;
-        let overview = match are_there.map_err(|error| named(&self.path, error))? {
+        let overview = match are_there.map_err(|error| named(&self.path, &error))? {
             true => look(&mut connection).await?,
             false => Overview::default(),
         };

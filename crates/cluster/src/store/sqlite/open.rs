@@ -68,7 +68,7 @@ pub(super) async fn open(path: &Path, slots: usize) -> Result<(SqlitePool, Sqlit
             Err(TablesError::Database(error)) if is_locked(&error) && begun.elapsed() < LOCKED => {
                 sleep(AGAIN).await;
             }
-            Err(error) => return Err(named(path, error)),
+            Err(error) => return Err(named(path, &error)),
             Ok(()) => break,
         }
     }
@@ -82,8 +82,8 @@ async fn make_tables(writer: &SqlitePool) -> Result<(), TablesError> {
 }
 
 /// What is wrong with a file, in words.
-pub(super) fn named(path: &Path, error: TablesError) -> Error {
-    let what = match &error {
+pub(super) fn named(path: &Path, error: &TablesError) -> Error {
+    let what = match error {
         TablesError::Database(error) => match code_of(error) {
             Some(code::CANTOPEN | code::PERM) => format!("cannot be opened: {}", reason(path)),
             Some(code::NOTADB) => "is no SQLite database".to_owned(),
