@@ -8,6 +8,7 @@
 #[path = "../cluster/api.rs"]
 mod api;
 mod budget;
+mod chaos;
 mod child;
 mod file;
 mod files;

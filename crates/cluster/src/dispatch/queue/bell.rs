@@ -1,4 +1,5 @@
-//! Wakes the slots of a process when a message comes, by one connection that listens for them all.
+//! Wakes the slots of a process when a message comes: by one connection that listens for them all in
+//! PostgreSQL, or since the process itself has pushed it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
