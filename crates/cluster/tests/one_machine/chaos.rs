@@ -39,7 +39,7 @@ async fn each_row_is_there_once_whoever_is_killed_or_frozen() {
     let all = files.description(&api, STREAMS, "");
     let run = cluster.begin(&all, "copy").await.unwrap();
     let start = || Worked::start(&files, &api, STREAMS);
-    let mut workers = vec![start(), start(), start()];
+    let mut workers = [start(), start(), start()];
     for _ in 0..faults {
         sleep(Duration::from_millis(random.u64(200..900))).await;
         let worker = random.usize(..workers.len());
