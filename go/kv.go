@@ -26,12 +26,18 @@ type kv struct {
 
 // KVOptions has the settings of a store. Zero is the default of each.
 type KVOptions struct {
-	// LargestValue is how many bytes a value may have: 8 MiB.
-	LargestValue int `json:"largest_value,omitempty"`
-	// Cache is how many bytes of the file are kept in memory: 64 MiB.
-	Cache int `json:"cache,omitempty"`
-	// Memory is how many bytes of values may be on their way: 64 MiB.
-	Memory int `json:"memory,omitempty"`
+	// MaxValueBytes is how many bytes a value may have: 8 MiB, at most 64 MiB.
+	MaxValueBytes int `json:"max_value_bytes,omitempty"`
+	// CacheBytes is how many bytes of the file are kept in memory: 64 MiB.
+	CacheBytes int `json:"cache_bytes,omitempty"`
+	// MaxInFlightBytes is how many bytes of values may be on their way: 64 MiB. At least MaxValueBytes,
+	// at most 4 GiB.
+	MaxInFlightBytes int `json:"max_in_flight_bytes,omitempty"`
+	// Quota is how many bytes all values may have together, each with 1 KiB more: no bound.
+	Quota int64 `json:"quota,omitempty"`
+	// Timeout is how long a call waits for its turn, and then for the disk, such as "5s": 10 s, at most
+	// 1 h.
+	Timeout string `json:"timeout,omitempty"`
 }
 
 // OpenKV opens the store in a file, or makes it: one process at a time. options may be nil.
@@ -202,7 +208,7 @@ func (k *KV) Keys(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
 	}
 }
 
-// Stats returns what the store has and has done, as a map in JSON.
+// Stats returns what the store has and has done, as a map in JSON, whose keys vantage_pool.h lists.
 func (k *KV) Stats() (json.RawMessage, error) {
 	var buf C.vap_buf
 	var err *C.vap_error

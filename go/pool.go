@@ -185,7 +185,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	return p.in.err
 }
 
-// Stats returns what the pool has done, as a map in JSON.
+// Stats returns what the pool has done, as a map in JSON, whose keys vantage_pool.h lists.
 func (p *Pool) Stats() (json.RawMessage, error) {
 	var buf C.vap_buf
 	var err *C.vap_error
@@ -240,7 +240,7 @@ func (p *Pool) SetToken(slot int, token string) error {
 type Event struct {
 	// Name says what, such as "attempt_ended" or "page_read".
 	Name string
-	// Data has the whole event in JSON.
+	// Data has the whole event in JSON, whose keys vantage_pool.h lists.
 	Data json.RawMessage
 }
 

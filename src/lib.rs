@@ -94,9 +94,9 @@ pub mod limits {
 /// what makes pages of other formats.
 pub mod paging {
     pub use crate::pager::{
-        Export, ExtractError, Extracting, Extractor, MomentFormat, Page, PagePath, PageRequest,
-        PageStrategy, PageView, RawPage, ReadMode, ResumeToken, UrlPart, WindowBounds, Windows,
-        day_of, moment_of,
+        Export, ExtractError, Extracting, Extractor, FollowUp, MomentFormat, Page, PagePath,
+        PageRequest, PageStrategy, PageView, RawPage, ReadMode, ResumeToken, UrlPart, WindowBounds,
+        Windows, day_of, moment_of,
     };
 }
 

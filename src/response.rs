@@ -134,7 +134,6 @@ impl Response {
         self.url.as_deref()
     }
 
-    #[cfg(test)]
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }

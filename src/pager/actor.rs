@@ -37,7 +37,13 @@ impl Actor for Pager {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let (prefetcher, number) = (Arc::clone(&self.prefetcher), self.number);
-        let fetching = poll_fn(move |cx| lock(&prefetcher).poll(number, cx));
+        let fetching = async move {
+            poll_fn(|cx| lock(&prefetcher).poll(number, cx)).await;
+            let closing = lock(&prefetcher).close(number);
+            if let Some(closing) = closing {
+                closing.await;
+            }
+        };
         ctx.spawn(fetching.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 }

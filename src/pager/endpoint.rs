@@ -2,17 +2,22 @@
 //! how far the read may run ahead. Knows neither the order nor the end of the pages.
 
 mod export;
+mod file;
+mod moved;
 mod request;
 
 use std::{
     borrow::Cow,
     future::Future,
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use chrono::Utc;
+use futures::future::BoxFuture;
 use http::Uri;
+
+use file::content_of_file;
 
 use super::{
     bounds::Bounds,
@@ -41,6 +46,9 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 
 /// A page of at least this many bytes is scanned on a thread for long work, since that takes time.
 pub(super) const LONG: usize = 1024 * 1024;
+
+/// How long the request may take that gives up a cursor.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Is told what is strange about pages, or has a text there.
 pub(super) type OnWarning = Arc<dyn Fn(&str) + Send + Sync>;
@@ -148,11 +156,12 @@ impl Endpoint {
         let caller = caller.clone();
         let endpoint = Arc::clone(self);
         async move {
-            if let Some(export) = endpoint.paging.as_export()
-                && address == PageAddress::Start
-            {
-                let export = export.clone();
-                return Arc::clone(&endpoint).exported(caller, export, index).await;
+            if let Some(export) = endpoint.paging.as_export().cloned() {
+                let endpoint = Arc::clone(&endpoint);
+                return match address {
+                    PageAddress::Start => endpoint.exported(caller, export, index).await,
+                    result => endpoint.result(caller, export, index, result).await,
+                };
             }
             let request = endpoint.request_of(&caller, &address, size).await?;
             let request = endpoint.with_headers(request)?;
@@ -180,6 +189,9 @@ impl Endpoint {
         (response, effort): (Response, Effort),
         is_foreign: bool,
     ) -> Result<FetchedPage, Error> {
+        let most = caller.dispatcher.config.settings.max_body_bytes;
+        let response = content_of_file(response, most).await;
+        let response = response.map_err(|error| effort.attach_to(error))?;
         let response = match self.envelope.extraction() {
             None => response,
             Some(extraction) => {
@@ -201,31 +213,6 @@ impl Endpoint {
             None
         };
         Ok(FetchedPage { response, effort, scan, found: None })
-    }
-
-    /// Sends requests for later pages to where a permanent redirect of this one led (RFC 9110
-    /// section 15.4.9), if it changed only the path.
-    fn follow_move(&self, base: &BaseUrl, asked: &str, response: &Response) -> Option<()> {
-        let asked = base.join(asked).ok()?;
-        let endpoint = base.join(self.path()).ok()?;
-        let url = response.url().filter(|url| url.query() == asked.query())?;
-        if asked.path() != endpoint.path() {
-            return None;
-        }
-        let query = endpoint.query().map(|query| format!("?{query}")).unwrap_or_default();
-        self.moved.set(format!("{}{}{query}", base.origin(), url.path())).ok()
-    }
-
-    /// Sends requests to where another endpoint, which is this one but for its query, has moved.
-    pub(super) fn learn_move(&self, other: &Self) {
-        let Some(moved) = other.moved.get() else { return };
-        let path = moved.split('?').next().unwrap_or_default();
-        let query = self.path.split_once('?').map(|(_, query)| format!("?{query}"));
-        let _ = self.moved.set(format!("{path}{}", query.unwrap_or_default()));
-    }
-
-    pub(super) fn path(&self) -> &str {
-        self.moved.get().unwrap_or(&self.path)
     }
 
     /// The request for a page. A user's strategy is called on a thread where it may block.
@@ -313,23 +300,39 @@ impl Endpoint {
         let continuation = match &next {
             None => Continuation::Nowhere,
             Some(next) if next == address => Continuation::Itself,
+            // A cursor that has moved to the end leads nowhere, whatever it is called then.
+            Some(_) if items == 0 && self.paging.is_forward_only() => Continuation::Nowhere,
             Some(_) => Continuation::Named,
         };
         let goes_on =
-            next.is_some() && !is_over && !(items == 0 && continuation == Continuation::Itself);
+            next.is_some() && !is_over && (items > 0 || continuation == Continuation::Named);
         let content = list.content(taken);
-        let overlooked = if next.is_none() { self.overlooked(index, &list, taken) } else { None };
+        let overlooked =
+            if next.is_none() { self.overlooked(index, &list, taken, response) } else { None };
         Ok(PageScan { list, items, taken, info, next, continuation, goes_on, content, overlooked })
     }
 
     /// Where the first page names a next one besides its items, which were `taken`, if its settings
     /// have found none on it.
-    pub(super) fn overlooked(&self, index: u64, page: &ItemList, taken: Taken) -> Option<String> {
+    pub(super) fn overlooked(
+        &self,
+        index: u64,
+        page: &ItemList,
+        taken: Taken,
+        response: &Response,
+    ) -> Option<String> {
         let is_known = self.paging.strategy().is_some()
             || self.paging.as_export().is_some()
             || self.paging.is_auto();
         let is_computed = self.paging.is_addressable() || is_known;
-        if index > 0 || is_computed { None } else { overlooked::next_page(&page.without(taken)) }
+        if index > 0 || is_computed {
+            return None;
+        }
+        let named = overlooked::next_page(&page.without(taken));
+        named.map(|path| format!("`{path}`")).or_else(|| {
+            let header = overlooked::next_in_headers(response.headers())?;
+            Some(format!("the header `{header}`"))
+        })
     }
 
     /// Tells of the text at a place of a page, if someone wants it and there is one.
@@ -338,6 +341,18 @@ impl Endpoint {
         let body = String::from_utf8_lossy(response.body());
         let body = body.trim_start_matches(BYTE_ORDER_MARK);
         path.text_in(body).into_iter().for_each(|text| told(&text));
+    }
+
+    /// Gives up what a cursor holds at the API, as far as that works.
+    pub(super) fn close(&self, caller: &Caller, cursor: &str) -> Option<BoxFuture<'static, ()>> {
+        let request = self.closing(cursor).ok()??.timeout(CLOSE_WITHIN);
+        let request = request.priority(self.priority.unwrap_or_default());
+        let caller = caller.clone();
+        Some(Box::pin(async move {
+            if let Err(error) = caller.measured(request).await {
+                tracing::debug!(%error, "a cursor was not given up, and expires");
+            }
+        }))
     }
 
     /// How many pages the window holds.

@@ -133,6 +133,10 @@ impl Drop for Feed {
     fn drop(&mut self) {
         // Pages left unread return their permits, for which no other page may be requested.
         self.window.close();
+        // The thread of the pager may be blocked. If the pager is at work, it notices by itself.
+        if let Ok(mut prefetcher) = self.prefetcher.try_lock() {
+            prefetcher.cancel();
+        }
     }
 }
 

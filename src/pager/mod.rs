@@ -38,7 +38,7 @@ pub(crate) use resume_token::ReadIdentity;
 pub use resume_token::ResumeToken;
 pub(crate) use strategy::PageAddress;
 pub use strategy::{
-    Export, MomentFormat, PageRequest, PageStrategy, PageView, Paging, UrlPart, WindowBounds,
-    Windows, day_of, moment_of,
+    Export, FollowUp, MomentFormat, PageRequest, PageStrategy, PageView, Paging, UrlPart,
+    WindowBounds, Windows, day_of, moment_of,
 };
 pub use stream::{Page, PaginatedStream};

@@ -1,7 +1,9 @@
 //! [pure] Finds a reference to a next page at a place that no setting names, which tells that the
 //! paging of an endpoint is configured for another API.
 
-use crate::path::each_field;
+use http::{HeaderMap, HeaderValue};
+
+use crate::{header_value::header_text, path::each_field};
 
 /// The keys of references to a next page and of flags that there is one, in small letters and
 /// without other characters.
@@ -50,6 +52,28 @@ const MOST_DEPTH: usize = 4;
 /// whose items may have been cut out.
 pub(super) fn next_page(page: &str) -> Option<String> {
     find(page, "", 0)
+}
+
+/// Headers that name the next page, in small letters. `Link` has a meaning of its own.
+const HEADERS: [&str; 8] = [
+    "next-page",
+    "x-next-page",
+    "next-url",
+    "x-next-url",
+    "next-page-url",
+    "x-next-page-url",
+    "x-next-cursor",
+    "x-next-token",
+];
+
+/// The header that names a next page.
+pub(super) fn next_in_headers(headers: &HeaderMap) -> Option<&'static str> {
+    let is_said = |value: &HeaderValue| {
+        let value = header_text(value);
+        !["", "null", "false", "0"].contains(&value.trim())
+    };
+    let mut said = HEADERS.iter().filter(|name| headers.get(**name).is_some_and(is_said));
+    said.next().copied()
 }
 
 /// A key without its case and without marks: `@odata.nextLink` is `odatanextlink`.
@@ -119,6 +143,21 @@ mod tests {
             ),
         ] {
             assert_eq!(next_page(page).as_deref(), Some(path), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_header_may_name_the_next_page() {
+        let named = |name: &'static str, value: &'static str| {
+            next_in_headers(&HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )]))
+        };
+        assert_eq!(named("next-page", "https://h/v1/x?_token=a").unwrap(), "next-page");
+        assert_eq!(named("x-next-page", "2").unwrap(), "x-next-page");
+        for (name, value) in [("x-next-page", ""), ("x-next-cursor", "null"), ("x-page", "2")] {
+            assert_eq!(named(name, value), None, "{name}");
         }
     }
 

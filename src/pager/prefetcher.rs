@@ -86,6 +86,8 @@ pub(super) struct Prefetcher {
     come: usize,
     /// The size of the largest of them in bytes; each page in flight counts as that large.
     largest: usize,
+    /// The latest cursor, if it is given up at the end.
+    cursor: Option<String>,
     /// Bounded by the window: each page in it holds its permit.
     pages: mpsc::UnboundedSender<Vec<QueuedPage>>,
 }
@@ -106,7 +108,7 @@ impl Prefetcher {
             Some((horizon, news))
         });
         let window = PageWindow::new(endpoint.window(), endpoint.byte_budget, caller.page_bytes());
-        let prefetcher = Self {
+        let mut prefetcher = Self {
             window,
             addressing: Addressing::of(&endpoint, start),
             caller,
@@ -120,9 +122,35 @@ impl Prefetcher {
             due: start.index,
             come: 0,
             largest: 0,
+            cursor: None,
             pages,
         };
+        prefetcher.note_cursor(start.address.as_ref());
         (prefetcher, delivered, set_horizon)
+    }
+
+    /// Cancels what is in flight, and requests nothing more: the reader has gone.
+    pub(super) fn cancel(&mut self) {
+        self.fetches.clear();
+        self.next = u64::MAX;
+    }
+
+    fn note_cursor(&mut self, next: Option<&PageAddress>) {
+        if let Some(PageAddress::Cursor(cursor)) = next
+            && self.endpoint.paging.closes()
+        {
+            self.cursor = Some(cursor.clone());
+        }
+    }
+
+    /// Cancels what is in flight once nobody reads any more, and returns what gives up the cursor at the
+    /// API, if pager number `pager` is the last one.
+    pub(super) fn close(&mut self, pager: u64) -> Option<BoxFuture<'static, ()>> {
+        if pager != self.pagers {
+            return None;
+        }
+        self.fetches.clear();
+        self.endpoint.close(&self.caller, &self.cursor.take()?)
     }
 
     /// Drops what was fetched from page `index` on, and cancels what is in flight. The pager
@@ -201,6 +229,9 @@ impl Prefetcher {
     /// Records the address of the page after this one. A page at an address where the read has
     /// been, with the same result as then, is a loop.
     fn follow(&mut self, queued: &mut QueuedPage) {
+        if let Ok(FetchedPage { scan: Some(scan), .. }) = &queued.page {
+            self.note_cursor(scan.next.as_ref());
+        }
         let Addressing::Chained { next, seen, first } = &mut self.addressing else { return };
         let Ok(FetchedPage { scan: Some(scan), .. }) = &queued.page else { return };
         let is_first_again = first.is_some_and(|first| first == scan.content && scan.items > 0);

@@ -3,8 +3,10 @@
 //! the set reaches. A set in windows of time is one set after the other to it (`turns`).
 
 mod decide;
+mod extent;
 mod parts;
 mod reads;
+mod resumed;
 mod turns;
 
 use std::{
@@ -17,7 +19,9 @@ use std::{
 use futures::future::BoxFuture;
 
 use decide::decide;
+use extent::horizon;
 use parts::Parts;
+use resumed::{begin, begun_again};
 
 use super::{
     endpoint::{Endpoint, LONG, PageScan},
@@ -27,7 +31,7 @@ use super::{
     judge::Judge,
     page::{Built, OpenPage},
     page_window::PagePermit,
-    prefetcher::{Horizon, QueuedPage},
+    prefetcher::QueuedPage,
     strategy::{Continuation, LastRow, Observation, PageAddress, Plan, Position, Verdict},
 };
 use crate::{
@@ -116,30 +120,32 @@ impl<T: Send + 'static> Reader<T> {
         if let Some(param) = endpoint.paging.gone_on(&last) {
             endpoint = Arc::new(endpoint.after_row(param));
         }
-        let plan = Plan::new(endpoint.paging.clone(), &position);
+        let (start, behind) = begin(&endpoint, &position)?;
+        let plan = Plan::new(endpoint.paging.clone(), &start);
         let needed = endpoint.needed;
-        let feed = match &position.address {
+        let feed = match &start.address {
             Some(_) => {
-                let horizon = horizon(&plan, needed, position.index, endpoint.bounds.max_pages);
-                Some(Feed::open(&connected, &endpoint, &position, horizon).await?)
+                let horizon = horizon(&plan, needed, start.index, endpoint.bounds.max_pages);
+                Some(Feed::open(&connected, &endpoint, &start, horizon).await?)
             }
             None => None,
         };
         let judge = Judge::new(connected, Arc::clone(&endpoint), plan);
         told.into_iter().for_each(|told| judge.warn(told));
+        behind.iter().for_each(|rows| judge.warn(begun_again(*rows)));
         Ok(Self {
             judge,
-            index: position.index,
+            index: start.index,
             page: None,
             building: None,
             is_judged: false,
             at_hand: 0,
-            skip: position.taken,
+            skip: start.taken,
             needed,
             parts,
             last,
-            restarts: endpoint.paging.restarts(),
-            behind: 0,
+            restarts: endpoint.paging.restarts() - u32::from(behind.is_some()),
+            behind: behind.unwrap_or_default(),
             reopening: None,
             position,
             following: None,
@@ -155,15 +161,6 @@ impl<T: Send + 'static> Reader<T> {
             endpoint,
             decoder,
         })
-    }
-
-    /// Leaves the current page after an error, and returns that error.
-    fn leave_page(&mut self, error: Error) -> Error {
-        self.held = None;
-        if let Some(page) = self.page.take() {
-            self.leave(&page);
-        }
-        self.on_page(error)
     }
 
     /// Moves to the next page, once all items of the current one were taken. The error is the
@@ -312,7 +309,8 @@ impl<T: Send + 'static> Reader<T> {
             Some(scan) => (scan.items, scan.info, scan.overlooked.take()),
             None => {
                 let (taken, info) = page.survey()?;
-                let overlooked = self.endpoint.overlooked(self.index, &page.list, taken);
+                let (endpoint, response) = (&self.endpoint, &page.response);
+                let overlooked = endpoint.overlooked(self.index, &page.list, taken, response);
                 (taken.count, info, overlooked)
             }
         };
@@ -321,7 +319,7 @@ impl<T: Send + 'static> Reader<T> {
         let concluded = self.conclude(items, &info, repeats, named);
         match concluded.and_then(|()| self.judge.check_overlooked(overlooked.as_deref())) {
             // Its own rows belong to the set all the same.
-            Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
+            Err(error) if error.kind() == ErrorKind::Incomplete => self.fail(error),
             concluded => concluded?,
         }
         Ok(())
@@ -356,7 +354,7 @@ impl<T: Send + 'static> Reader<T> {
             self.feed = None;
             self.find_next_part(verdict)?;
         } else if let Err(error) = self.endpoint.bounds.check_pages(self.pages.saturating_add(1)) {
-            (self.feed, self.failure) = (None, Some(error));
+            self.fail(error);
         } else {
             let (next, left) = (self.index + 1, self.pages_left());
             let horizon = horizon(&self.judge.plan, self.needed, next, left);
@@ -390,11 +388,4 @@ fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option
         (Some(this), Some(that)) if one.text.len().min(other.text.len()) >= LONG => this == that,
         _ => same_items(one, other),
     }
-}
-
-/// The pages that the plan allows to request, at most `left` from page `next` on, and none after
-/// those that have the `needed` rows.
-fn horizon(plan: &Plan, needed: Option<u64>, next: u64, left: u64) -> Horizon {
-    let left = needed.map_or(left, |rows| left.min(plan.pages_up_to(rows)));
-    Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride }
 }

@@ -61,7 +61,7 @@ impl Coding {
         Ok(coding)
     }
 
-    fn decompressor(self, limit: BodyLimit) -> Result<Box<dyn Decompressor>, Error> {
+    fn decompressor(self, limit: BodyLimit) -> Result<Box<dyn Decompressor + Send>, Error> {
         Ok(match self {
             Self::Gzip => Box::new(Gzip::new(limit)),
             #[cfg(feature = "brotli")]
@@ -128,7 +128,7 @@ pub(super) async fn decompress(
     }
 }
 
-fn taken(decoder: &mut dyn Decompressor) -> Bytes {
+fn taken(decoder: &mut (dyn Decompressor + Send)) -> Bytes {
     std::mem::take(&mut decoder.decoded().bytes).into()
 }
 

@@ -2,13 +2,15 @@
 //!
 //! It uses awc (`sender`), which no other folder names: `client` makes one attempt,
 //! `connection_pool` keeps connections, `connector` opens them, `strict_io` guards their bytes,
-//! `body` limits and decompresses bodies.
+//! `body` limits and decompresses bodies,
+//! `compressed_file` those that are files.
 
 mod body;
 mod body_limit;
 #[cfg(feature = "brotli")]
 mod brotli;
 mod client;
+mod compressed_file;
 mod connection_pool;
 mod connector;
 mod decompress;
@@ -36,6 +38,7 @@ mod wire;
 mod zstd;
 
 pub(crate) use client::Client;
+pub(crate) use compressed_file::decompressed_file;
 pub(crate) use connector::keepalive;
 pub(crate) use gauge::Gauge;
 pub(crate) use proxy::Proxy;

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
+use crate::support::{
+    hostile::{Hostile, Log},
+    raw_server::RawServer,
+    soon,
+};
 use futures::{StreamExt, future::join_all};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response,
@@ -209,6 +213,28 @@ async fn faults_05_a_stream_goes_on_while_and_after_the_worker_that_its_pager_is
         let items: Vec<_> = soon("the rest", stream.map(Result::unwrap).collect()).await;
         assert_eq!(items, rows[rows.len() - rest..]);
     }
+}
+
+#[tokio::test]
+async fn a_page_of_a_read_that_is_dropped_is_not_sent_again_when_its_worker_is_given_up() {
+    let api = Hostile::new(95).closed().start();
+    [1, 9].into_iter().for_each(|page| api.open(page));
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(1).connections_per_worker(4).replace_blocked_after(LOST);
+    let pool = pool.build().unwrap();
+    let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(2);
+    soon("a row", stream.next()).await.unwrap().unwrap();
+    api.wait_for("a page under way", |log| log.pages() == [1, 2]).await;
+    // It blocks the thread on which the pages are fetched.
+    let blocked = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    drop(stream);
+    until("another worker", async || stats(&pool).await.worker_restarts > 0).await;
+    assert_eq!(answer(blocked).await.unwrap_err().kind(), ErrorKind::Callback);
+    for _ in 0..5 {
+        soon("an answer", pool.get("/rows?page=9")).await.unwrap();
+    }
+    assert_eq!(api.log(Log::pages), [1, 2, 9, 9, 9, 9, 9]);
 }
 
 #[tokio::test]

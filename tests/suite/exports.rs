@@ -1,6 +1,7 @@
 //! Exports: a job is submitted, polled until it is done, and its results are read as a set.
 
 use std::{
+    io::Write,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use flate2::{Compression, write::GzEncoder};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
@@ -403,6 +405,232 @@ async fn a_job_without_results_is_a_set_without_rows_where_that_is_allowed() {
         read(stream(&server, paging(), Envelope::bare_array().no_content_is_empty(true))).await;
     assert!(none.is_none(), "{none:?} {error:?}");
     assert_eq!(rows, numbered(0..0));
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn text_of(rows: &[Value]) -> String {
+    rows.iter().map(|row| format!("{row}\n")).collect()
+}
+
+/// dimagi/open-chat-studio#3244, openaddresses/machine#56, apache/camel#4298,
+/// theeye-io-team/theeye-supervisor#138: files that are compressed, and what their headers say.
+#[tokio::test]
+async fn a_result_that_is_a_compressed_file_is_known_by_its_bytes() {
+    let content = text_of(&numbered(0..17));
+    let (whole, parts) = (gzip(content.as_bytes()), content.split_at(40));
+    let twice = gzip(&whole);
+    let parts = [gzip(parts.0.as_bytes()), gzip(parts.1.as_bytes())].concat();
+    for (body, kind, coding) in [
+        (&whole, "application/gzip", None),
+        (&whole, "application/octet-stream", None),
+        (&whole, "binary/octet-stream", None),
+        (&whole, "application/x-ndjson; charset=utf-8", None),
+        (&whole, "application/gzip", Some("gzip")),
+        (&twice, "text/csv", Some("gzip")),
+        (&parts, "application/x-gzip", None),
+    ] {
+        let body = body.clone();
+        let (server, _) = job(0, move |_: &Request| {
+            let file = ResponseTemplate::new(200).set_body_raw(body.clone(), kind);
+            coding.map_or(file.clone(), |coding| file.insert_header("content-encoding", coding))
+        })
+        .await;
+        let export = Paging::export(export().results_from("exports/{job}/result"));
+        let (rows, error) = read(stream(&server, export, Envelope::ndjson())).await;
+        assert!(error.is_none(), "{kind} {coding:?}: {error:?}");
+        assert_eq!(rows, numbered(0..17), "{kind} {coding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_result_is_read_whole_and_within_the_limit_or_not_at_all() {
+    let file = gzip(text_of(&numbered(0..17)).as_bytes());
+    let bomb = gzip(&vec![b' '; 2_000_000]);
+    let mut junk = file.clone();
+    junk.extend(b"junk");
+    for (body, kind) in [
+        (bomb, ErrorKind::BodyTooLarge),
+        (file[..file.len() - 4].to_vec(), ErrorKind::Truncated),
+        (junk, ErrorKind::Decode),
+    ] {
+        let (server, _) = job(0, move |_: &Request| {
+            ResponseTemplate::new(200).set_body_raw(body.clone(), "application/gzip")
+        })
+        .await;
+        let pool = AwwPool::builder(server.uri()).max_body_bytes(1_000_000).build().unwrap();
+        let rows = PaginatedStream::get(pool, "/exports").envelope(Envelope::ndjson());
+        let export = export().results_from("exports/{job}/result");
+        let (rows, error) = read(rows.paging(Paging::export(export))).await;
+        assert_eq!((rows.len(), error.unwrap().kind()), (0, kind));
+    }
+}
+
+/// A page of any API may be such a file.
+#[tokio::test]
+async fn a_page_that_is_a_compressed_file_is_decompressed_as_well() {
+    let server = mock::answering(|request: &Request| {
+        let page: u64 = param(request, "page").map_or(1, |page| page.parse().unwrap());
+        let rows = if page < 3 { numbered((page - 1) * 10..page * 10) } else { Vec::new() };
+        let body = json!({ "data": rows }).to_string();
+        ResponseTemplate::new(200).set_body_raw(gzip(body.as_bytes()), "application/json")
+    })
+    .await;
+    let (rows, error) = read(stream(&server, Paging::page_number(), Envelope::default())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rows, numbered(0..20));
+}
+
+/// A job at the API whose three results are at a storage. Each poll signs their URLs anew; those that
+/// were signed before poll number `valid` have expired, which the storage says by `refusal`.
+async fn signed(
+    valid: impl Fn(usize, &str) -> bool + Send + Sync + 'static,
+    refusal: (u16, &'static str),
+) -> (MockServer, MockServer) {
+    let storage = mock::answering(move |request: &Request| {
+        for name in ["authorization", "x-api-key", "cookie"] {
+            assert!(!request.headers.contains_key(name), "{name}");
+        }
+        let signed_at = param(request, "signed").unwrap().parse().unwrap();
+        let number: u64 = request.url.path().strip_prefix("/files/").unwrap().parse().unwrap();
+        match valid(signed_at, request.url.path()) {
+            true => lines(&numbered(number * 10..number * 10 + 10)),
+            false => ResponseTemplate::new(refusal.0).set_body_string(refusal.1),
+        }
+    })
+    .await;
+    let (origin, polls) = (storage.uri(), AtomicUsize::new(0));
+    let server = mock::answering(move |request: &Request| {
+        assert_eq!(mock::header(request, "x-api-key"), Some("secret"));
+        match request.url.path() {
+            "/exports" => ok(json!({ "id": 7 })),
+            _ => {
+                let poll = polls.fetch_add(1, Ordering::SeqCst);
+                let url = |n| json!({ "url": format!("{origin}/files/{n}?signed={poll}") });
+                ok(json!({ "state": "done", "files": (0..3).map(url).collect::<Value>() }))
+            }
+        }
+    })
+    .await;
+    (server, storage)
+}
+
+fn signed_rows(server: &MockServer, storage: &MockServer) -> PaginatedStream {
+    let pool = AwwPool::builder(server.uri()).default_header("x-api-key", "secret");
+    let pool = pool.signing_key([7; 32]).build().unwrap();
+    let rows = PaginatedStream::get(pool, "/exports").header("cookie", "a=secret");
+    rows.paging(several().allow_origin(storage.uri())).envelope(Envelope::ndjson())
+}
+
+/// HeliosSoftware/hfs#145, PeopleForBikes/pfb-network-connectivity#367, cloudflare/cloudflare-docs#32436,
+/// penpot/penpot#10776: URLs that expire before they are used, and credentials sent to a storage.
+#[tokio::test]
+async fn a_result_whose_url_has_expired_is_asked_for_once_more() {
+    for refusal in [
+        (403, "<Code>AccessDenied</Code><Message>Request has expired</Message>"),
+        (403, ""),
+        (410, ""),
+        (400, "<Code>ExpiredToken</Code>"),
+        (401, "the signature is expired"),
+    ] {
+        let valid = |poll, path: &str| poll > 0 || path == "/files/0";
+        let (server, storage) = signed(valid, refusal).await;
+        let (rows, error) = read(signed_rows(&server, &storage)).await;
+        assert!(error.is_none(), "{refusal:?}: {error:?}");
+        assert_eq!(rows, numbered(0..30), "{refusal:?}");
+        // The job was submitted, polled, and polled once more for both files that were left.
+        assert_eq!(mock::count(&server).await, 3, "{refusal:?}");
+        assert_eq!(mock::count(&storage).await, 4, "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_is_refused_for_another_reason_or_again_is_an_error() {
+    for (refusal, kind, polls) in [
+        ((403, "secret"), ErrorKind::CursorExpired, 2),
+        ((410, "secret"), ErrorKind::CursorExpired, 2),
+        ((400, "secret"), ErrorKind::Status, 1),
+        ((404, "secret"), ErrorKind::Status, 1),
+    ] {
+        let (server, storage) = signed(|_, path| path == "/files/0", refusal).await;
+        let (rows, error) = read(signed_rows(&server, &storage)).await;
+        let error = error.unwrap();
+        assert_eq!((rows.len(), error.kind()), (10, kind), "{refusal:?}: {error}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        assert_eq!(mock::count(&server).await, 1 + polls, "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_names_another_number_of_results_is_not_believed() {
+    let polls = AtomicUsize::new(0);
+    let server = mock::answering(move |request: &Request| match request.url.path() {
+        "/exports" => ok(json!({ "id": 7 })),
+        "/exports/7" => match polls.fetch_add(1, Ordering::SeqCst) {
+            0 => ok(json!({ "state": "done", "files": [{ "url": "/a" }, { "url": "/b" }] })),
+            _ => ok(json!({ "state": "done", "files": [{ "url": "/b2" }] })),
+        },
+        "/a" => lines(&numbered(0..10)),
+        _ => mock::refusal(403),
+    })
+    .await;
+    let (rows, error) = read(stream(&server, several(), Envelope::ndjson())).await;
+    let error = error.unwrap();
+    assert_eq!((rows.len(), error.kind()), (10, ErrorKind::CursorExpired));
+    assert!(error.to_string().contains("names no others"), "{error}");
+}
+
+#[tokio::test]
+async fn a_read_that_is_resumed_after_its_urls_have_expired_goes_on_with_others() {
+    let is_late = Arc::new(AtomicBool::new(false));
+    let late = Arc::clone(&is_late);
+    let valid = move |poll, _: &str| poll > 0 || !late.load(Ordering::SeqCst);
+    let (server, storage) = signed(valid, (403, "Request has expired")).await;
+    let mut begun = signed_rows(&server, &storage);
+    for _ in 0..14 {
+        soon("a row", begun.next()).await.unwrap().unwrap();
+    }
+    let token: ResumeToken = begun.resume_token().to_text().parse().unwrap();
+    drop(begun);
+    is_late.store(true, Ordering::SeqCst);
+    let (rest, error) = read(signed_rows(&server, &storage).resume_from(token)).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(rest, numbered(14..30));
+    let submitted = mock::received(&server).await;
+    assert_eq!(submitted.iter().filter(|asked| asked.url.path() == "/exports").count(), 1);
+}
+
+/// The result is at the API, which redirects to a storage.
+#[tokio::test]
+async fn a_result_is_followed_to_where_it_is_redirected_without_credentials() {
+    let storage = mock::answering(|request: &Request| {
+        assert!(!request.headers.contains_key("x-api-key"));
+        assert_eq!(request.url.query(), Some("signed=secret"));
+        lines(&numbered(0..10))
+    })
+    .await;
+    let to = format!("{}/file?signed=secret", storage.uri());
+    let (server, _) = job(0, move |_: &Request| {
+        ResponseTemplate::new(302).insert_header("location", to.as_str())
+    })
+    .await;
+    let rows = |paging: Paging| {
+        let pool = AwwPool::builder(server.uri()).default_header("x-api-key", "secret");
+        let rows = PaginatedStream::get(pool.build().unwrap(), "/exports");
+        rows.paging(paging).envelope(Envelope::ndjson())
+    };
+    let paging = || Paging::export(export().results_from("exports/{job}/result"));
+    let (read_rows, error) = read(rows(paging().allow_origin(storage.uri()))).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read_rows, numbered(0..10));
+    let (none, error) = read(rows(paging())).await;
+    let error = error.unwrap();
+    assert_eq!((none.len(), error.kind()), (0, ErrorKind::ForeignOrigin), "{error}");
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
 }
 
 /// Jobs, files and rows at random; each case is named by its seed.

@@ -8,6 +8,7 @@ mod support;
 
 mod api;
 mod auto;
+mod battery;
 mod blocked;
 mod breaker;
 mod calls;
@@ -26,6 +27,7 @@ mod extractors;
 mod faults_of_networks;
 mod faults_of_sets;
 mod faults_of_targets;
+mod follow_ups;
 mod hedge;
 mod hostile;
 mod lifecycle;

@@ -3,9 +3,15 @@
 
 use std::{cmp::Ordering, future::Future, time::Duration};
 
-use crate::support::hostile::{Dialect, Form, Hostile, Shape, Sorts, Style, Total};
+use crate::{
+    battery::{Fate, Hold, Way, of_cases, pool, ways},
+    support::hostile::{Dialect, Form, Hostile, Shape, Sorts, Style, Total},
+};
 use ciborium::Value;
-use proptest::{prelude::*, sample::select, test_runner::TestRunner};
+use proptest::{
+    prelude::*,
+    sample::{Index, select},
+};
 use serde_json::json;
 use vantage_api_pool::{
     AwwPool, Envelope, Paging, PoolApi,
@@ -220,6 +226,11 @@ impl Case {
             .envelope(envelope)
             .item_endpoints(api.items)
             .prefetch(api.prefetch);
+        self.query(source)
+    }
+
+    /// What is asked, of this source.
+    fn query(&self, source: PoolApi) -> Rows {
         let mut table = Rows::new("rows", source)
             .with_id_column("id")
             .with_column_of::<i64>("n")
@@ -281,12 +292,20 @@ impl Case {
     async fn check(&self) -> std::result::Result<(), TestCaseError> {
         let server = self.server().start();
         let table = self.table(server.url());
+        self.compare(&table, || server.log(|log| log.seen.len())).await
+    }
+
+    async fn compare(
+        &self,
+        table: &Rows,
+        requests: impl Fn() -> usize,
+    ) -> std::result::Result<(), TestCaseError> {
         let all = self.expected();
         let count = match within(table.get_count()).await {
             // Where everything must be sent, some things cannot be asked for.
             Err(error) if self.api.filtering == Filtering::Server => {
                 prop_assert!(error.is_unsupported(), "{error}");
-                prop_assert_eq!(server.log(|log| log.seen.len()), 0);
+                prop_assert_eq!(requests(), 0);
                 return Ok(());
             }
             count => count.map_err(|error| fail(&error))?,
@@ -462,16 +481,92 @@ fn case() -> impl Strategy<Value = Case> {
 
 #[test]
 fn a_random_query_reads_what_the_same_query_finds_in_memory() {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let config = ProptestConfig {
-        cases: CASES,
-        max_shrink_iters: 200,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let result = TestRunner::new(config).run(&case(), |case| runtime.block_on(case.check()));
-    if let Err(failure) = result {
-        panic!("{failure}");
+    of_cases(CASES, &case(), async |case| case.check().await);
+}
+
+/// A query of an API that only pages, in some way of the battery.
+#[derive(Clone, Debug)]
+struct Paged {
+    case: Case,
+    way: Index,
+    cap: usize,
+    size: usize,
+    /// By which replies come in another order.
+    seed: u64,
+    /// Which requests fail.
+    fails: Vec<usize>,
+}
+
+impl Paged {
+    /// The case as it is asked of such an API: all is evaluated here.
+    fn local(&self) -> Case {
+        let api = Api {
+            sorts: if self.case.api.sorts == Sorts::Separate {
+                Sorts::Separate
+            } else {
+                Sorts::Never
+            },
+            lists: Lists::Unsent,
+            filtering: Filtering::Local,
+            ..self.case.api.clone()
+        };
+        Case { search: None, api, ..self.case.clone() }
     }
+
+    async fn check(&self, way: &Way) -> std::result::Result<(), TestCaseError> {
+        let case = self.local();
+        let cap = if way.has_ties { self.cap.max(3) } else { self.cap };
+        let size = if way.has_ties { cap } else { self.size };
+        // One page that says nothing about another is no evidence.
+        if way.is_decided && case.rows.len() <= cap {
+            return Ok(());
+        }
+        let row = |row: &Row| {
+            let at = format!("2024-01-01T00:00:{:02}Z", row.id / 2);
+            json!({ "id": row.id, "n": row.n, "name": row.name, "at": at })
+        };
+        let rows = case.rows.iter().map(row).collect();
+        let (fails, mut requests) = (self.fails.clone(), 0);
+        let server =
+            way.plan_of(rows, cap).holding(Hold::Some(self.seed)).breaking(move |asked, _| {
+                requests += 1;
+                let fails = fails.contains(&requests) && !makes_a_job(asked);
+                if fails { Fate::Cut } else { Fate::Whole }
+            });
+        let server = server.start();
+        let (paging, envelope) = way.settings(size);
+        let source = PoolApi::new(pool(&server.url()))
+            .sorting(Sorting::none().on_rows(true))
+            .filtering(case.api.filtering)
+            .paging(paging)
+            .envelope(envelope)
+            .item_endpoints(false)
+            .prefetch(case.api.prefetch);
+        let compared = case.compare(&case.query(source), || 0).await;
+        compared.map_err(|error| TestCaseError::fail(format!("{}: {error}", way.name)))
+    }
+}
+
+/// A request that may have made a job is not sent again.
+fn makes_a_job(asked: &crate::battery::Asked) -> bool {
+    asked.method == "POST" && asked.path == "/rows"
+}
+
+#[test]
+fn a_random_query_reads_the_same_however_the_api_pages() {
+    let ways = ways();
+    let fails = prop::collection::vec(1..30_usize, 0..4);
+    let paged = (case(), any::<Index>(), 1..9_usize, 1..9_usize, any::<u64>(), fails);
+    let paged = paged.prop_map(|(case, way, cap, size, seed, fails)| Paged {
+        case,
+        way,
+        cap,
+        size,
+        seed,
+        fails,
+    });
+    of_cases(CASES, &paged, async |paged| {
+        let way = paged.way.get(&ways);
+        paged.check(way).await
+    });
 }

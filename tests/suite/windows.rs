@@ -546,7 +546,7 @@ fn windows_that_contradict_themselves_are_refused_by_name() {
     let day = Duration::from_secs(86_400);
     let good = || Windows::new("since", "until", day).start("2024-01-01T00:00:00Z");
     for (windows, name) in [
-        (Windows::new("since", "since", day), "`from` and `to`"),
+        (Windows::new("since", "since", day), "`to`"),
         (Windows::new("offset", "until", day), "one parameter"),
         (Windows::new("since", "until", Duration::from_millis(1)), "`step`"),
         (good().granularity(Duration::from_millis(1)), "`granularity`"),

@@ -187,6 +187,13 @@ pub(crate) struct Init {
     /// How the API pages, as `paging` of a description: '{ by: cursor, param: after, next: paging.next }'.
     #[arg(long, value_name = "YAML", conflicts_with = "openapi")]
     pub(crate) paging: Option<String>,
+    /// How rows are asked for: by a GET, or by a POST as searches do.
+    #[arg(long, value_name = "METHOD", value_parser = ["GET", "POST"], conflicts_with = "openapi")]
+    pub(crate) method: Option<String>,
+    /// The JSON body of the POST, such as '{"query": "x", "limit": 10}'. It is written into the draft, and
+    /// is no place for secrets.
+    #[arg(long, value_name = "JSON", conflicts_with = "openapi")]
+    pub(crate) body: Option<String>,
     #[command(flatten)]
     pub(crate) auth: AuthArgs,
     /// A header that is sent with each request, and is not a secret: `Notion-Version=2022-06-28`.

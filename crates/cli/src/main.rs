@@ -1,5 +1,6 @@
 //! `apipool`: copies REST APIs into databases and files, and serves them.
 
+mod allocator;
 mod arguments;
 mod commands;
 mod failure;
@@ -21,8 +22,13 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
+fn main() -> ExitCode {
+    allocator::give_back_soon();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     // Who serves sees why, since those who ask do not.
     #[cfg(feature = "gateway")]

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Output, Stdio},
@@ -57,12 +57,18 @@ impl Api {
 /// Answers all requests of a connection.
 fn serve(connection: &TcpStream, requests: &AtomicUsize) -> Option<()> {
     connection.set_read_timeout(Some(Duration::from_secs(120))).ok()?;
-    let mut lines = BufReader::new(connection).lines();
+    let mut reader = BufReader::new(connection);
     loop {
-        let first = lines.next()?.ok()?;
-        let head: Vec<String> =
-            lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let lines = reader.by_ref().lines();
+        let head = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
+        let head: Vec<String> = head.collect();
+        let first = head.first()?;
         requests.fetch_add(1, SeqCst);
+        let length = head.iter().find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+        });
+        let mut sent = vec![0; length.unwrap_or_default()];
+        reader.read_exact(&mut sent).ok()?;
         let target = first.split(' ').nth(1)?;
         let is_known = head
             .iter()
@@ -70,6 +76,8 @@ fn serve(connection: &TcpStream, requests: &AtomicUsize) -> Option<()> {
         let (status, body) = match target.split_once('?').unwrap_or((target, "")) {
             _ if !is_known => ("401 Unauthorized", json!({ "detail": "hunter2" })),
             ("/v1/orders", query) => ("200 OK", page(query)),
+            ("/v1/search", _) if first.starts_with("GET") => ("405 Method Not Allowed", json!({})),
+            ("/v1/search", _) => ("200 OK", found(&serde_json::from_slice(&sent).ok()?)),
             ("/v1/alike", _) => ("200 OK", json!({ "a": rows(0, 7), "b": rows(0, 7) })),
             ("/v1/fifty", _) => ("200 OK", json!(rows(0, 50))),
             _ => ("404 Not Found", json!({})),
@@ -100,6 +108,15 @@ fn page(query: &str) -> Value {
         "orders": rows((page - 1) * size, size),
         "meta": { "page": page, "per_page": size, "total": TOTAL },
     })
+}
+
+/// What a search finds: 20 rows after a cursor, which is a text.
+fn found(body: &Value) -> Value {
+    let query = body["query"].as_str().unwrap();
+    let from = body["cursor"].as_str().map_or(0, |cursor| cursor.parse().unwrap());
+    let size = body["limit"].as_u64().unwrap_or(20).min(50);
+    let next = (from + size < TOTAL).then(|| (from + size).to_string());
+    json!({ "query": query, "hits": rows(from, size), "next_cursor": next })
 }
 
 fn apipool(folder: &Path, arguments: &[&str]) -> Output {
@@ -133,6 +150,38 @@ fn a_draft_reads_the_whole_set_and_took_ten_requests_at_most() {
     let (code, _, told) = printed(&apipool(folder.path(), &["run", "api.yaml"]));
     assert_eq!(code, Some(0), "{told}");
     assert!(folder.path().join("orders.db").exists());
+}
+
+#[test]
+fn a_search_is_drafted_by_its_post_and_reads_the_whole_set() {
+    let (api, folder) = (Api::start(), tempfile::tempdir().unwrap());
+    let url = api.url("/v1/search");
+    let asked = ["init", &url, "--bearer-env", "API_TOKEN"];
+    let (code, _, told) = printed(&apipool(folder.path(), &asked));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("--method POST --body"), "{told}");
+    let before = api.requests();
+    let body = ["--method", "POST", "--body", r#"{"query": "all", "limit": 10}"#];
+    let (code, yaml, told) = printed(&apipool(folder.path(), &[&asked[..], &body].concat()));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(api.requests() - before <= 10, "{}", api.requests());
+    assert!(yaml.contains("post: { query: all } }"), "{yaml}");
+    fs::write(folder.path().join("api.yaml"), &yaml).unwrap();
+    let read = apipool(folder.path(), &["read", "api.yaml", "search", "--format", "ndjson"]);
+    let (code, read, told) = printed(&read);
+    assert_eq!(code, Some(0), "{told}");
+    let read: Vec<Value> = read.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(read, rows(0, TOTAL));
+    for (wrong, words) in [
+        (vec!["--method", "GET", "--body", "{}"], "--method POST"),
+        (vec!["--body", "[1]"], "not a JSON object"),
+        (vec!["--body", r#"{"api_key": "hunter2"}"#], "looks like a credential"),
+        (vec!["--method", "PUT"], "PUT"),
+    ] {
+        let (code, _, told) = printed(&apipool(folder.path(), &[&asked[..], &wrong].concat()));
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(words) && !told.contains("hunter2"), "{told}");
+    }
 }
 
 #[test]

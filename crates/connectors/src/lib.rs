@@ -41,6 +41,7 @@ pub const ALL: &[Connector] = connectors![
     "datasette",
     "django-rest-framework",
     "elasticsearch",
+    "elasticsearch-scroll",
     "github",
     "gitlab",
     "google-calendar",

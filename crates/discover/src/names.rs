@@ -6,9 +6,10 @@ pub(crate) fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a plain name is one of these.
+/// Whether a plain name, or the last key of a path, is one of these.
 pub(crate) fn is_one(name: &str, of: &[&str]) -> bool {
-    of.contains(&plain(name).as_str())
+    let last = || name.rsplit_once('.').map(|(_, last)| plain(last));
+    of.contains(&plain(name).as_str()) || last().is_some_and(|last| of.contains(&last.as_str()))
 }
 
 /// Lists of rows.

@@ -7,6 +7,8 @@ use crate::yaml::text;
 pub(crate) enum Way {
     /// Each page has the URL of the next one in its `Link` header, unless that has this attribute.
     Link { but: Option<(String, String)> },
+    /// A header of each page is the URL of the next one.
+    HeaderUrl { header: String },
     /// Each page has the URL of the next one.
     NextUrl { next: String },
     /// Pages have numbers.
@@ -34,11 +36,17 @@ impl Way {
             | Self::Cursor { param, .. }
             | Self::Keyset { param, .. } => Some(param),
             Self::Link { .. }
+            | Self::HeaderUrl { .. }
             | Self::NextUrl { .. }
             | Self::Range { .. }
             | Self::None
             | Self::Given(_) => None,
         }
+    }
+
+    /// Whether pages name the URL of the next one.
+    pub(crate) fn is_by_url(&self) -> bool {
+        matches!(self, Self::Link { .. } | Self::HeaderUrl { .. } | Self::NextUrl { .. })
     }
 
     /// Whether pages are at places that can be computed.
@@ -53,6 +61,7 @@ impl Way {
             Self::Link { but: Some((name, value)) } => {
                 format!("by: link, link_ends_with: [{}, {}]", text(name), text(value))
             }
+            Self::HeaderUrl { header } => format!("by: header_url, header: {}", text(header)),
             Self::NextUrl { next } => format!("by: next_url, next: {}", text(next)),
             Self::Page { param, first: 1 } => format!("by: page, param: {}", text(param)),
             Self::Page { param, first } => {

@@ -1,5 +1,7 @@
 //! [pure] Texts in YAML, from names and values that others chose.
 
+use serde_json::Value;
+
 /// A value as a scalar of YAML: as it is if that is read as this very text everywhere in a
 /// description, else in quotes. Nothing in it is a variable.
 pub(crate) fn text(value: &str) -> String {
@@ -25,7 +27,7 @@ pub(crate) fn without_variables(value: &str) -> String {
 /// A text with variables as a scalar in quotes.
 pub(crate) fn quoted(template: &str) -> String {
     // JSON is YAML, but for the characters that YAML does not print.
-    let json = serde_json::Value::from(template).to_string();
+    let json = Value::from(template).to_string();
     json.chars().map(|c| if is_unprintable(c) { escape(c) } else { c.to_string() }).collect()
 }
 
@@ -40,6 +42,26 @@ fn is_unprintable(c: char) -> bool {
 
 fn escape(c: char) -> String {
     format!("\\u{:04x}", u32::from(c))
+}
+
+/// A value as YAML on one line, with nothing in it a variable.
+pub(crate) fn flow(value: &Value) -> String {
+    match value {
+        Value::String(word) => text(word),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(flow).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(key, value)| format!("{}: {}", text(key), flow(value)))
+                .collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A text for a comment: on one line, and of at most 200 characters.

@@ -167,6 +167,7 @@ impl Extract for Compiled {
             "application/csv",
             "application/vnd.ms-excel",
             "application/octet-stream",
+            "binary/octet-stream",
         ]
     }
 

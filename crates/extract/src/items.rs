@@ -22,6 +22,8 @@ pub struct Items {
     held: usize,
     next: Option<String>,
     names_next: bool,
+    /// The cursor of the next page, if pages have such: none on the last one.
+    cursor: Option<Option<String>>,
     total: Option<u64>,
 }
 
@@ -34,6 +36,7 @@ impl Items {
             held: 0,
             next: None,
             names_next: false,
+            cursor: None,
             total: None,
         }
     }
@@ -175,6 +178,11 @@ impl Items {
         self.next = url.filter(|url| !is_own(url));
     }
 
+    /// Says which cursor the next page has; `None` or an empty one on the last one.
+    pub(crate) fn cursor(&mut self, cursor: Option<String>) {
+        self.cursor = Some(cursor.filter(|cursor| !cursor.is_empty()));
+    }
+
     /// Says how many items the whole set has, if a text was found that should be a number.
     ///
     /// # Errors
@@ -212,6 +220,13 @@ impl Items {
             self.json.extend_from_slice(b",\"next\":");
             match &self.next {
                 Some(next) => write_text(next, &mut self.json),
+                None => self.json.extend_from_slice(b"null"),
+            }
+        }
+        if let Some(cursor) = &self.cursor {
+            self.json.extend_from_slice(b",\"next_cursor\":");
+            match cursor {
+                Some(cursor) => write_text(cursor, &mut self.json),
                 None => self.json.extend_from_slice(b"null"),
             }
         }

@@ -68,8 +68,14 @@ struct CompiledLines {
 }
 
 /// What texts are called.
-const TEXT_TYPES: &[&str] =
-    &["text/*", "application/json", "application/xml", "*/*+xml", "application/octet-stream"];
+const TEXT_TYPES: &[&str] = &[
+    "text/*",
+    "application/json",
+    "application/xml",
+    "*/*+xml",
+    "application/octet-stream",
+    "binary/octet-stream",
+];
 
 impl Extract for CompiledLines {
     fn identity(&self) -> String {

@@ -1,5 +1,5 @@
-//! [pure] What a page says of itself besides its items: where the next one is, and how many items
-//! there are in all.
+//! [pure] What a page says of itself besides its items: where the next one is, by a URL or a cursor, and
+//! how many items there are in all.
 
 use crate::{
     error::ExtractError,
@@ -10,6 +10,10 @@ use crate::{
 /// The places of what a page says.
 pub(crate) const NEXT: usize = 0;
 pub(crate) const TOTAL: usize = 1;
+pub(crate) const CURSOR: usize = 2;
+
+/// How many places there are.
+pub(crate) const PLACES: usize = 3;
 
 /// How what a page says of itself is read.
 #[derive(Debug)]
@@ -17,6 +21,7 @@ pub(crate) struct Told {
     format: &'static str,
     next: Option<Column>,
     total: Option<Column>,
+    cursor: Option<Column>,
 }
 
 impl Told {
@@ -26,8 +31,7 @@ impl Told {
     /// Its own, and those of invalid fields.
     pub(crate) fn new(
         format: &'static str,
-        next: Option<Field>,
-        total: Option<Field>,
+        [next, total, cursor]: [Option<Field>; PLACES],
         mut found_at: impl FnMut(usize, &str, &Field) -> Result<(), ExtractError>,
     ) -> Result<Self, ExtractError> {
         let mut column = |place: usize, name: &str, field: Option<Field>| {
@@ -42,7 +46,8 @@ impl Told {
             field.compiled(name).map(Some)
         };
         let (next, total) = (column(NEXT, "next", next)?, column(TOTAL, "total", total)?);
-        Ok(Self { format, next, total })
+        let cursor = column(CURSOR, "cursor", cursor)?;
+        Ok(Self { format, next, total, cursor })
     }
 
     pub(crate) fn names_next(&self) -> bool {
@@ -52,6 +57,14 @@ impl Told {
     /// The next URL in the text that was found for it.
     pub(crate) fn next_in(&self, text: Option<&str>) -> Option<String> {
         self.next.as_ref()?.found_in(text?.trim()).map(str::to_owned)
+    }
+
+    /// Says which cursor the next page has, if a text was found for it.
+    pub(crate) fn tell_cursor(&self, items: &mut Items, text: Option<&str>) {
+        if let Some(column) = &self.cursor {
+            let cursor = text.and_then(|text| column.found_in(text.trim()));
+            items.cursor(cursor.map(str::to_owned));
+        }
     }
 
     /// Says what was found, the next URL as it is to be followed.

@@ -183,3 +183,50 @@ async fn pages_are_extracted_on_threads_of_their_own() {
     let name = soon(rows.next()).await.unwrap().unwrap();
     assert!(name.as_str().unwrap().starts_with("extract-"), "{name}");
 }
+
+/// Pages that name the next one by a token, and by one of several links, as object storages and Atom do.
+#[tokio::test]
+async fn xml_is_followed_by_a_cursor_and_by_a_link_of_a_relation() {
+    let server = MockServer::builder().start().await;
+    let answer = |asked: &wiremock::Request| {
+        let mut query = asked.url.query_pairs();
+        let token = query.find(|(name, _)| name == "continuation-token" || name == "at");
+        let from: u32 = token.map_or(0, |(_, token)| token[2..].parse().unwrap());
+        let rows =
+            |from| (from..17.min(from + 5)).map(|n| format!("<Contents><Key>{n}</Key></Contents>"));
+        let rows: String = rows(from).collect();
+        let next = from + 5;
+        let body = match asked.url.path() {
+            "/bucket" if next < 17 => {
+                format!(
+                    "<ListBucketResult>{rows}<NextContinuationToken>t={next}</NextContinuationToken></ListBucketResult>"
+                )
+            }
+            "/bucket" => format!("<ListBucketResult>{rows}</ListBucketResult>"),
+            _ => {
+                let next = match next < 17 {
+                    true => format!("<link rel=\"next\" href=\"?at=t%3D{next}\"/>"),
+                    false => String::new(),
+                };
+                format!("<feed><link rel=\"self\" href=\"/feed\"/>{next}{rows}</feed>")
+            }
+        };
+        ResponseTemplate::new(200).set_body_raw(body, "application/xml")
+    };
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let pool = AwwPool::builder(server.uri()).build().unwrap();
+    let keys = async |path: &str, xml: Xml, paging: Option<Paging>| {
+        let xml = xml.field("key", typed("Key")).build().unwrap();
+        let paging = paging.or_else(|| xml.paging()).unwrap();
+        let rows = PaginatedStream::get(&pool, path).envelope(xml.envelope()).paging(paging);
+        let rows: Vec<Value> = soon(rows.try_collect()).await.unwrap();
+        rows.iter().map(|row| row["key"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let all: Vec<u64> = (0..17).collect();
+    let bucket = Xml::new("/ListBucketResult/Contents");
+    let bucket = bucket.cursor("/ListBucketResult/NextContinuationToken");
+    let paging = Paging::cursor("continuation-token", "next_cursor");
+    assert_eq!(keys("/bucket", bucket, Some(paging)).await, all);
+    let feed = Xml::new("/feed/Contents").next("/feed/link[@rel='next']/@href");
+    assert_eq!(keys("/feed", feed, None).await, all);
+}

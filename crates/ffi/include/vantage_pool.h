@@ -60,15 +60,15 @@ extern "C" {
 /* States: what a call comes to that does not fail. */
 #define VAP_OK 0
 #define VAP_END 1        /* there is nothing more */
-#define VAP_TIMEOUT 2    /* it did not come to that within timeout_ms */
+#define VAP_TIMEOUT 2    /* timed out after timeout_ms */
 #define VAP_WOKEN 3      /* vap_queue_wake was called */
 #define VAP_NOT_FOUND 4  /* there is no such key or header */
 #define VAP_INCOMPLETE 5 /* a job has stopped or failed; its report says why */
 
 /* Errors. */
 #define VAP_E_HANDLE (-1)      /* the handle is invalid, was closed, or is of another kind */
-#define VAP_E_ARGUMENT (-2)    /* an argument cannot be right; the message names it */
-#define VAP_E_CONFIG (-3)      /* settings are not valid; the message names the key */
+#define VAP_E_ARGUMENT (-2)    /* an argument is invalid; the message names it */
+#define VAP_E_CONFIG (-3)      /* settings are invalid; the message names the key */
 #define VAP_E_CANCELLED (-4)   /* by vap_cancel or vap_op_cancel */
 #define VAP_E_CLOSED (-5)      /* what it works on was closed while it ran */
 #define VAP_E_BUSY (-6)        /* another call uses it */
@@ -121,6 +121,88 @@ typedef struct vap_completion {
 /* Takes one line of what the library tells: 1 error, 2 warning, 3 information, 4 debug, 5 trace. The
  * texts last for the call. */
 typedef void (*vap_log_fn)(int32_t level, const char *target, const char *message, void *context);
+
+/* ---- Texts in JSON ---------------------------------------------------------------------------
+ *
+ * They are maps with these keys, and later ones may have more. `_ms` is milliseconds, other times are
+ * seconds; both may have a fraction. `?` is what may be null. Where nothing else is said it is a whole
+ * number.
+ *
+ * durations  count, total, mean, p50, p90, p99, max: how many times, and their sum, mean, percentiles
+ *            and longest, in seconds
+ *
+ * vap_pool_stats, since the pool was opened:
+ *   elapsed                seconds since then
+ *   calls_ok, calls_failed, calls_cancelled, calls_refused (the queue was full)
+ *   calls_open             calls that have not ended
+ *   attempts, retries, hedges, hedges_won, cancelled (attempts)
+ *   retries_denied         retries that the retry budget did not allow
+ *   status_2xx, status_3xx, status_4xx, status_5xx   complete responses
+ *   transport_errors       attempts without a complete response
+ *   rate_limited           responses that say so, as 429 does
+ *   malformed_limit_headers
+ *   rate_limit?, rate?     requests per second, with a fraction: as set, and as allowed now
+ *   breaker                "closed", "open" or "half-open"
+ *   breaker_openings, breaker_refusals (calls), token_refreshes, worker_restarts
+ *   pages, items, paging_warnings   of streams
+ *   connections_opened, connections_open (now)
+ *   bytes_received         of bodies, decompressed
+ *   latency                durations of attempts with a response
+ *   waits                  a map of queue, rate, token, breaker, backoff, hold: durations of calls that
+ *                          waited for a connection, the rate limit, a token, the breaker, before a
+ *                          retry, and because the API asked for it
+ *   size, serving          workers as set, and those that take calls
+ *   workers                a list of maps: worker (its number, from 0), calls_ok, calls_failed,
+ *                          attempts, restarts, latency (durations)
+ *
+ * events, by `event`; `call`, `attempt` (from 1) and `worker` (from 0) are those of the attempt:
+ *   attempt_started        call, attempt, worker
+ *   attempt_ended          call, attempt, worker, latency_ms, and one of status, failed (the kind of an
+ *                          error) and cancelled (true)
+ *   retry_scheduled        call, attempt, worker, wait_ms, reason (the kind of an error), status?
+ *   page_read              page (its number), rows
+ *   paging_warning         page, message (a text)
+ *   breaker_changed        from and to ("closed", "open", "half_open"), open_for_ms?
+ *   hold_set               wait_ms: nothing is sent for so long, as the API asked
+ *   token_held             slot (the number of the token, from 0), wait_ms
+ *   origin_held            origin (scheme, host and port), wait_ms
+ *   rate_changed           rate? (requests per second, with a fraction), cause ("set", "refusals",
+ *                          "quota", "other")
+ *   limit_unread           field: the name of a rate limit header that was ignored
+ *   token_refreshed        slot
+ *   token_refresh_failed   slot, cooldown_ms
+ *   worker_blocked, worker_back, worker_died, worker_restarted   worker
+ *   missed                 events: how many were lost, as nobody took them
+ *   other                  one of a kind that this version does not know
+ *
+ * counts     pages, read, written, rejected, repeated: pages, and rows that were read, written, set
+ *            aside, and read again and left out; declared?: rows as the API counts them
+ *
+ * progress of a stream of a job:
+ *   stream                 its name
+ *   run                    the number of the run, from 1
+ *   counts                 counts of what the run has committed
+ *   before                 counts of what of that was committed before this start
+ *
+ * report of a job:
+ *   job                    its name
+ *   streams                a list of maps, one for each stream:
+ *     stream, run, counts  as above
+ *     outcome              "complete", "stopped" or "failed"
+ *     error                a text, if it failed
+ *     remarks              a list of texts: what does not add up, and what to know
+ *     seconds              how long it took
+ *
+ * vap_kv_stats, since the store was opened:
+ *   values, value_bytes, expiring (values with a time to live), file_bytes   now
+ *   commits, failed_commits
+ *   writes                 calls that commits have carried out
+ *   preconditions_failed   calls that a precondition refused
+ *   expired                values that were removed
+ *   reads                  values that were looked for
+ *   reopened               how often the file was opened again after a failure
+ *   is_available           true or false: whether the store can be used
+ */
 
 /* ---- The library ---------------------------------------------------------------------------- */
 
@@ -221,7 +303,7 @@ VAP_API int32_t vap_pool_open(const char *config, size_t config_len, vap_handle 
  * with VAP_E_CLOSED, waits for the threads of the pool and makes the handle 0. */
 VAP_API int32_t vap_pool_close(vap_handle *pool, uint32_t drain_ms, vap_error **err);
 
-/* What a pool has done, as a map in JSON: calls, attempts, retries, latencies and more. */
+/* What a pool has done: see "Texts in JSON". */
 VAP_API int32_t vap_pool_stats(vap_handle pool, vap_buf *out, vap_error **err);
 
 /* Sets the rate limit in requests per second; 0 takes it away. It is in force at once. */
@@ -300,12 +382,28 @@ VAP_API int32_t vap_response_headers(vap_handle response, vap_buf *out, vap_erro
  *
  *   prefetch: 8                 # pages in flight or in memory; 3 by default
  *   byte_budget: 67108864       # bytes of pages in memory
- *   paging: { by: page, size_param: per_page, size: 100 }   # page, offset, cursor, next_url, link, none
+ *   paging: { by: page, size_param: per_page, size: 100 }   # see below
  *   envelope: { items: result.rows, total: result.count }   # where a page has its items
  *   mode: parallel              # parallel, overlap, sequential, dedicated_thread
  *   priority: low               # low, normal, high
- *   max_rows, max_pages, max_page_items, deadline
+ *   max_rows: 1000000           # more is an error, as of max_pages and max_page_items
+ *   deadline: 5m                # of the whole read
  *   resume: TOKEN               # of vap_batch_token
+ *
+ * `by` is how the API pages, with the keys that each needs; others are those of `paging` in a
+ * description:
+ *
+ *   page            a number in `param` ("page"), from `first`
+ *   offset          the rows before the page, in `param`
+ *   range           rows in the header Range, in `unit` ("items")
+ *   cursor          a cursor that a page has at the path `next`, in `param`
+ *   header_cursor   a cursor that a page has in the field `header`, in `param`
+ *   keyset          the value of the last row at the path `field`, in `param`
+ *   next_url        a URL that a page has at the path `next`
+ *   link            the URL in the header Link with rel=next
+ *   export          the parts of an export that is ordered first
+ *   auto            one of these, found out from the first page
+ *   none            there is one page
  */
 VAP_API int32_t vap_stream_open(vap_handle pool, const char *path, size_t path_len,
                                 const char *options, size_t options_len, vap_handle *out,
@@ -364,8 +462,8 @@ VAP_API int32_t vap_submit_next(vap_handle stream, size_t max_items, size_t max_
                                 uint32_t timeout_ms, vap_handle queue, uint64_t tag,
                                 vap_handle *op, vap_error **err);
 
-/* Has the events of a pool go to a queue, each as VAP_EVENT: a map in JSON with the key `event`, such
- * as `attempt_ended` or `page_read`. Those that find no room are counted by the next event, `missed`.
+/* Has the events of a pool go to a queue, each as VAP_EVENT: see "Texts in JSON". Those that find no
+ * room are counted by the next event, `missed`.
  * It ends with VAP_EVENTS_END, when it is cancelled, or the pool has ended and its streams are
  * closed. */
 VAP_API int32_t vap_events_open(vap_handle pool, vap_handle queue, uint64_t tag, vap_handle *op,
@@ -390,10 +488,11 @@ VAP_API int32_t vap_job_start(vap_handle job, vap_error **err);
 /* Has the run commit what was read, and end. The next one goes on there. */
 VAP_API int32_t vap_job_stop(vap_handle job, vap_error **err);
 
-/* What each stream has committed last in this run, as a list in JSON. */
+/* What each stream has committed last in this run, as a list of the progress of each: see "Texts in
+ * JSON". */
 VAP_API int32_t vap_job_progress(vap_handle job, vap_buf *out, vap_error **err);
 
-/* Waits for the end of the run, and gives its report in JSON: VAP_OK if every stream is complete,
+/* Waits for the end of the run, and gives its report (see "Texts in JSON"): VAP_OK if every stream is complete,
  * VAP_INCOMPLETE if not, VAP_TIMEOUT while it runs. */
 VAP_API int32_t vap_job_wait(vap_handle job, uint32_t timeout_ms, vap_handle cancel, vap_buf *out,
                              vap_error **err);
@@ -407,7 +506,14 @@ VAP_API int32_t vap_job_watch(vap_handle job, vap_handle queue, uint64_t tag, va
 /* ---- The key-value store --------------------------------------------------------------------- */
 
 /* Opens the store in a file, or makes it. One process, and one handle, at a time. `options` may be
- * NULL: `largest_value`, `cache`, `memory` in bytes, and `wait`, a duration. */
+ * NULL:
+ *
+ *   max_value_bytes: 8388608        # of one value; 8 MiB by default, at most 64 MiB
+ *   cache_bytes: 67108864           # of the file in memory; 64 MiB by default
+ *   max_in_flight_bytes: 67108864   # of values on their way; at least max_value_bytes, at most 4 GiB
+ *   quota: 1000000000               # of all values, with 1 KiB more for each; no bound by default
+ *   timeout: 10s                    # of a wait for a turn, and then for the disk; 1 ms to 1 h
+ */
 VAP_API int32_t vap_kv_open(const char *path, size_t path_len, const char *options,
                             size_t options_len, vap_handle *out, vap_error **err);
 
@@ -431,7 +537,7 @@ VAP_API int32_t vap_kv_list(vap_handle kv, const char *prefix, size_t prefix_len
                             const char *after, size_t after_len, size_t limit,
                             uint32_t timeout_ms, vap_handle cancel, vap_buf *out, vap_error **err);
 
-/* What a store has and has done, as a map in JSON. */
+/* What a store has and has done: see "Texts in JSON". */
 VAP_API int32_t vap_kv_stats(vap_handle kv, vap_buf *out, vap_error **err);
 
 #ifdef __cplusplus

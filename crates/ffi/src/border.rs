@@ -22,7 +22,7 @@ pub(crate) enum State {
     Ok = 0,
     /// There is nothing more.
     End = 1,
-    /// It did not come to that in the time that was given.
+    /// The call timed out.
     Timeout = 2,
     /// Someone woke it.
     Woken = 3,

@@ -20,8 +20,7 @@ use crate::{
     cancel::token_of,
     error::Failure,
     handles::{TABLE, vap_handle},
-    options::{self, KvOptions},
-    runtime,
+    options, runtime,
     wait::{until, wait},
 };
 
@@ -85,8 +84,8 @@ pub unsafe extern "C" fn vap_kv_open(
         let path = unsafe { text("path", path, path_len) }?;
         // SAFETY: the caller's contract.
         let options = unsafe { optional_text("options", options, options_len) }?;
-        let options: KvOptions = options::read("options", options)?;
-        let kv = Kv::open(path, options.settings())?;
+        let settings = options::read("options", options)?;
+        let kv = Kv::open(path, settings)?;
         out.write(TABLE.insert(Arc::new(Store::new(kv)))?);
         Ok(State::Ok)
     })
@@ -143,8 +142,8 @@ pub unsafe extern "C" fn vap_kv_put(
         // SAFETY: the caller's contract.
         let value = unsafe { bytes("value", value, value_len) }?;
         let opened = store.kv()?;
-        if value.len() > opened.largest_value() {
-            let (bytes, most) = (value.len(), opened.largest_value());
+        if value.len() > opened.max_value_bytes() {
+            let (bytes, most) = (value.len(), opened.max_value_bytes());
             return Err(kv::Error::ValueTooLarge { key, bytes, most }.into());
         }
         let mut put = Put::new(Bytes::copy_from_slice(value));

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
-use vantage_api_gateway::kv::Settings;
 use vantage_api_pool::{
     AwwPool, Envelope, Paging, Priority,
     paging::{ReadMode, ResumeToken},
@@ -139,36 +138,6 @@ impl StreamOptions {
             stream = stream.resume_from(token?);
         }
         Ok(stream)
-    }
-}
-
-/// The settings of a key-value store.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct KvOptions {
-    largest_value: Option<usize>,
-    cache: Option<usize>,
-    memory: Option<usize>,
-    #[serde(deserialize_with = "duration")]
-    wait: Option<Duration>,
-}
-
-impl KvOptions {
-    pub(crate) fn settings(self) -> Settings {
-        let mut settings = Settings::default();
-        if let Some(bytes) = self.largest_value {
-            settings = settings.with_largest_value(bytes);
-        }
-        if let Some(bytes) = self.cache {
-            settings = settings.with_cache(bytes);
-        }
-        if let Some(bytes) = self.memory {
-            settings = settings.with_memory(bytes);
-        }
-        if let Some(wait) = self.wait {
-            settings = settings.with_wait(wait);
-        }
-        settings
     }
 }
 

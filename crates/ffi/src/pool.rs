@@ -105,12 +105,15 @@ pub extern "C" fn vap_pool_set_rate(
 ) -> i32 {
     border!(err, {
         let pool = TABLE.get::<Pool>(pool)?;
-        let rate = if requests_per_second == 0.0 {
-            None
-        } else {
-            let rate = Decimal::try_from(requests_per_second);
-            Some(rate.map_err(|_| Failure::argument("requests_per_second: is no such number"))?)
-        };
+        let rate =
+            if requests_per_second == 0.0 {
+                None
+            } else {
+                let rate = Decimal::try_from(requests_per_second);
+                Some(rate.map_err(|_| {
+                    Failure::argument("requests_per_second: must be a finite number")
+                })?)
+            };
         asked(pool.set_rate(rate))?;
         Ok(State::Ok)
     })

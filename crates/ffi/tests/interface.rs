@@ -254,3 +254,28 @@ fn the_pages_show_what_the_examples_have() {
         }
     }
 }
+
+#[test]
+fn the_header_lists_the_keys_of_every_text_in_json() {
+    let header = headers();
+    let words: BTreeSet<&str> = header.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let mut missing = BTreeSet::new();
+    let mut values = vec![
+        serde_json::to_value(vantage_api_pool::stats::Stats::default()).unwrap(),
+        serde_json::to_value(vantage_api_gateway::kv::Stats::default()).unwrap(),
+    ];
+    while let Some(value) = values.pop() {
+        let serde_json::Value::Object(map) = value else { continue };
+        for (key, value) in map {
+            if !words.contains(key.as_str()) {
+                missing.insert(key);
+            }
+            values.push(value);
+        }
+    }
+    // The source of the events has no other texts.
+    let events = fs::read_to_string(member("src/event.rs")).unwrap();
+    let texts = events.split('"').skip(1).step_by(2).map(str::to_owned);
+    missing.extend(texts.filter(|text| !words.contains(text.as_str())));
+    assert!(missing.is_empty(), "{missing:?}");
+}

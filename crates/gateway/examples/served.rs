@@ -17,7 +17,7 @@ use ciborium::Value;
 use demo_api::{DemoApi, DemoOptions};
 use serde::Deserialize;
 use vantage_api_gateway::{
-    Exposed, Gateway, Limits, Ops,
+    Gateway, Limits, Ops, TableConfig,
     auth::{Principal, Tokens},
     kv::{Kv, Settings},
 };
@@ -51,11 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let kv = Kv::open(folder.path().join("values.redb"), Settings::default())?;
 
-    let cities = Exposed::of(cities())
-        .writes(Ops::ALL)
+    let cities = TableConfig::new(cities())
+        .operations(Ops::ALL)
         .writable(["id", "name", "country", "population"])
-        .bulk(100);
-    let countries = Exposed::of(countries(&pool)?).cache(Duration::from_secs(5));
+        .max_bulk_rows(100);
+    let countries = TableConfig::new(countries(&pool)?).cache_ttl(Duration::from_secs(5));
     let builder = Gateway::builder()
         .bind(address)
         .table("cities", cities)
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .kv(kv)
         .pool("countries", pool)
         // For programs that try everything, and tokens too.
-        .limits(Limits { failed_logins: 1_000_000, ..Limits::default() })
+        .limits(Limits { max_failed_logins: 1_000_000, ..Limits::default() })
         .limit_principals(generous()?)
         .drain(Duration::from_secs(1), Duration::from_secs(10));
     let gateway = match secret {

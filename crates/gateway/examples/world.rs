@@ -15,7 +15,7 @@ use std::{env, error::Error, time::Duration};
 use demo_api::{DemoApi, DemoOptions};
 use serde::Deserialize;
 use vantage_api_gateway::{
-    Exposed, Gateway, Ops,
+    Gateway, Ops, TableConfig,
     auth::{Principal, Tokens},
     kv::{Kv, Settings},
 };
@@ -71,17 +71,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .pool("demo", pool.clone())
         .table(
             "countries",
-            Exposed::of(tables.vista("countries")?)
-                .cache(Duration::from_secs(60))
+            TableConfig::new(tables.vista("countries")?)
+                .cache_ttl(Duration::from_secs(60))
                 .relations(["cities"]),
         )
-        .table("cities", Exposed::of(tables.vista("cities")?).page_size(10, 100))
+        .table("cities", TableConfig::new(tables.vista("cities")?).page_size(10, 100))
         .table(
             "notes",
-            Exposed::of(tables.vista("notes")?)
-                .writes(Ops::ALL)
+            TableConfig::new(tables.vista("notes")?)
+                .operations(Ops::ALL)
                 .writable(["id", "text", "country"])
-                .bulk(20),
+                .max_bulk_rows(20),
         )
         .kv(Kv::open(folder.path().join("world.redb"), Settings::default())?)
         .build()?;

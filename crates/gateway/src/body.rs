@@ -13,71 +13,87 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{Limits, Problem, unread::Incoming};
 
-/// The bounds of one body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BodyBounds {
-    /// The most bytes.
-    pub(crate) bytes: usize,
-    /// The time for all of it.
-    pub(crate) time: Duration,
+/// The body of a request, chunk by chunk.
+pub(crate) struct Chunks<'a> {
+    payload: &'a mut Incoming,
+    /// The most bytes of all.
+    most: usize,
+    declared: Option<usize>,
+    /// When all of them must have arrived.
+    end: Instant,
     /// The time in which at least one byte must arrive.
-    pub(crate) idle: Duration,
+    idle_timeout: Duration,
+    read: usize,
 }
 
-impl BodyBounds {
-    /// Bounds of these limits, for a body of at most `bytes`.
-    pub(crate) fn new(limits: &Limits, bytes: usize) -> Self {
-        Self { bytes, time: limits.body_time, idle: limits.body_idle }
+impl<'a> Chunks<'a> {
+    /// A body of at most `most` bytes.
+    ///
+    /// # Errors
+    /// 415 for a content coding, since a few bytes of one may become gigabytes; 413 if it is declared
+    /// to be larger.
+    pub(crate) fn new(
+        payload: &'a mut Incoming,
+        headers: &HeaderMap,
+        limits: &Limits,
+        most: usize,
+    ) -> Result<Self, Problem> {
+        refuse_coding(headers)?;
+        let declared: Option<u64> =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if declared.is_some_and(|bytes| bytes > most as u64) {
+            return Err(too_large(most));
+        }
+        let declared = declared.and_then(|bytes| usize::try_from(bytes).ok());
+        let end = Instant::now() + limits.body_timeout;
+        let idle_timeout = limits.body_idle_timeout;
+        Ok(Self { payload, most, declared, end, idle_timeout, read: 0 })
     }
-}
 
-/// The whole body.
-///
-/// # Errors
-/// 415 for a content coding, since a few bytes of one may become gigabytes; 413 and 408 beyond the
-/// bounds; 400 if the connection breaks.
-pub(crate) async fn read_body(
-    payload: &mut Incoming,
-    headers: &HeaderMap,
-    bounds: BodyBounds,
-) -> Result<Bytes, Problem> {
-    refuse_coding(headers)?;
-    let declared =
-        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > bounds.bytes as u64) {
-        return Err(too_large(bounds.bytes));
+    /// How many bytes it has, or the most that it may have.
+    pub(crate) fn expected(&self) -> usize {
+        self.declared.unwrap_or(self.most)
     }
-    let end = Instant::now() + bounds.time;
-    let mut whole = BytesMut::new();
-    let mut first = Bytes::new();
-    loop {
-        let by = end.min(Instant::now() + bounds.idle);
-        let chunk = match timeout_at(by, payload.next()).await {
+
+    /// The next chunk, until there is none.
+    ///
+    /// # Errors
+    /// 413 and 408 beyond the bounds; 400 if the connection breaks.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let by = self.end.min(Instant::now() + self.idle_timeout);
+        let chunk = match timeout_at(by, self.payload.next()).await {
             Err(_) => return Err(too_slow()),
-            Ok(None) if whole.is_empty() => return Ok(first),
-            Ok(None) => return Ok(whole.freeze()),
+            Ok(None) => return Ok(None),
             Ok(Some(chunk)) => chunk.map_err(|_| {
                 Problem::bad_request("broken_body", "the body ended before it was complete")
             })?,
         };
-        if first.len().max(whole.len()) + chunk.len() > bounds.bytes {
-            return Err(too_large(bounds.bytes));
+        self.read += chunk.len();
+        if self.read > self.most {
+            return Err(too_large(self.most));
         }
-        // A body of one chunk is not copied.
-        if first.is_empty() && whole.is_empty() {
-            first = chunk;
-            continue;
+        Ok(Some(chunk))
+    }
+
+    /// The whole body. One of a single chunk is not copied.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(crate) async fn collect(mut self) -> Result<Bytes, Problem> {
+        let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next().await? else { return Ok(first) };
+        let mut whole = BytesMut::from(first);
+        whole.extend_from_slice(&second);
+        while let Some(chunk) = self.next().await? {
+            whole.extend_from_slice(&chunk);
         }
-        if whole.is_empty() {
-            whole.extend_from_slice(&first);
-        }
-        whole.extend_from_slice(&chunk);
+        Ok(whole.freeze())
     }
 }
 
 /// # Errors
 /// 415 unless the body is sent as it is.
-pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
+fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
     let mut codings = headers.get_all(header::CONTENT_ENCODING);
     if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Ok(());
@@ -87,13 +103,13 @@ pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
-pub(crate) fn too_large(bytes: usize) -> Problem {
+fn too_large(bytes: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large")
         .with_detail(format!("it may have {bytes} bytes"))
         .with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
-pub(crate) fn too_slow() -> Problem {
+fn too_slow() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time")
         .with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }

@@ -16,10 +16,10 @@ use crate::{
     client_address::Proxies,
     cors::Cors,
     error::Error,
-    exposed::{Exposed, Table, resolve_relations},
     gateway::{Gateway, Settings},
     jobs::Ask,
     limits::Limits,
+    table_config::{Table, TableConfig, resolve_relations},
 };
 
 /// Builds a [`Gateway`]. What is wrong is an error of [`build`](Self::build), not a surprise
@@ -29,7 +29,7 @@ pub struct GatewayBuilder {
     bind: SocketAddr,
     prefix: String,
     workers: usize,
-    tables: Vec<(String, Exposed)>,
+    tables: Vec<(String, TableConfig)>,
     pools: Vec<(String, AwwPool)>,
     jobs: Option<Ask>,
     authenticator: Option<Arc<dyn Authenticator>>,
@@ -41,9 +41,9 @@ pub struct GatewayBuilder {
     cursor_secret: Option<Vec<u8>>,
     limit_addresses: Option<RateLimitPolicyEnforcer>,
     limit_principals: Option<RateLimitPolicyEnforcer>,
-    drain_notice: Duration,
-    drain_deadline: Duration,
-    operators: Vec<String>,
+    drain_ready_delay: Duration,
+    drain_timeout: Duration,
+    stats_roles: Vec<String>,
     proxies: Vec<String>,
     #[cfg(feature = "kv")]
     kv: Option<crate::kv::Kv>,
@@ -67,9 +67,9 @@ impl GatewayBuilder {
             cursor_secret: None,
             limit_addresses: None,
             limit_principals: None,
-            drain_notice: Duration::from_secs(5),
-            drain_deadline: Duration::from_secs(30),
-            operators: Vec::new(),
+            drain_ready_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(30),
+            stats_roles: Vec::new(),
             proxies: Vec::new(),
             #[cfg(feature = "kv")]
             kv: None,
@@ -95,7 +95,7 @@ impl GatewayBuilder {
     }
 
     /// Serves a table at `/tables/{name}`.
-    pub fn table(mut self, name: impl Into<String>, table: Exposed) -> Self {
+    pub fn table(mut self, name: impl Into<String>, table: TableConfig) -> Self {
         self.tables.push((name.into(), table));
         self
     }
@@ -184,7 +184,7 @@ impl GatewayBuilder {
     }
 
     /// How much memory answers that are kept may take, in bytes: 64 MiB by default. Which answers
-    /// are kept is said by [`Exposed::cache`].
+    /// are kept is said by [`TableConfig::cache`].
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
         self
@@ -215,7 +215,7 @@ impl GatewayBuilder {
     }
 
     /// Limits the requests of each network before its credentials are looked at: not at all by
-    /// default, but for [failed logins](Limits::failed_logins).
+    /// default, but for [failed logins](Limits::max_failed_logins).
     pub fn limit_addresses(mut self, enforcer: RateLimitPolicyEnforcer) -> Self {
         self.limit_addresses = Some(enforcer);
         self
@@ -227,17 +227,17 @@ impl GatewayBuilder {
         self
     }
 
-    /// How a server ends: `/ready` says 503 for `notice` (5 s by default), so that no new requests
-    /// are sent here; then no connection is accepted, and what is being worked on has until
-    /// `deadline` (30 s) to end.
-    pub fn drain(mut self, notice: Duration, deadline: Duration) -> Self {
-        (self.drain_notice, self.drain_deadline) = (notice, deadline);
+    /// How a server ends: `/ready` says 503 for `ready_delay` (5 s by default), so that no new
+    /// requests are sent here; then no connection is accepted, and what is being worked on has
+    /// `timeout` (30 s) to end.
+    pub fn drain(mut self, ready_delay: Duration, timeout: Duration) -> Self {
+        (self.drain_ready_delay, self.drain_timeout) = (ready_delay, timeout);
         self
     }
 
     /// The roles that may see `/stats`, `/metrics` and `/status/events`: every principal by default.
-    pub fn operators<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
-        self.operators = roles.into_iter().map(Into::into).collect();
+    pub fn stats_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.stats_roles = roles.into_iter().map(Into::into).collect();
         self
     }
 
@@ -280,9 +280,9 @@ impl GatewayBuilder {
             cursor_secret: self.cursor_secret,
             limit_addresses: self.limit_addresses,
             limit_principals,
-            drain_notice: self.drain_notice,
-            drain_deadline: self.drain_deadline,
-            operators: self.operators,
+            drain_ready_delay: self.drain_ready_delay,
+            drain_timeout: self.drain_timeout,
+            stats_roles: self.stats_roles,
             proxies: Proxies::parse(&self.proxies)?,
             #[cfg(feature = "kv")]
             kv: self.kv,
@@ -290,11 +290,11 @@ impl GatewayBuilder {
     }
 }
 
-fn tables(exposed: Vec<(String, Exposed)>) -> Result<IndexMap<String, Table>, Error> {
+fn tables(table_config: Vec<(String, TableConfig)>) -> Result<IndexMap<String, Table>, Error> {
     let mut tables = IndexMap::new();
     let mut relations = Vec::new();
-    for (name, exposed) in exposed {
-        let (table, names) = exposed.into_table(&name)?;
+    for (name, table_config) in table_config {
+        let (table, names) = table_config.into_table(&name)?;
         if tables.contains_key(&name) {
             return Err(Error::table(&name, "two tables have this name"));
         }

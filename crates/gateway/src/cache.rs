@@ -20,10 +20,10 @@ use futures::{
 };
 use moka::{Expiry, future};
 
-use crate::{Problem, answer::Answer};
+use crate::{Problem, cached_response::CachedResponse};
 
-type Kept = future::Cache<String, Arc<Answer>>;
-type Outcome = Result<Arc<Answer>, Problem>;
+type Kept = future::Cache<String, Arc<CachedResponse>>;
+type Outcome = Result<Arc<CachedResponse>, Problem>;
 
 /// What is being made, by its key. Whoever asks for it meanwhile waits for the same.
 #[derive(Clone, Default)]
@@ -71,11 +71,11 @@ pub(crate) struct CacheCounts {
 /// How long an answer is kept beyond its own time.
 struct Beyond(Duration);
 
-impl Expiry<String, Arc<Answer>> for Beyond {
+impl Expiry<String, Arc<CachedResponse>> for Beyond {
     fn expire_after_create(
         &self,
         _: &String,
-        answer: &Arc<Answer>,
+        answer: &Arc<CachedResponse>,
         _: Instant,
     ) -> Option<Duration> {
         Some(answer.fresh_for.saturating_add(self.0))
@@ -84,7 +84,7 @@ impl Expiry<String, Arc<Answer>> for Beyond {
     fn expire_after_update(
         &self,
         key: &String,
-        answer: &Arc<Answer>,
+        answer: &Arc<CachedResponse>,
         now: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
@@ -98,7 +98,7 @@ impl Cache {
         let kept = |beyond: Duration| {
             future::Cache::builder()
                 .max_capacity(bytes / 2)
-                .weigher(|key: &String, answer: &Arc<Answer>| {
+                .weigher(|key: &String, answer: &Arc<CachedResponse>| {
                     u32::try_from(key.len() + answer.weight()).unwrap_or(u32::MAX)
                 })
                 .expire_after(Beyond(beyond))
@@ -115,7 +115,7 @@ impl Cache {
     }
 
     /// The answer that is kept for this key, and its age in seconds.
-    pub(crate) async fn kept(&self, key: &str) -> Option<(Arc<Answer>, u64)> {
+    pub(crate) async fn kept(&self, key: &str) -> Option<(Arc<CachedResponse>, u64)> {
         let answer = self.fresh.get(key).await?;
         self.hits.fetch_add(1, Ordering::Relaxed);
         let age = answer.made.elapsed().as_secs();
@@ -131,9 +131,9 @@ impl Cache {
         &self,
         key: String,
         load: F,
-    ) -> Result<(Arc<Answer>, Option<u64>), Problem>
+    ) -> Result<(Arc<CachedResponse>, Option<u64>), Problem>
     where
-        F: Future<Output = Result<Answer, Problem>> + 'static,
+        F: Future<Output = Result<CachedResponse, Problem>> + 'static,
     {
         let loading = self.join(&key, load);
         self.misses.fetch_add(1, Ordering::Relaxed);
@@ -154,7 +154,7 @@ impl Cache {
     /// What waits for the answer of this key, which `load` makes unless it is being made.
     fn join<F>(&self, key: &str, load: F) -> Shared<BoxFuture<'static, Outcome>>
     where
-        F: Future<Output = Result<Answer, Problem>> + 'static,
+        F: Future<Output = Result<CachedResponse, Problem>> + 'static,
     {
         let mut all = self.loads.all();
         let entry = match all.entry(key.to_owned()) {

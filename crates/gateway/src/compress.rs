@@ -13,7 +13,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use crate::accept::weight;
 
 /// Answers of fewer bytes go out as they are.
-pub(crate) const LEAST: usize = 1024;
+pub(crate) const MIN_BYTES: usize = 1024;
 /// Answers of more bytes are compressed on a thread that may be busy.
 pub(crate) const LONG: usize = 512 << 10;
 

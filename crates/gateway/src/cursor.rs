@@ -13,11 +13,11 @@ use ring::{
 use crate::{Problem, error::Error};
 
 /// The longest token of a source, in bytes.
-const LONGEST: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// Where a list goes on.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum CursorPosition {
     /// At an offset.
     Offset(usize),
     /// After what the source calls by this token.
@@ -52,7 +52,7 @@ impl Cursors {
     ///
     /// # Errors
     /// 502 if the source's token is too long.
-    pub(crate) fn seal(&self, place: &Place, list: &str) -> Result<String, Problem> {
+    pub(crate) fn seal(&self, position: &CursorPosition, list: &str) -> Result<String, Problem> {
         let failed = |_| {
             Problem::new(
                 actix_web::http::StatusCode::BAD_GATEWAY,
@@ -60,13 +60,15 @@ impl Cursors {
                 "the table's source names a next page that cannot be passed on",
             )
         };
-        let value = match place {
-            Place::Offset(offset) => Value::from(u64::try_from(*offset).unwrap_or(u64::MAX)),
-            Place::Token(token) => Value::Array(vec![token.clone()]),
+        let value = match position {
+            CursorPosition::Offset(offset) => {
+                Value::from(u64::try_from(*offset).unwrap_or(u64::MAX))
+            }
+            CursorPosition::Token(token) => Value::Array(vec![token.clone()]),
         };
         let mut sealed = Vec::new();
         ciborium::into_writer(&value, &mut sealed).map_err(|_| failed(()))?;
-        if sealed.len() > LONGEST {
+        if sealed.len() > MAX_BYTES {
             return Err(failed(()));
         }
         let mut nonce = [0; NONCE_LEN];
@@ -84,21 +86,21 @@ impl Cursors {
     ///
     /// # Errors
     /// 400 if it is not a cursor of that list.
-    pub(crate) fn open(&self, cursor: &str, list: &str) -> Result<Place, Problem> {
+    pub(crate) fn open(&self, cursor: &str, list: &str) -> Result<CursorPosition, Problem> {
         self.opened(cursor, list).ok_or_else(|| {
             Problem::bad_request("invalid_cursor", "this is not a cursor of this list")
                 .with_error("cursor", "use it as it was given, with the same filters and order")
         })
     }
 
-    fn opened(&self, cursor: &str, list: &str) -> Option<Place> {
+    fn opened(&self, cursor: &str, list: &str) -> Option<CursorPosition> {
         let mut whole = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (nonce, sealed) = whole.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let plain = self.key.open_in_place(nonce, Aad::from(list.as_bytes()), sealed).ok()?;
         match ciborium::from_reader(&*plain).ok()? {
-            Value::Integer(offset) => Some(Place::Offset(usize::try_from(offset).ok()?)),
-            Value::Array(mut token) => Some(Place::Token(token.pop()?)),
+            Value::Integer(offset) => Some(CursorPosition::Offset(usize::try_from(offset).ok()?)),
+            Value::Array(mut token) => Some(CursorPosition::Token(token.pop()?)),
             _ => None,
         }
     }
@@ -111,10 +113,13 @@ mod tests {
     #[test]
     fn a_cursor_is_good_for_its_list_alone() {
         let cursors = Cursors::new(None).unwrap();
-        for place in [Place::Offset(7), Place::Token(Value::from("https://api/x?key=secret"))] {
-            let cursor = cursors.seal(&place, "cities\nada").unwrap();
+        for position in [
+            CursorPosition::Offset(7),
+            CursorPosition::Token(Value::from("https://api/x?key=secret")),
+        ] {
+            let cursor = cursors.seal(&position, "cities\nada").unwrap();
             assert!(!cursor.contains("secret"));
-            assert_eq!(cursors.open(&cursor, "cities\nada").unwrap(), place);
+            assert_eq!(cursors.open(&cursor, "cities\nada").unwrap(), position);
             assert!(cursors.open(&cursor, "cities\nbob").is_err());
             let mut changed = cursor.into_bytes();
             changed[20] ^= 1;
@@ -127,8 +132,8 @@ mod tests {
     #[test]
     fn cursors_of_one_secret_are_good_everywhere() {
         let cursors = || Cursors::new(Some(&[7; 32])).unwrap();
-        let cursor = cursors().seal(&Place::Offset(3), "t").unwrap();
-        assert_eq!(cursors().open(&cursor, "t").unwrap(), Place::Offset(3));
+        let cursor = cursors().seal(&CursorPosition::Offset(3), "t").unwrap();
+        assert_eq!(cursors().open(&cursor, "t").unwrap(), CursorPosition::Offset(3));
         assert!(Cursors::new(None).unwrap().open(&cursor, "t").is_err());
     }
 }

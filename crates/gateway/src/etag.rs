@@ -9,7 +9,11 @@ use actix_web::http::{
 };
 use twox_hash::XxHash3_128;
 
-use crate::{Problem, compress::Coding, tag_list::TagList};
+use crate::{
+    Problem,
+    compress::Coding,
+    tag_list::{TagList, Unmet, judge},
+};
 
 /// A strong entity tag, without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +54,6 @@ pub(crate) struct Conditions {
     if_none_match: Option<TagList>,
 }
 
-/// What follows from the conditions of a request that reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Go,
-    NotModified,
-}
-
 impl Conditions {
     /// # Errors
     /// 400 if a field is not a list of entity tags.
@@ -80,17 +77,15 @@ impl Conditions {
         self.if_match.is_none() && self.if_none_match.is_none()
     }
 
-    /// Judges a request that reads what has this tag.
+    /// Whether a client that reads what has this tag has it already.
     ///
     /// # Errors
     /// 412 if `If-Match` names other tags.
-    pub(crate) fn read(&self, tag: &Tag) -> Result<Verdict, Problem> {
-        if self.if_match.as_ref().is_some_and(|tags| !tags.match_strongly(|given| tag.is(given))) {
-            return Err(failed(Some(tag)));
-        }
-        match &self.if_none_match {
-            Some(tags) if tags.match_weakly(|given| tag.is(given)) => Ok(Verdict::NotModified),
-            _ => Ok(Verdict::Go),
+    pub(crate) fn not_modified(&self, tag: &Tag) -> Result<bool, Problem> {
+        match self.judge(Some(tag)) {
+            Ok(()) => Ok(false),
+            Err(Unmet::IfNoneMatch) => Ok(true),
+            Err(Unmet::IfMatch) => Err(failed(Some(tag))),
         }
     }
 
@@ -99,13 +94,12 @@ impl Conditions {
     /// # Errors
     /// 412 if the condition is not met.
     pub(crate) fn write(&self, current: Option<&Tag>) -> Result<(), Problem> {
-        let is_one =
-            |tags: &TagList| current.is_some_and(|tag| tags.match_strongly(|given| tag.is(given)));
-        let is_like_one =
-            |tags: &TagList| current.is_some_and(|tag| tags.match_weakly(|given| tag.is(given)));
-        let is_met = self.if_match.as_ref().is_none_or(is_one)
-            && !self.if_none_match.as_ref().is_some_and(is_like_one);
-        if is_met { Ok(()) } else { Err(failed(current)) }
+        self.judge(current).map_err(|_| failed(current))
+    }
+
+    fn judge(&self, current: Option<&Tag>) -> Result<(), Unmet> {
+        let is_current = current.map(|tag| |given: &str| tag.is(given));
+        judge(self.if_match.as_ref(), self.if_none_match.as_ref(), is_current.as_ref())
     }
 }
 
@@ -139,15 +133,15 @@ mod tests {
     fn a_read_is_judged_by_the_tag_of_any_variant() {
         let tag = Tag("a1".to_owned());
         for (given, expected) in [
-            ("\"a1\"", Verdict::NotModified),
-            ("\"a1-gzip\"", Verdict::NotModified),
-            ("W/\"a1\"", Verdict::NotModified),
-            ("\"b\", W/\"a1\"", Verdict::NotModified),
-            ("*", Verdict::NotModified),
-            ("\"b\",\"c\"", Verdict::Go),
+            ("\"a1\"", true),
+            ("\"a1-gzip\"", true),
+            ("W/\"a1\"", true),
+            ("\"b\", W/\"a1\"", true),
+            ("*", true),
+            ("\"b\",\"c\"", false),
         ] {
             let conditions = conditions(&[(IF_NONE_MATCH, given)]).unwrap();
-            assert_eq!(conditions.read(&tag).unwrap(), expected, "{given}");
+            assert_eq!(conditions.not_modified(&tag).unwrap(), expected, "{given}");
         }
     }
 

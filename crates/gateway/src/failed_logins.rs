@@ -13,7 +13,7 @@ use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
 use crate::error::Error;
 
 /// The most networks that are remembered as refused.
-const MOST: usize = 100_000;
+const MAX_REFUSED: usize = 100_000;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// The failures of all networks.
@@ -47,7 +47,7 @@ impl FailedLogins {
     pub(crate) fn new(most: u32) -> Result<Self, Error> {
         let policy = RateLimitPolicy::fixed_window("failed-logins", most, WINDOW);
         let enforcer = RateLimitPolicyEnforcer::new([policy])
-            .map_err(|error| Error::Setting(format!("limits: failed_logins: {error}")))?;
+            .map_err(|error| Error::Setting(format!("limits: max_failed_logins: {error}")))?;
         Ok(Self { enforcer, refused: Mutex::default() })
     }
 
@@ -80,10 +80,10 @@ impl FailedLogins {
         }
         let wait = decision.retry_after().unwrap_or(WINDOW);
         let mut refused = self.refused();
-        if refused.len() >= MOST {
+        if refused.len() >= MAX_REFUSED {
             refused.retain(|_, until| *until > now);
         }
-        if refused.len() < MOST {
+        if refused.len() < MAX_REFUSED {
             refused.insert(network, now + wait);
         }
     }

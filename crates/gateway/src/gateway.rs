@@ -25,9 +25,7 @@ use crate::{
     client_address::Proxies,
     cors::Cors,
     cursor::Cursors,
-    edge,
     error::Error,
-    exposed::Table,
     failed_logins::FailedLogins,
     in_flight::InFlight,
     jobs::{Ask, Jobs},
@@ -35,8 +33,10 @@ use crate::{
     locks::RowLocks,
     operate::PoolsReady,
     pages::Pages,
+    pipeline,
     stats::{Counts, GatewayStats},
     status::Status,
+    table_config::Table,
 };
 
 /// What was said to the builder, checked.
@@ -55,9 +55,9 @@ pub(crate) struct Settings {
     pub(crate) cursor_secret: Option<Vec<u8>>,
     pub(crate) limit_addresses: Option<RateLimitPolicyEnforcer>,
     pub(crate) limit_principals: RateLimitPolicyEnforcer,
-    pub(crate) drain_notice: Duration,
-    pub(crate) drain_deadline: Duration,
-    pub(crate) operators: Vec<String>,
+    pub(crate) drain_ready_delay: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) stats_roles: Vec<String>,
     pub(crate) proxies: Proxies,
     #[cfg(feature = "kv")]
     pub(crate) kv: Option<crate::kv::Kv>,
@@ -74,7 +74,7 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) limit_addresses: Option<RateLimitPolicyEnforcer>,
     pub(crate) limit_principals: RateLimitPolicyEnforcer,
-    pub(crate) operators: Vec<String>,
+    pub(crate) stats_roles: Vec<String>,
     pub(crate) proxies: Proxies,
     #[cfg(feature = "kv")]
     pub(crate) kv: Option<crate::kv::Kv>,
@@ -122,7 +122,7 @@ impl State {
             biased;
             answer = work => answer,
             _ = ended.wait_for(|has_ended| *has_ended) => {
-                Err(Problem::unavailable("shutting_down", "the gateway is ending", 5))
+                Err(Problem::unavailable("shutting_down", "the gateway is shutting down", 5))
             }
         }
     }
@@ -150,8 +150,8 @@ pub struct Gateway {
 pub(crate) struct ServerSettings {
     pub(crate) bind: SocketAddr,
     pub(crate) workers: usize,
-    pub(crate) drain_notice: Duration,
-    pub(crate) drain_deadline: Duration,
+    pub(crate) drain_ready_delay: Duration,
+    pub(crate) drain_timeout: Duration,
 }
 
 impl Gateway {
@@ -166,12 +166,12 @@ impl Gateway {
             cache: Cache::new(settings.cache_bytes, settings.stale_if_error),
             cursors: Cursors::new(settings.cursor_secret.as_deref())?,
             row_locks: RowLocks::default(),
-            failed_logins: FailedLogins::new(limits.failed_logins)?,
-            in_flight: InFlight::new(limits.in_flight, limits.in_flight_of_one),
+            failed_logins: FailedLogins::new(limits.max_failed_logins)?,
+            in_flight: InFlight::new(limits.max_in_flight, limits.max_in_flight_per_principal),
             counts: Counts::default(),
             pools_ready: PoolsReady::default(),
             pages: Pages::new(settings.authenticator.is_some()),
-            status: Status::new(limits.watchers),
+            status: Status::new(limits.max_event_streams),
             is_draining: AtomicBool::new(false),
             has_ended: watch::Sender::new(false),
             prefix: settings.prefix,
@@ -183,7 +183,7 @@ impl Gateway {
             limits,
             limit_addresses: settings.limit_addresses,
             limit_principals: settings.limit_principals,
-            operators: settings.operators,
+            stats_roles: settings.stats_roles,
             proxies: settings.proxies,
             #[cfg(feature = "kv")]
             kv: settings.kv,
@@ -191,8 +191,8 @@ impl Gateway {
         let server = ServerSettings {
             bind: settings.bind,
             workers: settings.workers,
-            drain_notice: settings.drain_notice,
-            drain_deadline: settings.drain_deadline,
+            drain_ready_delay: settings.drain_ready_delay,
+            drain_timeout: settings.drain_timeout,
         };
         let handle = GatewayHandle::new(Arc::clone(&state));
         Ok(Self { state, server, handle })
@@ -219,7 +219,7 @@ impl Gateway {
     pub fn configure(&self, app: &mut web::ServiceConfig) {
         let state = Arc::clone(&self.state);
         let serve = move |request: HttpRequest, payload: web::Payload| {
-            edge::serve(Arc::clone(&state), request, payload.into_inner())
+            pipeline::serve(Arc::clone(&state), request, payload.into_inner())
         };
         app.service(web::scope(&self.state.prefix).default_service(web::to(serve)));
     }
@@ -256,11 +256,12 @@ impl GatewayHandle {
     }
 
     /// Begins the end: `/ready` is 503 from now on. A server that [`run`](Gateway::run) started
-    /// stops after the notice, and gives what is being worked on until `deadline`, counted from
-    /// then; what has not ended by then is answered with 503. Of a mounted gateway the application stops the server.
-    pub fn drain(&self, deadline: Duration) {
+    /// stops after its `ready_delay`, and gives what is being worked on `timeout`, counted from then;
+    /// what has not ended by then is answered with 503. Of a mounted gateway the application stops
+    /// the server.
+    pub fn drain(&self, timeout: Duration) {
         self.state.start_draining();
-        self.drains.send_replace(Some(deadline));
+        self.drains.send_replace(Some(timeout));
     }
 
     /// The address on which [`run`](Gateway::run) listens, as soon as it does: for port 0.

@@ -7,13 +7,13 @@
 //! can make long, large or many.
 //!
 //! ```no_run
-//! use vantage_api_gateway::{Exposed, Gateway, Ops, auth::Tokens};
+//! use vantage_api_gateway::{TableConfig, Gateway, Ops, auth::Tokens};
 //! use vantage_vista::Vista;
 //!
 //! # async fn demo(cities: Vista) -> Result<(), Box<dyn std::error::Error>> {
 //! let gateway = Gateway::builder()
 //!     .auth(Tokens::file("tokens.txt")?)
-//!     .table("cities", Exposed::of(cities).writes(Ops::INSERT).writable(["name", "country"]))
+//!     .table("cities", TableConfig::new(cities).operations(Ops::INSERT).writable(["name", "country"]))
 //!     .build()?;
 //! gateway.run().await?;
 //! # Ok(()) }
@@ -47,20 +47,18 @@
 //! refused by name; nothing is ignored.
 
 mod accept;
-mod answer;
 pub mod auth;
 mod body;
 mod builder;
 mod cache;
-mod call;
+mod cached_response;
 mod client_address;
 mod compress;
 mod cors;
 mod cursor;
-mod edge;
+mod data;
 mod error;
 mod etag;
-mod exposed;
 mod failed_logins;
 mod gateway;
 mod in_flight;
@@ -74,15 +72,18 @@ mod openapi;
 mod operate;
 mod pages;
 mod path;
+mod pipeline;
 mod prefer;
 mod problem;
 mod query;
+mod request_context;
 mod request_id;
 mod route;
 mod serve;
 mod server;
 mod stats;
 mod status;
+mod table_config;
 mod tables;
 mod tag_list;
 mod unread;
@@ -91,8 +92,8 @@ mod watch;
 pub use builder::GatewayBuilder;
 pub use cors::Cors;
 pub use error::Error;
-pub use exposed::{Exposed, Ops};
 pub use gateway::{Gateway, GatewayHandle};
 pub use limits::Limits;
 pub use problem::Problem;
 pub use stats::{GatewayStats, RouteStats};
+pub use table_config::{Ops, TableConfig};

@@ -1,132 +1,146 @@
-//! The bounds of everything that a client can make long, large or many.
+//! [pure] The bounds of everything that a client can make long, large or many.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
-use crate::error::Error;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// The bounds of a gateway. All have defaults; none can be switched off.
-///
-/// ```
-/// use std::time::Duration;
-/// use vantage_api_gateway::Limits;
-///
-/// let limits = Limits { body: 64 << 10, handler: Duration::from_secs(5), ..Limits::default() };
-/// # drop(limits);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Limits {
+use crate::{data, error::Error};
+
+/// One line for each limit: its name, its type, and its default. The type has the bounds.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr;)*) => {
+        /// The bounds of a gateway. All have defaults; none can be switched off.
+        ///
+        /// Times are 1 ms to 24 h, numbers at least 1. As data it is a map of those that are not the
+        /// defaults, where a time is a number of seconds, or text such as `250ms` or `1m 30s`. An
+        /// unknown key is an error.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        /// use vantage_api_gateway::Limits;
+        ///
+        /// let request_timeout = Duration::from_secs(5);
+        /// let limits = Limits { max_body_bytes: 64 << 10, request_timeout, ..Limits::default() };
+        ///
+        /// let read: Limits = serde_json::from_str(r#"{ "request_timeout": "5s" }"#)?;
+        /// assert_eq!(read.request_timeout, limits.request_timeout);
+        /// assert!(serde_json::from_str::<Limits>(r#"{ "max_filters": 0 }"#).is_err());
+        /// # Ok::<(), serde_json::Error>(())
+        /// ```
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Limits {
+            $($(#[$doc])* #[serde(deserialize_with = "bounded")] pub $name: $type,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// # Errors
+            /// If a limit is out of its bounds.
+            pub(crate) fn validate(&self) -> Result<(), Error> {
+                $(check(self.$name).map_err(|what| {
+                    Error::Setting(format!(concat!("limits: ", stringify!($name), " {}"), what))
+                })?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+limits! {
     /// How long the head of a request may take: 5 s. Of `run` alone.
-    pub head: Duration,
+    header_timeout: Duration = Duration::from_secs(5);
     /// How long a body may take as a whole: 30 s. Then 408.
-    pub body_time: Duration,
+    body_timeout: Duration = Duration::from_secs(30);
     /// How long no byte of a body may arrive: 10 s. Then 408.
-    pub body_idle: Duration,
+    body_idle_timeout: Duration = Duration::from_secs(10);
     /// How long a request may be worked on, once its body is there: 30 s. Then 504. For a stream,
     /// each of its pages.
-    pub handler: Duration,
+    request_timeout: Duration = Duration::from_secs(30);
     /// How long a client may read nothing of what was sent: 30 s. Then the connection is closed.
     /// Of `run` alone, and on Linux and Android.
-    pub write_stall: Duration,
+    write_timeout: Duration = Duration::from_secs(30);
     /// How long a connection without a request is kept: 75 s. Of `run` alone.
-    pub keep_alive: Duration,
+    keep_alive_timeout: Duration = Duration::from_secs(75);
     /// The largest body in bytes: 1 MiB. Then 413.
-    pub body: usize,
-    /// The largest answer in bytes: 32 MiB. Then 422, which names the ways to ask for less. A
+    max_body_bytes: usize = 1 << 20;
+    /// The largest response in bytes: 32 MiB. Then 422, which names the ways to ask for less. A
     /// stream has no such bound.
-    pub answer: usize,
+    max_response_bytes: usize = 32 << 20;
     /// The longest URL in bytes: 8 KiB. Then 414.
-    pub url: usize,
+    max_url_bytes: usize = 8 << 10;
     /// How many filters a query may have: 50.
-    pub filters: usize,
+    max_filters: usize = 50;
     /// How many values `in` and `nin` may list: 500.
-    pub values: usize,
-    /// How deep arrays and objects of a body may be nested: 32.
-    pub depth: usize,
+    max_list_values: usize = 500;
+    /// How deep arrays and objects of a body may be nested: 32, at most 100.
+    max_depth: u8 = 32;
     /// How many rows an insert may have: 1,000.
-    pub rows: usize,
+    max_insert_rows: usize = 1_000;
     /// How many operations a batch may have: 100.
-    pub batch: usize,
+    max_batch_operations: usize = 100;
     /// How many connections each worker of the server keeps: 12,500. Of `run` alone.
-    pub connections: usize,
+    max_connections_per_worker: usize = 12_500;
     /// How many requests are worked on at a time: 1,024. Then 503 with `Retry-After`.
-    pub in_flight: usize,
+    max_in_flight: usize = 1_024;
     /// How many of them may be of one principal: 64. Then 503 with `Retry-After`.
-    pub in_flight_of_one: usize,
-    /// How many may watch `/status/events` at a time: 16. Then 503 with `Retry-After`.
-    pub watchers: usize,
+    max_in_flight_per_principal: usize = 64;
+    /// How many streams of `/status/events` are open at a time: 16. Then 503 with `Retry-After`.
+    max_event_streams: usize = 16;
     /// How many failed logins a network may have in a minute: 10. Then 429 for all its requests,
     /// until the minute is over. A network is an IPv4 address or an IPv6 /64.
-    pub failed_logins: u32,
+    max_failed_logins: u32 = 10;
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head: Duration::from_secs(5),
-            body_time: Duration::from_secs(30),
-            body_idle: Duration::from_secs(10),
-            handler: Duration::from_secs(30),
-            write_stall: Duration::from_secs(30),
-            keep_alive: Duration::from_secs(75),
-            body: 1 << 20,
-            answer: 32 << 20,
-            url: 8 << 10,
-            filters: 50,
-            values: 500,
-            depth: 32,
-            rows: 1_000,
-            batch: 100,
-            connections: 12_500,
-            in_flight: 1_024,
-            in_flight_of_one: 64,
-            watchers: 16,
-            failed_logins: 10,
-        }
+/// A type of limits.
+trait Limit: Copy + PartialOrd + 'static {
+    const BOUNDS: RangeInclusive<Self>;
+    /// The bounds in words.
+    const WORDS: &'static str;
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+}
+
+impl Limit for Duration {
+    // A longer time could not be told from none.
+    const BOUNDS: RangeInclusive<Self> = Self::from_millis(1)..=Self::from_secs(86_400);
+    const WORDS: &'static str = "must be 1 ms to 24 h";
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        data::duration(deserializer)
     }
 }
 
-impl Limits {
-    /// The longest times that make sense: a longer one could not be told from none.
-    const LONGEST: Duration = Duration::from_secs(86_400);
+macro_rules! numbers {
+    ($($type:ty: $most:expr, $words:literal;)*) => {
+        $(impl Limit for $type {
+            const BOUNDS: RangeInclusive<Self> = 1..=$most;
+            const WORDS: &'static str = $words;
 
-    pub(crate) fn validate(&self) -> Result<(), Error> {
-        let times = [
-            ("head", self.head),
-            ("body_time", self.body_time),
-            ("body_idle", self.body_idle),
-            ("handler", self.handler),
-            ("write_stall", self.write_stall),
-            ("keep_alive", self.keep_alive),
-        ];
-        let numbers = [
-            ("body", self.body),
-            ("answer", self.answer),
-            ("url", self.url),
-            ("filters", self.filters),
-            ("values", self.values),
-            ("depth", self.depth),
-            ("rows", self.rows),
-            ("batch", self.batch),
-            ("connections", self.connections),
-            ("in_flight", self.in_flight),
-            ("in_flight_of_one", self.in_flight_of_one),
-            ("watchers", self.watchers),
-            ("failed_logins", usize::try_from(self.failed_logins).unwrap_or(usize::MAX)),
-        ];
-        for (name, time) in times {
-            if time < Duration::from_millis(1) || time > Self::LONGEST {
-                return Err(Error::Setting(format!("limits: {name} must be 1 ms to 24 h")));
+            fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::deserialize(deserializer)
             }
-        }
-        for (name, number) in numbers {
-            if number == 0 {
-                return Err(Error::Setting(format!("limits: {name} must be at least 1")));
-            }
-        }
-        // What serde_json itself refuses.
-        if self.depth > 100 {
-            return Err(Error::Setting("limits: depth must be at most 100".to_owned()));
-        }
-        Ok(())
-    }
+        })*
+    };
+}
+
+numbers! {
+    usize: usize::MAX, "must be at least 1";
+    u32: u32::MAX, "must be at least 1";
+    // Of a depth: serde_json itself refuses a little more.
+    u8: 100, "must be 1 to 100";
+}
+
+fn check<T: Limit>(limit: T) -> Result<(), &'static str> {
+    if T::BOUNDS.contains(&limit) { Ok(()) } else { Err(T::WORDS) }
+}
+
+fn bounded<'de, T: Limit, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let limit = T::read(deserializer)?;
+    check(limit).map(|()| limit).map_err(D::Error::custom)
 }

@@ -10,7 +10,8 @@ use actix_web::{HttpResponse, http::header};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Problem, auth::Principal, call::Call, gateway::State, query::parameters, tables::index::visible,
+    Problem, auth::Principal, gateway::State, query::parameters, request_context::RequestContext,
+    tables::index::visible,
 };
 
 /// A version of OpenAPI.
@@ -24,8 +25,8 @@ enum Version {
 ///
 /// # Errors
 /// 400 for another parameter than a `version` that there is.
-pub(crate) fn document(call: &Call) -> Result<HttpResponse, Problem> {
-    let [version] = parameters(call.raw_query(), ["version"])?;
+pub(crate) fn document(context: &RequestContext) -> Result<HttpResponse, Problem> {
+    let [version] = parameters(context.raw_query(), ["version"])?;
     let version = match version.as_deref() {
         None | Some("3.1") => Version::V3_1,
         Some("3.2") => Version::V3_2,
@@ -35,8 +36,8 @@ pub(crate) fn document(call: &Call) -> Result<HttpResponse, Problem> {
         }
     };
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-cache")).json(of(
-        &call.state,
-        &call.principal,
+        &context.state,
+        &context.principal,
         version,
     )))
 }

@@ -15,8 +15,8 @@ use vantage_api_pool::{retry::BreakerState, stats::Stats};
 
 use crate::{
     Problem,
-    call::Call,
     gateway::State,
+    request_context::RequestContext,
     stats::{BUCKETS, GatewayStats},
 };
 
@@ -79,8 +79,8 @@ impl PoolsReady {
 
 /// # Errors
 /// 403 for all but those who run the gateway.
-pub(crate) fn operators_only(call: &Call) -> Result<(), Problem> {
-    if call.principal.has_any(&call.state.operators) {
+pub(crate) fn operators_only(context: &RequestContext) -> Result<(), Problem> {
+    if context.principal.has_any(&context.state.stats_roles) {
         return Ok(());
     }
     let status = StatusCode::FORBIDDEN;
@@ -88,20 +88,20 @@ pub(crate) fn operators_only(call: &Call) -> Result<(), Problem> {
 }
 
 /// What the gateway and its pools have done, as JSON.
-pub(crate) async fn stats(call: &Call) -> Result<HttpResponse, Problem> {
-    operators_only(call)?;
-    let gateway = call.state.counts.stats(&call.state);
+pub(crate) async fn stats(context: &RequestContext) -> Result<HttpResponse, Problem> {
+    operators_only(context)?;
+    let gateway = context.state.counts.stats(&context.state);
     let mut pools = Map::new();
-    for (name, stats) in pools_of(&call.state).await {
+    for (name, stats) in pools_of(&context.state).await {
         let stats = stats.map_or(Value::Null, |stats| json!(stats));
         pools.insert(name.to_owned(), stats);
     }
     let mut stats = json!({ "gateway": gateway, "pools": pools });
-    if let Some(jobs) = &call.state.jobs {
+    if let Some(jobs) = &context.state.jobs {
         stats["jobs"] = jobs.latest().await;
     }
     #[cfg(feature = "kv")]
-    if let Some(kv) = &call.state.kv {
+    if let Some(kv) = &context.state.kv {
         stats["kv"] = json!(kv.stats());
     }
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(stats))
@@ -117,13 +117,13 @@ pub(crate) async fn pools_of(state: &State) -> Vec<(&str, Option<Stats>)> {
 }
 
 /// The same in the text format of Prometheus (version 0.0.4).
-pub(crate) async fn metrics(call: &Call) -> Result<HttpResponse, Problem> {
-    operators_only(call)?;
+pub(crate) async fn metrics(context: &RequestContext) -> Result<HttpResponse, Problem> {
+    operators_only(context)?;
     let mut text = String::with_capacity(8 << 10);
-    of_gateway(&mut text, &call.state.counts.stats(&call.state));
-    of_pools(&mut text, &pools_of(&call.state).await);
+    of_gateway(&mut text, &context.state.counts.stats(&context.state));
+    of_pools(&mut text, &pools_of(&context.state).await);
     #[cfg(feature = "kv")]
-    if let Some(kv) = &call.state.kv {
+    if let Some(kv) = &context.state.kv {
         of_kv(&mut text, &kv.stats());
     }
     Ok(HttpResponse::Ok()

@@ -12,13 +12,13 @@ use actix_web::{
 
 use crate::{
     Problem,
-    call::Call,
-    exposed::{Ops, Table},
     gateway::State,
     openapi, operate,
     query::parameters,
+    request_context::RequestContext,
     route::Route,
     status,
+    table_config::{Ops, Table},
     tables::{batch, bulk, index, list, relation, row, write},
 };
 
@@ -37,73 +37,77 @@ pub(crate) async fn public(
     }
 }
 
-/// Answers a request past the edges. What is not asked for most is boxed, so that the future of a
+/// Answers a request that was let in. What is not asked for most is boxed, so that the future of a
 /// read is small: it is moved with every request.
-pub(crate) async fn route(call: Call, route: Route) -> Result<HttpResponse, Problem> {
-    let time = call.limits().handler;
+pub(crate) async fn route(context: RequestContext, route: Route) -> Result<HttpResponse, Problem> {
+    let time = context.limits().request_timeout;
     match route {
-        Route::Tables => only_get(&call, &route)?.map_or_else(|| Ok(index::tables(&call)), Ok),
-        Route::OpenApi => only_get(&call, &route)?.map_or_else(|| openapi::document(&call), Ok),
+        Route::Tables => {
+            only_get(&context, &route)?.map_or_else(|| Ok(index::tables(&context)), Ok)
+        }
+        Route::OpenApi => {
+            only_get(&context, &route)?.map_or_else(|| openapi::document(&context), Ok)
+        }
         Route::Stats | Route::Metrics => {
             let is_stats = route == Route::Stats;
-            match only_get(&call, &route)? {
+            match only_get(&context, &route)? {
                 Some(options) => Ok(options),
-                None if is_stats => within(time, Box::pin(operate::stats(&call))).await,
-                None => within(time, Box::pin(operate::metrics(&call))).await,
+                None if is_stats => within(time, Box::pin(operate::stats(&context))).await,
+                None => within(time, Box::pin(operate::metrics(&context))).await,
             }
         }
-        Route::StatusEvents => match only_get(&call, &route)? {
+        Route::StatusEvents => match only_get(&context, &route)? {
             Some(options) => Ok(options),
-            None => Box::pin(status::events(call)).await,
+            None => Box::pin(status::events(context)).await,
         },
-        Route::Table { table } => of_table(call, &table).await,
-        Route::Query { table } => match method(&call) {
-            "POST" | "QUERY" => Box::pin(list::by_body(call, &table)).await,
+        Route::Table { table } => of_table(context, &table).await,
+        Route::Query { table } => match method(&context) {
+            "POST" | "QUERY" => Box::pin(list::by_body(context, &table)).await,
             _ => Ok(options("OPTIONS, POST, QUERY")),
         },
-        Route::Row { table, id } => of_row(call, &table, &id).await,
-        Route::Relation { table, id, relation } => match method(&call) {
+        Route::Row { table, id } => of_row(context, &table, &id).await,
+        Route::Relation { table, id, relation } => match method(&context) {
             "GET" | "HEAD" => {
-                let time = call.limits().handler;
-                within(time, Box::pin(relation::related(call, &table, &id, &relation))).await
+                let time = context.limits().request_timeout;
+                within(time, Box::pin(relation::related(context, &table, &id, &relation))).await
             }
             "OPTIONS" => Ok(options("GET, HEAD, OPTIONS")),
             _ => Err(no_method("GET, HEAD, OPTIONS")),
         },
-        Route::Batch => match method(&call) {
-            "POST" => Box::pin(batch::batch(call)).await,
+        Route::Batch => match method(&context) {
+            "POST" => Box::pin(batch::batch(context)).await,
             "OPTIONS" => Ok(options("OPTIONS, POST")),
             _ => Err(no_method("OPTIONS, POST")),
         },
-        Route::Kv => Box::pin(kv(call, None)).await,
-        Route::KvKey { raw } => Box::pin(kv(call, Some(raw))).await,
+        Route::Kv => Box::pin(kv(context, None)).await,
+        Route::KvKey { raw } => Box::pin(kv(context, Some(raw))).await,
         Route::Health | Route::Ready | Route::Docs | Route::Status => {
-            public(&call.state, &route, call.headers()).await
+            public(&context.state, &route, context.headers()).await
         }
     }
 }
 
 #[cfg(feature = "kv")]
-async fn kv(call: Call, key: Option<String>) -> Result<HttpResponse, Problem> {
-    let Some(kv) = call.state.kv.clone() else { return Err(Problem::not_found()) };
-    crate::kv::http::serve(&kv, key.as_deref(), call).await
+async fn kv(context: RequestContext, key: Option<String>) -> Result<HttpResponse, Problem> {
+    let Some(kv) = context.state.kv.clone() else { return Err(Problem::not_found()) };
+    crate::kv::http::serve(&kv, key.as_deref(), context).await
 }
 
 #[cfg(not(feature = "kv"))]
-async fn kv(_: Call, _: Option<String>) -> Result<HttpResponse, Problem> {
+async fn kv(_: RequestContext, _: Option<String>) -> Result<HttpResponse, Problem> {
     Err(Problem::not_found())
 }
 
-async fn of_table(call: Call, name: &str) -> Result<HttpResponse, Problem> {
-    let state = call.state.clone();
-    let table = seen(&call, &state, name)?;
-    let ops = table.ops_of(&call.principal);
-    let is_bulk = |op: Ops| table.bulk > 0 && ops.has(op);
-    match method(&call) {
-        "GET" | "HEAD" => list::by_url(call, table).await,
-        "POST" if ops.has(Ops::INSERT) => Box::pin(write::insert(call, table)).await,
-        "PATCH" if is_bulk(Ops::PATCH) => Box::pin(bulk::patch(call, table)).await,
-        "DELETE" if is_bulk(Ops::DELETE) => Box::pin(bulk::delete(call, table)).await,
+async fn of_table(context: RequestContext, name: &str) -> Result<HttpResponse, Problem> {
+    let state = context.state.clone();
+    let table = seen(&context, &state, name)?;
+    let ops = table.ops_of(&context.principal);
+    let is_bulk = |op: Ops| table.max_bulk_rows > 0 && ops.has(op);
+    match method(&context) {
+        "GET" | "HEAD" => list::by_url(context, table).await,
+        "POST" if ops.has(Ops::INSERT) => Box::pin(write::insert(context, table)).await,
+        "PATCH" if is_bulk(Ops::PATCH) => Box::pin(bulk::patch(context, table)).await,
+        "DELETE" if is_bulk(Ops::DELETE) => Box::pin(bulk::delete(context, table)).await,
         method => {
             let mut allowed = vec!["GET", "HEAD", "OPTIONS"];
             allowed.extend(ops.has(Ops::INSERT).then_some("POST"));
@@ -114,15 +118,15 @@ async fn of_table(call: Call, name: &str) -> Result<HttpResponse, Problem> {
     }
 }
 
-async fn of_row(call: Call, name: &str, id: &str) -> Result<HttpResponse, Problem> {
-    let state = call.state.clone();
-    let table = seen(&call, &state, name)?;
-    let ops = table.ops_of(&call.principal);
-    match method(&call) {
-        "GET" | "HEAD" => row::get(call, table, id).await,
-        "PUT" if ops.has(Ops::REPLACE) => Box::pin(write::replace(call, table, id)).await,
-        "PATCH" if ops.has(Ops::PATCH) => Box::pin(write::patch(call, table, id)).await,
-        "DELETE" if ops.has(Ops::DELETE) => Box::pin(write::delete(call, table, id)).await,
+async fn of_row(context: RequestContext, name: &str, id: &str) -> Result<HttpResponse, Problem> {
+    let state = context.state.clone();
+    let table = seen(&context, &state, name)?;
+    let ops = table.ops_of(&context.principal);
+    match method(&context) {
+        "GET" | "HEAD" => row::get(context, table, id).await,
+        "PUT" if ops.has(Ops::REPLACE) => Box::pin(write::replace(context, table, id)).await,
+        "PATCH" if ops.has(Ops::PATCH) => Box::pin(write::patch(context, table, id)).await,
+        "DELETE" if ops.has(Ops::DELETE) => Box::pin(write::delete(context, table, id)).await,
         method => {
             let mut allowed = vec!["GET", "HEAD", "OPTIONS"];
             allowed.extend(ops.has(Ops::REPLACE).then_some("PUT"));
@@ -145,8 +149,8 @@ fn otherwise(method: &str, table: &Table, allowed: &str) -> Result<HttpResponse,
     }
 }
 
-fn method(call: &Call) -> &'static str {
-    match call.method().as_str() {
+fn method(context: &RequestContext) -> &'static str {
+    match context.method().as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
         "POST" => "POST",
@@ -163,17 +167,21 @@ fn method(call: &Call) -> &'static str {
 ///
 /// # Errors
 /// 404 otherwise.
-pub(crate) fn seen<'a>(call: &Call, state: &'a State, name: &str) -> Result<&'a Table, Problem> {
-    let table = state.tables.get(name).filter(|table| table.is_readable_by(&call.principal));
+pub(crate) fn seen<'a>(
+    context: &RequestContext,
+    state: &'a State,
+    name: &str,
+) -> Result<&'a Table, Problem> {
+    let table = state.tables.get(name).filter(|table| table.is_readable_by(&context.principal));
     table.ok_or_else(Problem::not_found)
 }
 
 /// The answer to anything but reading a route that is only read, and has no parameters unless it is
 /// the description.
-fn only_get(call: &Call, route: &Route) -> Result<Option<HttpResponse>, Problem> {
-    match method(call) {
+fn only_get(context: &RequestContext, route: &Route) -> Result<Option<HttpResponse>, Problem> {
+    match method(context) {
         "GET" | "HEAD" if *route == Route::OpenApi => Ok(None),
-        "GET" | "HEAD" => parameters(call.raw_query(), []).map(|[]| None),
+        "GET" | "HEAD" => parameters(context.raw_query(), []).map(|[]| None),
         "OPTIONS" => Ok(Some(options(route.methods()))),
         _ => Err(no_method(route.methods())),
     }
@@ -215,6 +223,6 @@ pub(crate) async fn within<T>(
 }
 
 /// Whether a method reads.
-pub(crate) fn is_head(call: &Call) -> bool {
-    *call.method() == Method::HEAD
+pub(crate) fn is_head(context: &RequestContext) -> bool {
+    *context.method() == Method::HEAD
 }

@@ -19,7 +19,7 @@ use crate::{Gateway, GatewayHandle, Problem, error::Error, gateway::ServerSettin
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Longer than any drain, since the deadline of the drain ends all work.
+/// Longer than any drain, since the timeout of a drain ends all work.
 const NEVER: u64 = 7 * 86_400;
 
 impl Gateway {
@@ -42,13 +42,13 @@ impl Gateway {
         let listener = listener(bind).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (gateway, limits) = (self.clone(), &self.state.limits);
-        let stall = limits.write_stall;
+        let stall = limits.write_timeout;
         let mut server = HttpServer::new(move || {
             App::new().configure(|app| gateway.configure(app)).default_service(web::to(not_found))
         })
-        .keep_alive(limits.keep_alive)
-        .client_request_timeout(limits.head)
-        .max_connections(limits.connections)
+        .keep_alive(limits.keep_alive_timeout)
+        .client_request_timeout(limits.header_timeout)
+        .max_connections(limits.max_connections_per_worker)
         .tcp_nodelay(true)
         // A client that leaves ends the work for it.
         .h1_allow_half_closed(false)
@@ -99,7 +99,7 @@ fn bound_writes(connection: &dyn Any, stall: Duration) {
     let _ = (SockRef::from(stream), stall);
 }
 
-/// Drains when it is told to: `/ready` first, then no more connections, and at last the deadline.
+/// Drains when it is told to: `/ready` first, then no more connections, and at last the timeout.
 async fn drain(
     handle: &GatewayHandle,
     settings: ServerSettings,
@@ -109,22 +109,22 @@ async fn drain(
     let mut drains = handle.drains.subscribe();
     let told = async {
         match drains.wait_for(Option::is_some).await {
-            Ok(deadline) => deadline.unwrap_or(settings.drain_deadline),
+            Ok(timeout) => timeout.unwrap_or(settings.drain_timeout),
             // The sender is in the handle.
             Err(_) => pending().await,
         }
     };
-    let deadline = tokio::select! {
-        () = end => settings.drain_deadline,
-        deadline = told => deadline,
+    let timeout = tokio::select! {
+        () = end => settings.drain_timeout,
+        timeout = told => timeout,
     };
     handle.state.start_draining();
     tracing::info!("draining");
-    tokio::time::sleep(settings.drain_notice).await;
+    tokio::time::sleep(settings.drain_ready_delay).await;
     let graceful = server.stop(true);
     tokio::pin!(graceful);
-    if tokio::time::timeout(deadline, &mut graceful).await.is_err() {
-        tracing::warn!("requests were being worked on at the deadline of the drain");
+    if tokio::time::timeout(timeout, &mut graceful).await.is_err() {
+        tracing::warn!("requests were being worked on when the drain timed out");
         handle.state.end();
         graceful.await;
     }

@@ -1,5 +1,5 @@
 //! [pure] Lists of entity tags, as `If-Match` and `If-None-Match` have them (RFC 9110, sections
-//! 8.8.3 and 13.1). What has such tags is told elsewhere.
+//! 8.8.3 and 13.1), and what follows from them. What has such tags is told elsewhere.
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
@@ -17,6 +17,31 @@ pub(crate) enum TagList {
 pub(crate) struct ListedTag {
     pub(crate) opaque: String,
     pub(crate) is_weak: bool,
+}
+
+/// The condition that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unmet {
+    IfMatch,
+    IfNoneMatch,
+}
+
+/// Judges the conditions of a request for what is there now: `is_current` says whether a tag is its
+/// tag, and is `None` if there is nothing. In the order of RFC 9110, section 13.2.2.
+pub(crate) fn judge(
+    if_match: Option<&TagList>,
+    if_none_match: Option<&TagList>,
+    is_current: Option<&impl Fn(&str) -> bool>,
+) -> Result<(), Unmet> {
+    if if_match.is_some_and(|tags| !is_current.is_some_and(|is_it| tags.match_strongly(is_it))) {
+        return Err(Unmet::IfMatch);
+    }
+    match if_none_match {
+        Some(tags) if is_current.is_some_and(|is_it| tags.match_weakly(is_it)) => {
+            Err(Unmet::IfNoneMatch)
+        }
+        _ => Ok(()),
+    }
 }
 
 impl TagList {
@@ -74,7 +99,7 @@ impl TagList {
     }
 
     /// The strong comparison, of which weak tags are never a part.
-    pub(crate) fn match_strongly(&self, is_it: impl Fn(&str) -> bool) -> bool {
+    fn match_strongly(&self, is_it: impl Fn(&str) -> bool) -> bool {
         match self {
             Self::Any => true,
             Self::Of(tags) => tags.iter().any(|tag| !tag.is_weak && is_it(&tag.opaque)),
@@ -82,7 +107,7 @@ impl TagList {
     }
 
     /// The weak comparison.
-    pub(crate) fn match_weakly(&self, is_it: impl Fn(&str) -> bool) -> bool {
+    fn match_weakly(&self, is_it: impl Fn(&str) -> bool) -> bool {
         match self {
             Self::Any => true,
             Self::Of(tags) => tags.iter().any(|tag| is_it(&tag.opaque)),

@@ -12,15 +12,15 @@ use std::{
 use futures::StreamExt as _;
 use vantage_vista::{Capability, Vista};
 
-use crate::exposed::Table;
+use crate::table_config::Table;
 
 /// The waits between subscriptions that end: doubled from the first to the last.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Begins to follow the changes of a table whose answers are kept, once.
 pub(crate) fn follow(table: &Table) {
-    let keeps = table.cache.is_some_and(|time| !time.is_zero());
-    if !keeps || !table.can(Capability::Subscribe) || table.is_followed.swap(true, Ordering::AcqRel)
+    let keeps = table.cache_ttl.is_some_and(|time| !time.is_zero());
+    if !keeps || !table.can(Capability::Subscribe) || table.is_watched.swap(true, Ordering::AcqRel)
     {
         return;
     }

@@ -8,7 +8,7 @@ use demo_api::{DemoApi, DemoOptions};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use vantage_api_extract::{Css, Csv, Extracted, Extraction, Field};
-use vantage_api_gateway::{Exposed, Gateway};
+use vantage_api_gateway::{Gateway, TableConfig};
 use vantage_api_pool::{AwwPool, Paging, PoolApi, Request, tokens::bearer, vantage::ApiTable};
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
@@ -60,8 +60,11 @@ async fn rows_of_html_and_of_csv_are_pages_and_rows_of_a_gateway() {
         .unwrap();
     let gateway = Gateway::builder()
         .without_auth()
-        .table("html", Exposed::of(table(&pool, "countries.html", &html, None)))
-        .table("csv", Exposed::of(table(&pool, "countries.csv", &csv, Some(Paging::link_header()))))
+        .table("html", TableConfig::new(table(&pool, "countries.html", &html, None)))
+        .table(
+            "csv",
+            TableConfig::new(table(&pool, "countries.csv", &csv, Some(Paging::link_header()))),
+        )
         .bind(([127, 0, 0, 1], 0))
         .workers(1)
         .build()

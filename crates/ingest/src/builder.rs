@@ -1,8 +1,7 @@
 //! Jobs that copy a table of a program.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use chrono::TimeDelta;
 use ciborium::Value;
 use vantage_api_pool::PoolApi;
 use vantage_table::{
@@ -212,64 +211,49 @@ fn is_in_rows(table: &Table<PoolApi, EmptyEntity>, name: &str, column: &Column<V
 
 /// Sets what follows from other settings.
 fn complete(stream: &mut StreamDescription) {
-    if let (Some(windows), Some(incremental)) = (&mut stream.windows, &stream.incremental)
-        && windows.start.is_none()
-        && windows.format == incremental.format
-    {
-        windows.start.clone_from(&incremental.start);
+    if let (Some(windows), Some(incremental)) = (&mut stream.windows, &stream.incremental) {
+        windows.complete(incremental.format, incremental.start.as_deref());
     }
 }
 
 /// What contradicts itself, as in a description.
-fn fault(stream: &StreamDescription, has_key: bool) -> Option<&'static str> {
+fn fault(stream: &StreamDescription, has_key: bool) -> Option<Cow<'static, str>> {
     let StreamDescription { write, incremental, windows, nested, .. } = stream;
     if *nested == Nested::Children && !has_key {
-        return Some("lists of rows without an id column cannot become tables of their own");
+        return Some("lists of rows without an id column cannot become tables of their own".into());
     }
     if matches!(write, WriteMode::Merge | WriteMode::Sync) && !has_key {
-        return Some("rows without an id column can only be appended or replaced");
+        return Some("rows without an id column can only be appended or replaced".into());
     }
     if incremental.is_some() && matches!(write, WriteMode::Replace | WriteMode::Sync) {
-        return Some("`incremental` leaves out rows, of which `Replace` and `Sync` need all");
+        return Some(
+            "`incremental` leaves out rows, of which `Replace` and `Sync` need all".into(),
+        );
     }
     let is_late = |incremental: &Incremental| {
         incremental.format == MomentFormat::Text && !incremental.lookback.is_zero()
     };
     if incremental.as_ref().is_some_and(is_late) {
-        return Some("the `lookback` of `incremental` needs a `format` of times");
+        return Some("the `lookback` of `incremental` needs a `format` of times".into());
     }
     if incremental.as_ref().is_some_and(|incremental| incremental.order.is_some())
         && let Some(fault) = stream.order_fault()
     {
-        return Some(fault);
+        return Some(fault.into());
     }
     if stream.delta.is_some()
         && let Some(fault) = stream.delta_fault()
     {
-        return Some(fault);
+        return Some(fault.into());
     }
-    windows.as_ref().and_then(fault_of_windows)
-}
-
-fn fault_of_windows(windows: &Windows) -> Option<&'static str> {
-    let Windows { step, granularity, start, format, .. } = windows;
-    let Some(start) = start.as_deref().and_then(|start| format.parse(start)) else {
-        return Some("windows need a `start` of their `format`, which has to be one of times");
-    };
-    if granularity > step {
-        return Some("the `granularity` of windows is longer than their `step`");
-    }
-    let is_finer = |length: &Duration| {
-        let length = TimeDelta::from_std(*length).ok();
-        let end = length.and_then(|length| start.checked_add_signed(length));
-        end != end.and_then(|end| format.parse(&format.write(end)?))
-    };
-    let fault = "the `step` or `granularity` of windows is finer than their `format` tells";
-    (is_finer(step) || is_finer(granularity)).then_some(fault)
+    let (key, what) = windows.as_ref()?.fault_of_split()?;
+    Some(format!("windows: `{key}` {what}").into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -301,12 +285,13 @@ mod tests {
             since
         };
         let windows = |format, start: Option<&str>| {
-            let mut windows = Windows::new("since", "until", HOUR);
-            (windows.format, windows.start) = (format, start.map(str::to_owned));
-            windows
+            let windows = Windows::new("since", "until", HOUR).format(format);
+            match start {
+                Some(start) => windows.start(start),
+                None => windows,
+            }
         };
-        let mut inclusive = windows(MomentFormat::Unix, Some("0"));
-        inclusive.granularity = 2 * HOUR;
+        let coarse = windows(MomentFormat::Unix, Some("0")).granularity(2 * HOUR);
         let mut late = since(MomentFormat::Text, None);
         late.lookback = HOUR;
         let unix = since(MomentFormat::Unix, Some("0"));
@@ -316,8 +301,13 @@ mod tests {
             (WriteMode::Merge, Some(late), None, Some("lookback")),
             (WriteMode::Merge, None, Some(windows(MomentFormat::Unix, None)), Some("`start`")),
             (WriteMode::Merge, Some(unix), Some(windows(MomentFormat::Unix, None)), None),
-            (WriteMode::Merge, None, Some(windows(MomentFormat::Text, Some("0"))), Some("`start`")),
-            (WriteMode::Merge, None, Some(inclusive), Some("`granularity`")),
+            (
+                WriteMode::Merge,
+                None,
+                Some(windows(MomentFormat::Text, Some("0"))),
+                Some("`format`"),
+            ),
+            (WriteMode::Merge, None, Some(coarse), Some("`step`")),
             (
                 WriteMode::Merge,
                 None,
@@ -326,7 +316,8 @@ mod tests {
             ),
         ] {
             let found = fault(&stream(write, incremental, of_windows), true);
-            let is_expected = |words: &str| found.is_some_and(|found| found.contains(words));
+            let is_expected =
+                |words: &str| found.as_ref().is_some_and(|found| found.contains(words));
             assert!(expected.map_or(found.is_none(), is_expected), "{found:?}");
         }
         assert!(fault(&stream(WriteMode::Merge, None, None), false).is_some());

@@ -30,12 +30,12 @@ pub enum Error {
     /// The API does not give what is asked for.
     #[error(transparent)]
     Api(#[from] vantage_api_pool::Error),
-    /// The run that was interrupted has read other pages than those which are asked for now, and has
-    /// appended rows, which would come twice if it began anew.
+    /// The run that was interrupted has read other pages than those which are asked for now, or its
+    /// place has expired, and it has appended rows, which would come twice if it began anew.
     #[error(
-        "the description asks for other pages than before run {0} was interrupted, and the rows which \
-         that has appended would come twice if it began anew: `apipool reset FILE JOB --drop` deletes \
-         them"
+        "the description asks for other pages than before run {0} was interrupted, or the place at \
+         which it was has expired at the API, and the rows which that has appended would come twice if \
+         it began anew: `apipool reset FILE JOB --drop` deletes them"
     )]
     OtherRead(u64),
     /// The table cannot be read like this.
@@ -73,10 +73,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a resume token is not one of the pages that are asked for.
+    /// Whether a resume token is not one of the pages that are asked for, or its place has expired.
     pub(crate) fn is_of_other_read(&self) -> bool {
         let Self::Api(error) = self else { return false };
-        error.kind() == ErrorKind::Config && error.to_string().contains("resume_from: ")
+        error.kind() == ErrorKind::CursorExpired
+            || error.kind() == ErrorKind::Config && error.to_string().contains("resume_from: ")
     }
 
     /// Whether the same may work later.

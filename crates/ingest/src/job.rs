@@ -27,7 +27,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// That a run was given up and another one begun.
 const OTHER_READ: &str = "the description asks for other pages than before the last run was interrupted, \
-                          so this one has begun anew";
+                          or the place at which it was has expired at the API, so this one has begun \
+                          anew";
 
 /// A job: it copies its streams into its sink, each from where its last run ended.
 ///

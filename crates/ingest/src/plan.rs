@@ -17,17 +17,17 @@ use vantage_types::EmptyEntity;
 use crate::{
     description::{
         CommitEvery, Delta, Description, JobDescription, Nested, QueryFile, Reconcile,
-        SchemaPolicy, SinkDescription, StreamDescription, WriteMode,
+        SchemaPolicy, SinkDescription, StreamDescription, Windows, WriteMode,
     },
     error::Error,
     row::ColumnPlan,
-    run::{CommitAt, QueryPlan, Since, StreamPlan, TimeWindows, Unit, WriteRules},
+    run::{CommitAt, QueryPlan, Since, StreamPlan, Unit, WriteRules},
     sink::{self, Sink, SinkError, Target},
     state::StreamState,
 };
 use partitions::Partitions;
 use rules::{knows_rows, path_of, rules_of};
-use units::{prefetch_of, since_of, table_of, windows_of};
+use units::{prefetch_of, since_of, table_of};
 
 /// How many units of a stream are read at a time.
 const UNITS_AT_ONCE: usize = 4;
@@ -37,7 +37,7 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     pub(crate) reads: Reads,
     since: Option<Since>,
-    windows: Option<TimeWindows>,
+    windows: Option<Windows>,
     partitions: Option<Partitions>,
     target: Target,
     destination: Destination,
@@ -181,7 +181,7 @@ impl Stream {
             name: stream.name.clone(),
             reads,
             since: since_of(stream),
-            windows: windows_of(stream),
+            windows: stream.windows.clone(),
             partitions: None,
             target,
             destination,

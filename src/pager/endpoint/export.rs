@@ -1,5 +1,5 @@
-//! Runs the job of an export: submits it, polls it until it is done, and finds its results. It is
-//! dropped with the read, and requests nothing after that.
+//! Runs the job of an export: submits it, polls it until it is done, finds its results and fetches
+//! them. It is dropped with the read, and requests nothing after that.
 
 use std::{
     sync::Arc,
@@ -7,12 +7,14 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use http::header::LOCATION;
 
 use super::{Endpoint, FetchedPage, request::untrusted};
 use crate::{
     base_url::BaseUrl,
     dispatch::{Caller, Effort},
     error::{Error, ErrorKind},
+    header_value::header_url,
     pager::strategy::{Export, JobState, PageAddress, resolved},
     rate_limit::{retry_after, timer},
     request::Request,
@@ -34,11 +36,103 @@ impl Endpoint {
             let (address, come) = self.export(&caller, &export).await?;
             let mut page = match come {
                 Some(come) => self.page_of(&caller, index, &address, come, false).await?,
-                None => self.fetch(&caller, index, address.clone(), None).await?,
+                None => return self.result(caller, export, index, address).await,
             };
             page.found = Some(Box::new(address));
             Ok(page)
         })
+    }
+
+    /// Fetches the first of the results that are left. If its URL has expired, the job is polled once
+    /// more for others.
+    pub(super) fn result(
+        self: Arc<Self>,
+        caller: Caller,
+        export: Export,
+        index: u64,
+        mut address: PageAddress,
+    ) -> BoxFuture<'static, Result<FetchedPage, Error>> {
+        Box::pin(async move {
+            let mut come = self.download(&caller, &address).await;
+            if let Err(error) = &come
+                && let PageAddress::Results { urls, cursor, named: Some((poll, of)) } = &address
+                && export.are_results_urls()
+                && error
+                    .response()
+                    .is_some_and(|answer| Export::has_expired(answer.status(), answer.body()))
+            {
+                let others = self.others(&caller, &export, poll, (urls.len(), *of)).await?;
+                let (cursor, named) = (cursor.clone(), Some((poll.clone(), *of)));
+                address = PageAddress::Results { urls: others, cursor, named };
+                come = self.download(&caller, &address).await.map_err(|error| {
+                    match error.response().cloned() {
+                        Some(answer) if Export::has_expired(answer.status(), answer.body()) => {
+                            let what = "export: the URL of a result has expired, and so has the \
+                                        one that the job names now";
+                            let expired = Error::new(ErrorKind::CursorExpired, what);
+                            expired.with_source(error).with_response(answer)
+                        }
+                        _ => error,
+                    }
+                });
+            }
+            let (answer, is_foreign) = come?;
+            let mut page = self.page_of(&caller, index, &address, answer, is_foreign).await?;
+            page.found = Some(Box::new(address));
+            Ok(page)
+        })
+    }
+
+    /// Requests the first of the results, also where it is redirected to if that is allowed, and says
+    /// whether it came from another origin.
+    async fn download(
+        &self,
+        caller: &Caller,
+        address: &PageAddress,
+    ) -> Result<((Response, Effort), bool), Error> {
+        let base = &caller.dispatcher.config.base;
+        let request = self.request(base, address, None)?;
+        let is_foreign = request.other_base().is_some();
+        let error = match self.exchange(caller, request).await {
+            Ok(answer) => return Ok((answer, is_foreign)),
+            Err(error) => error,
+        };
+        let redirect = error.response().filter(|answer| answer.status().is_redirection());
+        let Some(location) = redirect.and_then(|answer| answer.headers().get(LOCATION)) else {
+            return Err(error);
+        };
+        let to = redirect.map(|answer| absolute(answer, &header_url(location))).transpose()?;
+        let request = self.request_to(base, &to.unwrap_or_default())?;
+        // What a redirect leads to at the pool's own origin was refused before.
+        if request.other_base().is_none() {
+            return Err(error);
+        }
+        Ok((self.exchange(caller, request).await?, true))
+    }
+
+    /// The URLs that a job which is done now names, of the last `left` of its results.
+    async fn others(
+        &self,
+        caller: &Caller,
+        export: &Export,
+        poll: &str,
+        (left, of): (usize, usize),
+    ) -> Result<Vec<String>, Error> {
+        let base = &caller.dispatcher.config.base;
+        let request = self.request_to(base, poll)?;
+        let is_foreign = request.other_base().is_some();
+        let (answer, _) = self.exchange(caller, request).await?;
+        let text = String::from_utf8_lossy(answer.body());
+        match export.state("", answer.counts_as(), &text) {
+            Some(JobState::Done(results)) if results.len() == of && left <= of => {
+                let urls = self.results_at(base, &answer, results, is_foreign)?;
+                Ok(urls.into_iter().skip(of - left).collect())
+            }
+            _ => {
+                let what = "export: the URL of a result has expired, and the job names no others";
+                Err(Error::new(ErrorKind::CursorExpired, what).with_response(answer))
+            }
+        }
     }
 
     /// Runs the job to its end.
@@ -90,10 +184,11 @@ impl Endpoint {
                         false => results,
                     };
                     let none = urls.is_empty().then(|| (empty(&answer), effort));
-                    return Ok((PageAddress::Results { urls, cursor: None }, none));
+                    let named = export.are_results_urls().then_some((poll, urls.len()));
+                    return Ok((PageAddress::Results { urls, cursor: None, named }, none));
                 }
                 Some(JobState::Done(_)) => {
-                    let at = PageAddress::Results { urls: vec![poll], cursor: None };
+                    let at = PageAddress::Results { urls: vec![poll], cursor: None, named: None };
                     return Ok((at, Some((answer, effort))));
                 }
                 None => {

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use http::header::RANGE;
+use http::header::{CONTENT_TYPE, RANGE};
 use url::form_urlencoded;
 
 use super::Endpoint;
@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind},
     pager::{
         next_url,
-        strategy::{PageAddress, PageRequest, Window, Windows},
+        strategy::{FollowUpPart, PageAddress, PageRequest, Window, Windows},
     },
     request::{JSON, Request},
 };
@@ -29,7 +29,7 @@ impl Endpoint {
             PageAddress::Url(url) => return self.request_to(base, url),
             PageAddress::Untrusted(url) => return Err(untrusted(url)),
             PageAddress::Custom(page) => return self.custom_request(base, page),
-            PageAddress::Results { urls, cursor } => {
+            PageAddress::Results { urls, cursor, .. } => {
                 let url = urls.first().map_or("", String::as_str);
                 let request = self.request_to(base, url)?;
                 let export = self.paging.as_export();
@@ -41,10 +41,18 @@ impl Endpoint {
                     return self.custom_request(base, &page);
                 }
             }
-            PageAddress::Page(_)
-            | PageAddress::Offset(_)
-            | PageAddress::Cursor(_)
-            | PageAddress::After { .. } => {}
+            PageAddress::Cursor(cursor) => {
+                if let Some(follow_up) = self.paging.as_follow_up() {
+                    let part = self.paging.followed_up(follow_up, cursor)?;
+                    let request = Request::get(follow_up.path());
+                    let request = match part {
+                        FollowUpPart::Body((body, of)) => request.into_query(body, of),
+                        FollowUpPart::Query(name, cursor) => request.query(&[(name, cursor)])?,
+                    };
+                    return Ok(request.idempotent(!follow_up.is_forward_only()));
+                }
+            }
+            PageAddress::Page(_) | PageAddress::Offset(_) | PageAddress::After { .. } => {}
         }
         if let Some(names) = self.paging.taken_into_body() {
             let (target, taken) = take_params(self.path(), &names);
@@ -58,13 +66,27 @@ impl Endpoint {
         }
     }
 
+    /// The request that gives up what a cursor holds at the API, if there is one.
+    pub(super) fn closing(&self, cursor: &str) -> Result<Option<Request>, Error> {
+        let Some(follow_up) = self.paging.as_follow_up() else { return Ok(None) };
+        let Some(path) = follow_up.closes_at() else { return Ok(None) };
+        let request = Request::delete(path);
+        let request = match self.paging.closing(follow_up, cursor)? {
+            FollowUpPart::Body((body, of)) => {
+                request.body(body).header(CONTENT_TYPE.as_str(), of)?
+            }
+            FollowUpPart::Query(name, cursor) => request.query(&[(name, cursor)])?,
+        };
+        self.with_headers(request).map(Some)
+    }
+
     /// The first window of a read at `now`, which a bound in the query of the endpoint moves.
     pub(in crate::pager) fn first_window(
         &self,
         windows: &Windows,
         now: i64,
     ) -> Result<Window, Error> {
-        let [from, to] = windows.names();
+        let [from, to] = windows.own_params();
         let (_, own) = take_params(self.path(), &[from, to]);
         let bound = |name: &str| {
             let own = own.iter().find(|(own, _)| own == name);
@@ -75,7 +97,7 @@ impl Endpoint {
 
     /// The endpoint in a window.
     pub(in crate::pager) fn within(&self, windows: &Windows, window: &Window) -> Self {
-        self.narrowed(&windows.names(), &windows.params(window))
+        self.narrowed(&windows.own_params(), &windows.params(window))
     }
 
     /// The endpoint after a row, for a read that went on there.

@@ -64,16 +64,17 @@ impl Judge {
         }
     }
 
-    /// That the only page of a read names a next one at a place that no setting names.
+    /// That the only page of a read names a next one at a place that no setting names, in
+    /// these words.
     pub(super) fn overlooked(&self, path: &str) -> String {
         let paging = &self.plan.paging;
         match paging.is_paged() {
             true => format!(
-                "the paging follows {}, which names no next page, and `{path}` does",
+                "the paging follows {}, which names no next page, and {path} does",
                 paging.pointer_name()
             ),
             false => {
-                format!("`{path}` names a next page, but the paging `none` reads one page alone")
+                format!("{path} names a next page, but the paging `none` reads one page alone")
             }
         }
     }

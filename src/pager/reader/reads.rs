@@ -117,7 +117,7 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Judges a page that is returned unread.
     fn part_with(&mut self, mut page: OpenPage<T>) -> Result<Whole<T>, Error> {
-        (self.held, self.building) = (None, None);
+        self.building = None;
         let bounds = self.endpoint.bounds;
         if !self.is_judged {
             let survey = page.survey();
@@ -126,7 +126,7 @@ impl<T: Send + 'static> Reader<T> {
                 self.conclude(taken.count, &info, false, None)
             });
             match concluded {
-                Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
+                Err(error) if error.kind() == ErrorKind::Incomplete => self.fail(error),
                 concluded => concluded.map_err(|error| self.on_page(error))?,
             }
         }
@@ -134,13 +134,14 @@ impl<T: Send + 'static> Reader<T> {
         // The page itself returns no more items than allowed.
         let left = items.saturating_sub(page.built() as u64);
         self.rows = self.rows.saturating_add(page.handed_out() + left);
-        self.failure = self.failure.take().or(bounds.check_rows(self.rows).err());
-        if self.failure.is_none() {
-            self.go_to_the_next();
-        } else {
+        if let Some(error) = self.failure.take().or(bounds.check_rows(self.rows).err()) {
             // The error comes after the items of the page.
             self.position.taken = page.taken_at_its_end(items);
+            self.fail(error);
+        } else {
+            self.go_to_the_next();
         }
+        self.held = None;
         Ok((page, self.position()))
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{mem, sync::Arc};
 
-use super::{Reader, horizon};
+use super::{Reader, extent::horizon};
 use crate::{
     error::{Error, ErrorKind},
     pager::{
@@ -22,6 +22,21 @@ impl<T: Send + 'static> Reader<T> {
         let page = self.page.as_ref().filter(|_| self.behind == 0);
         let taken = page.map_or(self.position.taken, OpenPage::taken);
         Position { taken, full: self.judge.plan.full, ..self.position.clone() }
+    }
+
+    /// Ends the read with `error` after the current page. Nothing more is requested.
+    pub(super) fn fail(&mut self, error: Error) {
+        (self.feed, self.failure) = (None, Some(error));
+    }
+
+    /// Leaves the current page after an error, and returns that error. Nothing is requested in the
+    /// place of the page.
+    pub(super) fn leave_page(&mut self, error: Error) -> Error {
+        (self.feed, self.held) = (None, None);
+        if let Some(page) = self.page.take() {
+            self.leave(&page);
+        }
+        self.on_page(error)
     }
 
     /// Counts what was taken of a page that is left. Skipped rows were taken before.
@@ -74,7 +89,7 @@ impl<T: Send + 'static> Reader<T> {
         if self.index == 0 {
             parts.first = (Some(scan.content), parts.first.0);
             if is_news && parts.first.0 == parts.first.1 {
-                let [from, to] = parts.windows.names();
+                let [from, to] = parts.windows.own_params();
                 let what = format!(
                     "two windows begin with the same rows: the parameters `{from}` and `{to}` \
                      have no effect, or other names"

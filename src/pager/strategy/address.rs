@@ -36,6 +36,10 @@ pub(crate) enum PageAddress {
     Results {
         urls: Vec<String>,
         cursor: Option<String>,
+        /// Where the job is polled for other URLs, and how many results it has, if it names them by
+        /// URLs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        named: Option<(String, usize)>,
     },
     /// The request of a custom strategy.
     Custom(PageRequest),

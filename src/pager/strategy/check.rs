@@ -56,10 +56,19 @@ impl Paging {
             ));
         }
         self.check_places()?;
+        if let Some(follow_up) = &self.follow_up {
+            if !matches!(self.mode, Mode::Cursor { .. } | Mode::HeaderCursor { .. }) {
+                return Err(Error::config("follow_up: has a meaning for cursors only"));
+            }
+            follow_up.check()?;
+        }
         if !self.origins.0.is_empty() && !self.is_led_by_urls() && !self.is_auto() {
             return Err(Error::config("allow_origin: has a meaning only where pages hold URLs"));
         }
-        let holds_urls = matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {} | Mode::Auto {});
+        let holds_urls = matches!(
+            self.mode,
+            Mode::NextUrl { .. } | Mode::HeaderUrl { .. } | Mode::Link {} | Mode::Auto {}
+        );
         if self.url_part != UrlPart::Whole && !holds_urls {
             return Err(Error::config("next_url_part: has a meaning only where pages hold URLs"));
         }
@@ -96,6 +105,9 @@ impl Paging {
             }
             Mode::HeaderCursor { header, .. } if header.parse::<HeaderName>().is_err() => {
                 Err(Error::config("header_cursor: the header has a name that none may have"))
+            }
+            Mode::HeaderUrl { header } if header.parse::<HeaderName>().is_err() => {
+                Err(Error::config("header_url: the header has a name that none may have"))
             }
             Mode::Keyset { field, .. } if field.is_root() || field.is_spread() => {
                 Err(Error::config("keyset: the field is the path of one value in a row"))

@@ -46,11 +46,18 @@ use crate::{
 /// | `status` | where its answer has the status of the job; by default a 202 means that the job is not done, and any other success that it is |
 /// | `done` | the status of a job that is done, or a list of them |
 /// | `failed` | the status of a job that has failed, or a list of them; by default `failed`, `error`, `aborted`, `cancelled`, `canceled` and `expired`, in any case |
-/// | `results` | where its answer has the URL of the result, or with `[]` those of several |
+/// | `results` | where its answer has the URL of the result, or with `[]` those of several; one that has expired is asked for once more |
 /// | `results_from` | the path of the result instead, with the id as `{job}`; by default the last answer is the result |
 /// | `param`, `header` | the parameter that takes the place in a result of several pages, and the header of a page that says where the next one is |
 /// | `interval` | how long to wait before each poll, unless `Retry-After` says more: above zero, and 2 seconds by default |
 /// | `within` | how long a job may take: an hour by default |
+///
+/// A result is a page as any other, in the format of the [`Envelope`](crate::Envelope): JSON, NDJSON
+/// or what an extractor makes of it, such as CSV. A file compressed by gzip, or with the feature `zstd`
+/// by zstd, is known by its first bytes, whatever its `Content-Type`, and
+/// [`max_body_bytes`](crate::PoolBuilder::max_body_bytes) bounds its content. A result elsewhere, at
+/// an object storage, is read without credentials, be it named or redirected to, if
+/// [`allow_origin`](crate::Paging::allow_origin) names that place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
@@ -163,6 +170,11 @@ impl Export {
     /// The last answer has the URL of the result at `path`, or with `[]` those of several, as in
     /// `output[].url`. They are read in this order. A `null` or an empty list is a job without rows,
     /// which needs [`no_content_is_empty`](crate::Envelope::no_content_is_empty).
+    ///
+    /// If the URL of a result has expired, by a 403 or a 410, or by a 400 or a 401 that says so, the
+    /// job is polled once more for the URLs of those that are left.
+    /// [`ErrorKind::CursorExpired`](crate::ErrorKind::CursorExpired) is the error if they have expired
+    /// as well.
     #[must_use]
     pub fn results_at(mut self, path: &str) -> Self {
         self.results = Some(Path::parse(path));
@@ -286,14 +298,18 @@ impl Export {
         address: &PageAddress,
         page: &PageView<'_>,
     ) -> Result<Option<PageAddress>, Error> {
-        let PageAddress::Results { urls, .. } = address else { return Ok(None) };
+        let PageAddress::Results { urls, named, .. } = address else { return Ok(None) };
+        let results = |urls: &[String], cursor| {
+            let (urls, named) = (urls.to_vec(), named.clone());
+            PageAddress::Results { urls, cursor, named }
+        };
         if let Some(header) = &self.header
             && let Some(cursor) = page.cursor_in(header)?
         {
-            return Ok(Some(PageAddress::Results { urls: urls.clone(), cursor: Some(cursor) }));
+            return Ok(Some(results(urls, Some(cursor))));
         }
         let left = urls.get(1..).filter(|left| !left.is_empty());
-        Ok(left.map(|left| PageAddress::Results { urls: left.to_vec(), cursor: None }))
+        Ok(left.map(|left| results(left, None)))
     }
 
     /// The parameter of the place in a result, and its value.
@@ -302,6 +318,16 @@ impl Export {
         cursor: Option<&'a str>,
     ) -> Option<(&'a str, &'a str)> {
         self.param.as_deref().zip(cursor)
+    }
+
+    /// Whether such an answer to the request for a result says that its URL has expired.
+    pub(in crate::pager) fn has_expired(status: StatusCode, body: &[u8]) -> bool {
+        let says = || String::from_utf8_lossy(body).to_ascii_lowercase().contains("expired");
+        match status {
+            StatusCode::FORBIDDEN | StatusCode::GONE => true,
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => says(),
+            _ => false,
+        }
     }
 
     /// Whether results are given by URLs, which may be relative to the answer.

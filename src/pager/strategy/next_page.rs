@@ -78,6 +78,7 @@ impl Paging {
             | Mode::Range { .. }
             | Mode::HeaderCursor { .. }
             | Mode::Keyset { .. }
+            | Mode::HeaderUrl { .. }
             | Mode::Link {}
             | Mode::Export(_)
             | Mode::Auto {}
@@ -89,7 +90,7 @@ impl Paging {
     /// The place where pages name the next one, if settings name it.
     pub(in crate::pager) fn pointer_place(&self) -> Option<String> {
         match &self.mode {
-            Mode::HeaderCursor { header, .. } => Some(header.clone()),
+            Mode::HeaderCursor { header, .. } | Mode::HeaderUrl { header } => Some(header.clone()),
             _ => self.pointer().map(Path::to_string),
         }
     }
@@ -106,20 +107,24 @@ impl Paging {
     ) -> Result<Option<PageAddress>, Error> {
         match &self.mode {
             Mode::Cursor { .. } => {
-                let cursor = match self.post {
-                    Some(_) => page.pointer(pointer)?.map(str::to_owned),
-                    None => page.name(pointer)?,
+                let cursor = match self.has_cursor_in_body() {
+                    true => page.pointer(pointer)?.map(str::to_owned),
+                    false => page.name(pointer)?,
                 };
                 Ok(self.cursor_to(cursor))
             }
             Mode::HeaderCursor { header, .. } => {
-                let cursor = page.cursor_in(header)?.map(|cursor| match self.post {
-                    Some(_) => serde_json::Value::from(cursor).to_string(),
-                    None => cursor,
+                let cursor = page.cursor_in(header)?;
+                let cursor = cursor.map(|cursor| match self.has_cursor_in_body() {
+                    true => serde_json::Value::from(cursor).to_string(),
+                    false => cursor,
                 });
                 Ok(self.cursor_to(cursor))
             }
             Mode::NextUrl { .. } => page.name(pointer)?.map(|url| page.resolve(&url)).transpose(),
+            Mode::HeaderUrl { header } => {
+                page.cursor_in(header)?.map(|url| page.resolve(&url)).transpose()
+            }
             Mode::Link {} => {
                 let own = page.url().ok();
                 let next =
@@ -144,7 +149,8 @@ impl Paging {
         let path = self.ends.expired_next.as_ref()?;
         let found = path.find(std::str::from_utf8(body).ok()?, Gaps::PassedOver).ok()??;
         let cursor = read_pointer(found.first()?).ok()??;
-        let cursor = if self.post.is_some() { cursor } else { in_url(&cursor).ok()? };
+        let is_json = self.has_cursor_in_body();
+        let cursor = if is_json { cursor } else { in_url(&cursor).ok()? };
         self.cursor_to(Some(cursor))
     }
 
@@ -155,7 +161,7 @@ impl Paging {
 
     /// Adds metadata that only the page's headers have, at places of the paging.
     pub(in crate::pager) fn read_headers(&self, headers: &HeaderMap, info: &mut PageInfo) {
-        if let Mode::HeaderCursor { header, .. } = &self.mode
+        if let Mode::HeaderCursor { header, .. } | Mode::HeaderUrl { header } = &self.mode
             && headers.contains_key(header)
         {
             info.remarks.add(Remarks::POINTER);

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Export, PageStrategy, UrlPart, Windows, address::Origins, body::PageBody, custom::Custom,
-    end_settings::Ends,
+    Export, FollowUp, PageStrategy, UrlPart, Windows, address::Origins, body::PageBody,
+    custom::Custom, end_settings::Ends,
 };
 use crate::path::Path;
 
@@ -78,8 +78,8 @@ use crate::path::Path;
 /// # As data
 ///
 /// In YAML and other formats `by` selects the mode. Next to it are the fields that the mode needs,
-/// `size_param` and `size`, `allow_origins`, [`windows`](crate::paging::Windows), and the other
-/// settings by the names of their methods, where `restart_after` is a `param` and a `field`:
+/// `size_param` and `size`, `allow_origins`, [`windows`](crate::paging::Windows),
+/// [`follow_up`](crate::paging::FollowUp), and the other settings by the names of their methods, where `restart_after` is a `param` and a `field`:
 ///
 /// | mode | fields |
 /// |---|---|
@@ -90,6 +90,7 @@ use crate::path::Path;
 /// | `header_cursor` | `param` and `header`, the name of the header with the cursor |
 /// | `keyset` | `param` and `field`, the path in the last row, and `inclusive: true` if the API needs it |
 /// | `next_url` | `next`, the path of the URL |
+/// | `header_url` | `header`, the name of the header with the URL |
 /// | `export` | those of an [`Export`](crate::paging::Export) |
 /// | `link`, `auto`, `none` | |
 ///
@@ -128,6 +129,9 @@ pub struct Paging {
     /// Whether that is sent as a form.
     #[serde(default)]
     pub(super) as_form: bool,
+    /// How the pages after the first one are requested, if not from the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) follow_up: Option<FollowUp>,
     /// The windows of time in which the set is read, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::pager) windows: Option<Windows>,
@@ -178,6 +182,10 @@ pub(super) enum Mode {
     /// Where a page holds the URL of the next one.
     NextUrl {
         next: Path,
+    },
+    /// The header field of a page that holds the URL of the next one.
+    HeaderUrl {
+        header: String,
     },
     Link {},
     Export(Box<Export>),
@@ -281,6 +289,14 @@ impl Paging {
     #[must_use]
     pub fn next_url(path_in_body: &str) -> Self {
         Self::of(Mode::NextUrl { next: Path::parse(path_in_body) })
+    }
+
+    /// The header field `header` of each page, such as `Next-Page`, is the URL of the next one. The
+    /// set ends when it is missing, empty or the word `null`. The URLs follow the rules of
+    /// [`next_url`](Self::next_url).
+    #[must_use]
+    pub fn header_url(header: impl Into<String>) -> Self {
+        Self::of(Mode::HeaderUrl { header: header.into() })
     }
 
     /// The `Link` header of each page holds the URL of the next one, with the relation `next`

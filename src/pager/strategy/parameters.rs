@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Mode, PageAddress, PageRequest, Paging, body::PageBody};
+use super::{FollowUp, Mode, PageAddress, PageRequest, Paging, body::PageBody};
 use crate::{
     error::{Error, ErrorKind},
     request::{FORM, JSON},
@@ -22,6 +22,7 @@ impl Paging {
             | Mode::Keyset { param, .. } => Some(param),
             Mode::Range { .. }
             | Mode::NextUrl { .. }
+            | Mode::HeaderUrl { .. }
             | Mode::Link {}
             | Mode::Export(_)
             | Mode::Auto {}
@@ -54,6 +55,7 @@ impl Paging {
             | Mode::HeaderCursor { .. }
             | Mode::Keyset { .. }
             | Mode::NextUrl { .. }
+            | Mode::HeaderUrl { .. }
             | Mode::Link {}
             | Mode::Export(_)
             | Mode::Auto {}
@@ -75,7 +77,7 @@ impl Paging {
             }
             Mode::Keyset { inclusive: false, .. } => matches!(address, PageAddress::Cursor(_)),
             Mode::Keyset { inclusive: true, .. } => matches!(address, PageAddress::After { .. }),
-            Mode::NextUrl { .. } | Mode::Link {} => {
+            Mode::NextUrl { .. } | Mode::HeaderUrl { .. } | Mode::Link {} => {
                 matches!(address, PageAddress::Url(_) | PageAddress::Untrusted(_))
             }
             Mode::Export(_) => matches!(address, PageAddress::Results { .. }),
@@ -140,19 +142,12 @@ impl Paging {
     ) -> Result<(String, &'static str), Error> {
         let empty = PageBody(Value::Null);
         let body = self.post.as_ref().unwrap_or(&empty);
-        let value =
-            match address {
-                PageAddress::Page(index) => Some(self.number(*index).into()),
-                PageAddress::Offset(row) => Some((*row).into()),
-                PageAddress::Cursor(value) | PageAddress::After { value, .. } => {
-                    let what = "what names the next page cannot be sent in a body";
-                    let value = serde_json::from_str::<Value>(value);
-                    Some(value.map_err(|source| {
-                        Error::new(ErrorKind::Decode, what).with_source(source)
-                    })?)
-                }
-                _ => None,
-            };
+        let value = match address {
+            PageAddress::Page(index) => Some(self.number(*index).into()),
+            PageAddress::Offset(row) => Some((*row).into()),
+            PageAddress::Cursor(value) | PageAddress::After { value, .. } => Some(in_body(value)?),
+            _ => None,
+        };
         let place = self.param().zip(value).filter(|_| self.leads_to(address));
         let own = self.asked_size(address, size).map(|(name, size)| (name, size.into()));
         let values: Vec<_> = place.into_iter().chain(own).collect();
@@ -161,7 +156,49 @@ impl Paging {
         let body = body.with(cleared).map_err(no_place)?;
         let unfilled = |what| Error::new(ErrorKind::InvalidRequest, format!("post: {what}"));
         let body = body.filled(taken).map_err(unfilled)?;
-        let body = body.with(values).map_err(no_place)?;
+        self.written(&body.with(values).map_err(no_place)?)
+    }
+
+    /// The body of a follow-up request with this cursor and its content type, or the parameter of its
+    /// query.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the body has no place for the cursor.
+    pub(in crate::pager) fn followed_up<'a>(
+        &'a self,
+        follow_up: &FollowUp,
+        cursor: &'a str,
+    ) -> Result<FollowUpPart<'a>, Error> {
+        let place = self.param().unwrap_or_default();
+        match follow_up.body() {
+            Some(body) => self.with_cursor(body, cursor).map(FollowUpPart::Body),
+            None => Ok(FollowUpPart::Query(place, cursor)),
+        }
+    }
+
+    /// The same for the request that gives up the cursor: it has nothing else.
+    ///
+    /// # Errors
+    /// As for a follow-up request.
+    pub(in crate::pager) fn closing<'a>(
+        &'a self,
+        follow_up: &FollowUp,
+        cursor: &'a str,
+    ) -> Result<FollowUpPart<'a>, Error> {
+        match follow_up.body() {
+            Some(_) => self.with_cursor(&PageBody(Value::Null), cursor).map(FollowUpPart::Body),
+            None => self.followed_up(follow_up, cursor),
+        }
+    }
+
+    fn with_cursor(&self, body: &PageBody, cursor: &str) -> Result<(String, &'static str), Error> {
+        let place = self.param().unwrap_or_default();
+        let body = body.with([(place, in_body(cursor)?)]).map_err(no_place)?;
+        self.written(&body)
+    }
+
+    /// A body as it is sent, and its content type.
+    fn written(&self, body: &PageBody) -> Result<(String, &'static str), Error> {
         match self.as_form {
             true => Ok((body.form().ok_or_else(no_form)?, FORM)),
             false => Ok((body.0.to_string(), JSON)),
@@ -173,6 +210,13 @@ impl Paging {
     /// # Errors
     /// [`ErrorKind::Config`], naming the parameter.
     pub(super) fn check_places(&self) -> Result<(), Error> {
+        let own = self.follow_up.as_ref().and_then(FollowUp::body);
+        if let (Some(body), Some(place)) = (own, self.param()) {
+            let body = body.with([(place, 0.into())]).map_err(no_place)?;
+            if self.as_form && body.form().is_none() {
+                return Err(no_form());
+            }
+        }
         let Some(body) = &self.post else {
             return match self.as_form {
                 true => Err(Error::config("as_form: has a meaning beside `post` only")),
@@ -215,6 +259,21 @@ impl Paging {
             _ => size,
         }
     }
+}
+
+/// Where a follow-up request has the cursor.
+pub(in crate::pager) enum FollowUpPart<'a> {
+    /// In this body of this type.
+    Body((String, &'static str)),
+    /// In this parameter.
+    Query(&'a str, &'a str),
+}
+
+/// What names the next page, as it is sent in a body.
+fn in_body(value: &str) -> Result<Value, Error> {
+    let what = "what names the next page cannot be sent in a body";
+    let value = serde_json::from_str::<Value>(value);
+    value.map_err(|source| Error::new(ErrorKind::Decode, what).with_source(source))
 }
 
 fn no_form() -> Error {

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{Export, Mode, PageAddress, Paging, custom::Custom};
+use super::{Export, FollowUp, Mode, PageAddress, Paging, custom::Custom};
 use crate::{base_url::BaseUrl, error::Error};
 
 impl Paging {
@@ -56,7 +56,11 @@ impl Paging {
     pub(super) fn is_led_by_urls(&self) -> bool {
         matches!(
             self.mode,
-            Mode::NextUrl { .. } | Mode::Link {} | Mode::Export(_) | Mode::Custom(_)
+            Mode::NextUrl { .. }
+                | Mode::HeaderUrl { .. }
+                | Mode::Link {}
+                | Mode::Export(_)
+                | Mode::Custom(_)
         )
     }
 
@@ -93,7 +97,9 @@ impl Paging {
     pub(in crate::pager) fn pointer_name(&self) -> String {
         match &self.mode {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } => format!("`{next}`"),
-            Mode::HeaderCursor { header, .. } => format!("the header `{header}`"),
+            Mode::HeaderCursor { header, .. } | Mode::HeaderUrl { header } => {
+                format!("the header `{header}`")
+            }
             Mode::Keyset { field, .. } => format!("the `{field}` of the last row"),
             Mode::Link {} => "the `Link` header".into(),
             Mode::Export(_) => "the export".into(),
@@ -129,6 +135,29 @@ impl Paging {
         match &self.mode {
             Mode::Custom(custom) => Some(custom),
             _ => None,
+        }
+    }
+
+    /// How the pages after the first one are requested, if not from the endpoint.
+    pub(in crate::pager) fn as_follow_up(&self) -> Option<&FollowUp> {
+        self.follow_up.as_ref()
+    }
+
+    /// Whether each page can be requested once.
+    pub(in crate::pager) fn is_forward_only(&self) -> bool {
+        self.follow_up.as_ref().is_some_and(FollowUp::is_forward_only)
+    }
+
+    /// Whether the last cursor of a read is given up.
+    pub(in crate::pager) fn closes(&self) -> bool {
+        self.follow_up.as_ref().is_some_and(|follow_up| follow_up.closes_at().is_some())
+    }
+
+    /// Whether the cursor of a page is sent in a body, as JSON.
+    pub(super) fn has_cursor_in_body(&self) -> bool {
+        match &self.follow_up {
+            Some(follow_up) => follow_up.body().is_some(),
+            None => self.post.is_some(),
         }
     }
 

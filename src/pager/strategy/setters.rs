@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Mode, Paging, UrlPart, Windows, body::PageBody, end_settings::RestartAfter};
+use super::{FollowUp, Mode, Paging, UrlPart, Windows, body::PageBody, end_settings::RestartAfter};
 use crate::path::Path;
 
 impl Paging {
@@ -19,6 +19,7 @@ impl Paging {
             | Mode::HeaderCursor { .. }
             | Mode::Keyset { .. }
             | Mode::NextUrl { .. }
+            | Mode::HeaderUrl { .. }
             | Mode::Link {}
             | Mode::Export(_)
             | Mode::Auto {}
@@ -42,6 +43,7 @@ impl Paging {
             | Mode::Keyset { param, .. } => *param = name.into(),
             Mode::Range { .. }
             | Mode::NextUrl { .. }
+            | Mode::HeaderUrl { .. }
             | Mode::Link {}
             | Mode::Export(_)
             | Mode::Auto {}
@@ -102,6 +104,13 @@ impl Paging {
     #[must_use]
     pub fn as_form(mut self, yes: bool) -> Self {
         self.as_form = yes;
+        self
+    }
+
+    /// Requests the pages after the first one in another way than from the endpoint, for cursors.
+    #[must_use]
+    pub fn follow_up(mut self, follow_up: FollowUp) -> Self {
+        self.follow_up = Some(follow_up);
         self
     }
 

@@ -53,7 +53,7 @@ impl Windows {
         now: i64,
     ) -> Result<Window, Error> {
         let read = |name: &str, text: &str| {
-            self.format.bound(text).ok_or_else(|| {
+            self.own_format().bound(text).ok_or_else(|| {
                 Error::config(format!(
                     "windows: what `{name}` says is not a moment in their format"
                 ))
@@ -68,11 +68,10 @@ impl Windows {
         })?;
         let smallest = self.smallest();
         let start = read(&self.from, start)?;
-        let now = now.div_euclid(smallest).saturating_add(1).saturating_mul(smallest);
         let end = match own.1.or(self.end.as_deref()) {
             Some(OPEN) => None,
             Some(end) => Some(read(&self.to, end)?),
-            None => Some(now),
+            None => Some(self.next_step(now)),
         };
         if end.is_some_and(|end| end < start) {
             return Err(Error::config("windows: the last one ends before the first one begins"));
@@ -80,12 +79,17 @@ impl Windows {
         // The endpoint's own bound is sent as it is.
         let is_excluded = own.0.is_some() && self.bounds == WindowBounds::Neither;
         let from = if is_excluded { start.saturating_add(smallest) } else { start };
+        Ok(self.begin(from, end, now))
+    }
+
+    /// The first window from one moment to another, of a read at `now`.
+    pub(super) fn begin(&self, from: i64, end: Option<i64>, now: i64) -> Window {
         let length = self.longest();
         let mut window = Window {
             from,
             to: None,
             end,
-            now,
+            now: self.next_step(now),
             length,
             known: KnownRows::default(),
             shared: KnownRows::default(),
@@ -96,7 +100,13 @@ impl Windows {
             has_times: false,
         };
         window.to = window.end_after(length);
-        Ok(window)
+        window
+    }
+
+    /// The end of the step of the granularity that a moment is in.
+    pub(super) fn next_step(&self, moment: i64) -> i64 {
+        let smallest = self.smallest();
+        moment.div_euclid(smallest).saturating_add(1).saturating_mul(smallest)
     }
 
     /// The parameters that request it.
@@ -112,13 +122,8 @@ impl Windows {
             }
             _ => to,
         });
-        let to = to.map(|to| (self.to.as_str(), self.format.written(to)));
-        [(self.from.as_str(), self.format.written(from))].into_iter().chain(to).collect()
-    }
-
-    /// The names of the parameters.
-    pub(in crate::pager) fn names(&self) -> [&str; 2] {
-        [&self.from, &self.to]
+        let to = to.map(|to| (self.to.as_str(), self.own_format().written(to)));
+        [(self.from.as_str(), self.own_format().written(from))].into_iter().chain(to).collect()
     }
 
     /// The one after it, if there is one.
@@ -167,7 +172,7 @@ impl Windows {
             };
             return Err(incomplete(what, self, window));
         };
-        if window.has_times && self.format == MomentFormat::Date {
+        if window.has_times && self.own_format() == MomentFormat::Date {
             let what = "as many rows as `row_cap` were read of a window, no total told \
                         before that there are more, and the rows have a time of day whose zone \
                         in the API's days is not known, so the rest cannot be told from them: ";
@@ -208,7 +213,7 @@ impl Windows {
         for (index, row) in rows.iter().enumerate() {
             let found = field.find(row, Gaps::PassedOver).ok().flatten();
             let json = found.and_then(|found| found.first().copied()).unwrap_or("null");
-            let moment = self.format.of_value(json).ok_or_else(|| PagingFault {
+            let moment = self.own_format().of_value(json).ok_or_else(|| PagingFault {
                 kind: ErrorKind::Decode,
                 what: format!("row {} has no moment at `{field}`", index + 1),
             })?;
@@ -220,7 +225,7 @@ impl Windows {
             // A row with a time of day may belong to the day before or after, by the API's zone.
             let has_time = moment.rem_euclid(DAY) != 0;
             window.has_times |= has_time;
-            let is_zoned = has_time && self.format == MomentFormat::Date;
+            let is_zoned = has_time && self.own_format() == MomentFormat::Date;
             let zone = if is_zoned { DAY } else { 0 };
             window.remember(moment, self.smallest(), hash, (self.bounds, zone))?;
         }
@@ -229,7 +234,7 @@ impl Windows {
 
     /// Whether the row may be in the window: days may be those of another time zone.
     fn check_inside(&self, window: &Window, moment: i64) -> Result<(), PagingFault> {
-        let zone = if self.format == MomentFormat::Date { DAY } else { 0 };
+        let zone = if self.own_format() == MomentFormat::Date { DAY } else { 0 };
         let slack = self.smallest().saturating_add(zone);
         let is_late = |to: i64| moment > to.saturating_add(slack);
         if moment >= window.from.saturating_sub(slack) && !window.to.is_some_and(is_late) {
@@ -313,7 +318,7 @@ impl Window {
 }
 
 fn incomplete(what: &str, windows: &Windows, window: &Window) -> Error {
-    let from = windows.format.written(window.from);
-    let to = window.to.map_or_else(|| OPEN.to_owned(), |to| windows.format.written(to));
+    let from = windows.own_format().written(window.from);
+    let to = window.to.map_or_else(|| OPEN.to_owned(), |to| windows.own_format().written(to));
     Error::new(ErrorKind::Incomplete, format!("{what}{from} to {to}"))
 }

@@ -58,7 +58,7 @@ pub struct Windows {
     #[serde(default, deserialize_with = "data::optional_text")]
     pub(super) end: Option<String>,
     #[serde(default)]
-    pub(super) format: MomentFormat,
+    pub(super) format: Option<MomentFormat>,
     #[serde(default)]
     pub(super) bounds: WindowBounds,
     #[serde(default, with = "data::optional_duration")]
@@ -103,7 +103,7 @@ impl Windows {
             field: None,
             start: None,
             end: None,
-            format: MomentFormat::default(),
+            format: None,
             bounds: WindowBounds::default(),
             granularity: None,
         }
@@ -143,7 +143,7 @@ impl Windows {
     /// How bounds are written: as in RFC 3339, unless set otherwise.
     #[must_use]
     pub fn format(mut self, format: MomentFormat) -> Self {
-        self.format = format;
+        self.format = Some(format);
         self
     }
 
@@ -163,8 +163,33 @@ impl Windows {
         self
     }
 
+    /// Takes the format of other moments if none is set, and their start if they are written alike.
+    #[doc(hidden)]
+    pub fn complete(&mut self, format: MomentFormat, start: Option<&str>) {
+        if format != MomentFormat::Text {
+            self.format.get_or_insert(format);
+        }
+        if self.start.is_none() && self.own_format() == format {
+            self.start = start.map(str::to_owned);
+        }
+    }
+
+    /// How bounds are written.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn own_format(&self) -> MomentFormat {
+        self.format.unwrap_or_default()
+    }
+
+    /// The parameters that take the bounds.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn own_params(&self) -> [&str; 2] {
+        [&self.from, &self.to]
+    }
+
     pub(super) fn smallest(&self) -> i64 {
-        self.granularity.map_or_else(|| self.format.granularity(), millis)
+        self.granularity.map_or_else(|| self.own_format().granularity(), millis)
     }
 
     pub(super) fn longest(&self) -> i64 {
@@ -176,40 +201,46 @@ impl Windows {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
     pub(super) fn check(&self, others: &[&str]) -> Result<(), Error> {
-        let refused = |what: &str| Err(Error::config(format!("windows: {what}")));
-        let (own, step) = (self.smallest(), self.longest());
-        if self.from.is_empty() || self.to.is_empty() || self.from == self.to {
-            return refused("`from` and `to` are the names of two parameters");
+        if let Some((key, what)) = self.fault() {
+            return Err(Error::config(format!("windows: `{key}` {what}")));
         }
-        if others.iter().any(|other| *other == self.from || *other == self.to) {
-            return refused("one parameter cannot be both the place of a page and a bound");
-        }
-        if self.format == MomentFormat::Text {
-            return refused("`format` is one of times");
-        }
-        if own < self.format.granularity() {
-            return refused("`granularity` is below what the format can write");
-        }
-        if step < own {
-            return refused("`step` is below the granularity");
-        }
-        if self.format == MomentFormat::Date && (step % DAY != 0 || own % DAY != 0) {
-            return refused("`step` and `granularity` of dates are whole days");
-        }
-        if self.field.as_ref().is_some_and(|field| field.is_root() || field.is_spread()) {
-            return refused("`field` is the path of one value in a row");
-        }
-        let read = |text: &String| self.format.bound(text);
-        let start = self.start.as_ref().map(|text| read(text).ok_or("start"));
-        let end = self.end.as_ref().filter(|end| *end != OPEN);
-        let end = end.map(|text| read(text).ok_or("end"));
-        match (start.transpose(), end.transpose()) {
-            (Err(name), _) | (_, Err(name)) => {
-                refused(&format!("`{name}` is not a moment in the format of the bounds"))
+        match others.iter().any(|other| self.own_params().contains(other)) {
+            false => Ok(()),
+            true => {
+                let what = "windows: one parameter cannot be both the place of a page and a bound";
+                Err(Error::config(what))
             }
-            (Ok(Some(start)), Ok(Some(end))) if end < start => refused("`end` is before `start`"),
-            _ => Ok(()),
         }
+    }
+
+    /// A setting that is wrong, and why.
+    pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let (own, step, format) = (self.smallest(), self.longest(), self.own_format());
+        let read = |text: &String| format.bound(text);
+        let start = self.start.as_ref().map(read);
+        let end = self.end.as_ref().filter(|end| *end != OPEN).map(read);
+        let days = |length: i64| format != MomentFormat::Date || length % DAY == 0;
+        let is_field = |path: &Path| !path.is_root() && !path.is_spread();
+        let layout = "is not a moment in the `format` of the bounds";
+        let faults = [
+            (self.from.is_empty(), "from", "is the name of a parameter"),
+            (self.to.is_empty(), "to", "is the name of a parameter"),
+            (self.from == self.to, "to", "is another parameter than `from`"),
+            (format == MomentFormat::Text, "format", "is one of times"),
+            (own < format.granularity(), "granularity", "is finer than the `format` can write"),
+            (!days(own), "granularity", "is whole days with the `format` of dates"),
+            (step < own, "step", "is below the `granularity`"),
+            (!days(step), "step", "is whole days with the `format` of dates"),
+            (
+                !self.field.as_ref().is_none_or(is_field),
+                "field",
+                "is the path of one value in a row",
+            ),
+            (start == Some(None), "start", layout),
+            (end == Some(None), "end", layout),
+            (end.is_some_and(|end| end < start.flatten()), "end", "is before `start`"),
+        ];
+        faults.into_iter().find_map(|(is_wrong, key, what)| is_wrong.then_some((key, what)))
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) async fn run(init: &Init) -> Result<(), Failure> {
     settings.table.clone_from(&init.table);
     settings.items.clone_from(&init.items);
     settings.paging.clone_from(&init.paging);
+    settings.body = body(init)?;
     settings.auth = auth;
     settings.headers = auth::headers(&init.headers)?;
     let draft = match (&init.openapi, &init.url) {
@@ -36,6 +37,23 @@ pub(crate) async fn run(init: &Init) -> Result<(), Failure> {
     };
     let draft = draft.map_err(told)?;
     write(&draft.to_yaml(), init.output.as_deref())
+}
+
+/// The body by which rows are asked for.
+fn body(init: &Init) -> Result<Option<serde_json::Value>, Failure> {
+    match (init.method.as_deref(), init.body.as_deref()) {
+        (Some("GET"), Some(_)) => Err(Failure::usage("--body belongs to --method POST")),
+        (Some("POST"), None) => Ok(Some(serde_json::json!({}))),
+        (_, None) => Ok(None),
+        (_, Some(text)) => {
+            let body = serde_json::from_str::<serde_json::Value>(text).ok();
+            let body = body.filter(serde_json::Value::is_object);
+            let what = "--body is not a JSON object";
+            body.map(Some).ok_or_else(|| {
+                Failure::usage(what).advising("such as --body '{\"query\": \"x\", \"limit\": 10}'")
+            })
+        }
+    }
 }
 
 fn write(yaml: &str, file: Option<&Path>) -> Result<(), Failure> {

@@ -30,10 +30,13 @@ fn describe(file: &File) -> Result<Description, Failure> {
     let variables = file.variables.iter();
     let reader =
         variables.fold(Reader::new(), |reader, (name, value)| reader.variable(name, value));
-    Ok(match named {
+    let description = match named {
         Some(connector) => reader.read_yaml(connector.yaml)?,
         None => reader.read_file(&file.file)?,
-    })
+    };
+    #[cfg(feature = "gateway")]
+    serve::check(&description)?;
+    Ok(description)
 }
 
 /// Refuses variables of the command line that the description, `yaml` or a file, does not use. What can

@@ -9,13 +9,24 @@ use std::{future, path::Path, time::Duration};
 use futures::future::join;
 use serde_json::json;
 use tokio::sync::watch;
-use vantage_api_gateway::{Error, Exposed, Gateway};
-use vantage_api_ingest::{description::GatewayDescription, vistas};
+use vantage_api_gateway::{Error, Gateway, TableConfig};
+use vantage_api_ingest::{
+    description::{Description, DescriptionError, GatewayDescription},
+    vistas,
+};
 
 use super::describe;
 #[cfg(not(feature = "cluster"))]
 use super::pool;
 use crate::{arguments::Serve, failure::Failure, interrupts::Interrupts, output};
+
+/// Checks what of a description is read by the gateway.
+///
+/// # Errors
+/// With the place in the description, and the key.
+pub(super) fn check(description: &Description) -> Result<(), DescriptionError> {
+    description.gateway.as_ref().map_or(Ok(()), settings::check)
+}
 
 pub(crate) async fn run(serve: &Serve) -> Result<(), Failure> {
     let description = describe(&serve.file)?;
@@ -30,7 +41,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Failure> {
     let tables = vistas::of_gateway(&description, &description.source(&pool)).await?;
     let builder = settings::builder(described)?.pool("api", pool.clone());
     let builder = tables.into_iter().fold(builder, |builder, (name, vista)| {
-        settings::with_table(builder, described, name, Exposed::of(vista))
+        settings::with_table(builder, described, name, TableConfig::new(vista))
     });
     let builder = match serve.bind {
         Some(address) => builder.bind(address),

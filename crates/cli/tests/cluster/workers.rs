@@ -46,7 +46,7 @@ pub(crate) const CLOSED: &str = "  auth:
     tokens:
     - { id: reader, token: a-token-of-a-reader }
     - { id: keeper, roles: [keeper], token: a-token-of-the-keeper }
-  operators: keeper\n";
+  stats_roles: keeper\n";
 
 pub(crate) struct World {
     pub(crate) server: Server,

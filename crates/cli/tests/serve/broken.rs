@@ -58,7 +58,32 @@ fn what_is_wrong_is_named_with_its_place() {
             7,
             "gateway.tables.rows.operations: the `writes` of the table `rows` have no update",
         ),
-        ("auth: none\nlimits: { body: none }", 6, "gateway.limits.body: expected a whole number"),
+        (
+            "auth: none\nkv: { path: a }\nlimits: { max_body_bytes: none }",
+            7,
+            "gateway.limits.max_body_bytes: expected a whole number",
+        ),
+        (
+            "auth: none\nkv: { path: a }\nlimits: { max_bdoy_bytes: 1 }",
+            7,
+            "gateway.limits.max_bdoy_bytes: unknown key `max_bdoy_bytes`",
+        ),
+        (
+            "auth: none\nkv: { path: a }\nlimits:\n  header_timeout: 2d",
+            8,
+            "gateway.limits.header_timeout: must be 1 ms to 24 h",
+        ),
+        (
+            "auth: none\nkv: { path: a }\nlimits:\n  max_url_bytes: 0",
+            8,
+            "gateway.limits.max_url_bytes: must be at least 1",
+        ),
+        (
+            "auth: none\nkv: { path: a }\nlimits:\n  max_depth: 101",
+            8,
+            "gateway.limits.max_depth: must be 1 to 100",
+        ),
+        ("auth: none\nkv: { path: a, largest: 1 }", 6, "gateway.kv.largest: unknown key `largest`"),
     ] {
         let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
         for command in ["check", "serve"] {
@@ -75,8 +100,8 @@ fn what_the_tables_themselves_refuse_is_named_with_its_key() {
     let notes = said(folder.path(), "serve", &BEGIN.replace("gateway:\n", ""));
     assert!(notes.contains("the description has no `gateway`\n  -> "), "{notes}");
     let with = |lines: &str| format!("{BEGIN}  auth: none\n  {lines}\n");
-    let notes = said(folder.path(), "serve", &with("limits: { head: 2d }\n  kv: { path: a }"));
-    assert!(notes.contains("world.yaml: gateway.limits: head must be"), "{notes}");
+    let notes = said(folder.path(), "serve", &with("kv: { path: a, max_value_bytes: 0 }"));
+    assert!(notes.contains("gateway.kv.max_value_bytes: must be 1 byte to 64 MiB"), "{notes}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use demo_api::DemoOptions;
 use crate::support::{Asking, LONG, World, printed};
 
 const OPEN: &str = "auth: none
-drain: { notice: 0, deadline: 1m }
+drain: { ready_delay: 0, timeout: 1m }
 kv: { path: values.redb }
 tables: { countries: {} }";
 
@@ -48,7 +48,7 @@ fn values_that_were_acknowledged_are_there_after_the_end() {
 /// SolaceProducts/solace-broker-mcp#130: a second signal was swallowed by the drain.
 #[test]
 fn a_second_signal_ends_the_drain() {
-    let world = World::new(&OPEN.replace("notice: 0", "notice: 1h"));
+    let world = World::new(&OPEN.replace("ready_delay: 0", "ready_delay: 1h"));
     let mut served = world.serve();
     served.terminate();
     served.wait_for("draining: ");

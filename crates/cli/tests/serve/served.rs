@@ -15,10 +15,10 @@ const BOTH: &str = r#"auth:
   tokens:
   - { id: reader, token: "${READER}" }
   - { id: keeper, roles: [keeper], sha256: "${KEEPER_DIGEST}" }
-operators: keeper
+stats_roles: keeper
 kv: { path: values.redb }
 tables:
-  live: { source: { api: countries }, cache: 1m }
+  live: { source: { api: countries }, cache_ttl: 1m }
   countries: { source: { job: world }, relations: [cities] }
   cities: { source: { job: world }, filterable: [country, is_capital], page_size: 5, max_page_size: 100 }
   notes: { operations: [insert, delete], writable: [text], writable_by: keeper }"#;
@@ -149,7 +149,7 @@ fn what_it_serves_is_said_in_one_line() {
 #[test]
 fn a_key_value_store_takes_no_more_than_its_quota() {
     let kv = |settings: &str| format!("auth: none\nkv: {{ path: values.redb, {settings} }}");
-    let world = World::new(&kv("quota: 3000, largest_value: 100"));
+    let world = World::new(&kv("quota: 3000, max_value_bytes: 100"));
     let served = world.serve();
     let put = |key: &str, value: &str| served.ask("PUT", &format!("/kv/{key}"), &[], value).status;
     assert_eq!(put("large", &"x".repeat(101)), 413);

@@ -25,6 +25,67 @@ async fn stripe() {
     copied("stripe", &variables).await.has("customers", "id", &customers);
 }
 
+/// A scroll moves on with each request, expires once while it is read, and is given up at the end.
+#[tokio::test]
+async fn elasticsearch_by_scroll() {
+    let hits =
+        rows(2500, |n| json!({ "_index": "docs", "_id": format!("d{n}"), "_source": { "a": n } }));
+    let (all, open) = (hits.clone(), std::sync::Arc::new(std::sync::Mutex::new(Vec::new())));
+    let scrolls = std::sync::Arc::clone(&open);
+    let server = replica(move |call| {
+        if call.header("authorization") != format!("ApiKey {TOKEN}") {
+            return status(
+                401,
+                json!({ "error": { "type": "security_exception" }, "status": 401 }),
+            );
+        }
+        let (body, mut open) = (call.json(), scrolls.lock().unwrap());
+        let number = match (call.is_post(), call.path()) {
+            (true, "/docs/_search") => {
+                assert_eq!(call.query("scroll").as_deref(), Some("5m"));
+                assert_eq!((&body["size"], &body["sort"]), (&json!(1000), &json!(["_doc"])));
+                open.push(Some(0));
+                open.len() - 1
+            }
+            (is_post, "/_search/scroll") => {
+                let scroll = if is_post { json!("5m") } else { Value::Null };
+                assert_eq!((&body["scroll"], &body["query"]), (&scroll, &Value::Null));
+                let id = body["scroll_id"].as_str().expect("an id");
+                let number = id.parse::<usize>().expect("a scroll");
+                if !is_post {
+                    open[number] = None;
+                    return ok(json!({ "succeeded": true, "num_freed": 1 }));
+                }
+                number
+            }
+            other => panic!("{other:?}"),
+        };
+        if open.len() == 1 && open[0] == Some(2000) {
+            open[0] = None;
+        }
+        let Some(from) = open[number] else {
+            let cause = json!([{ "type": "search_context_missing_exception" }]);
+            return status(404, json!({ "error": { "root_cause": cause }, "status": 404 }));
+        };
+        open[number] = Some(from + 1000);
+        let page = part(&all, from, 1000);
+        ok(json!({
+            "_scroll_id": number.to_string(), "timed_out": false,
+            "hits": { "total": { "value": all.len(), "relation": "eq" }, "hits": page },
+        }))
+    })
+    .await;
+    let variables = [
+        ("ELASTICSEARCH_URL", &*server.uri()),
+        ("ELASTICSEARCH_API_KEY", TOKEN),
+        ("ELASTICSEARCH_INDEX", "docs"),
+    ];
+    let copied = copied("elasticsearch-scroll", &variables).await;
+    copied.has("documents", "_id", &hits);
+    assert!(copied.remarks("documents").contains("has expired"), "{}", copied.remarks("documents"));
+    assert_eq!(open.lock().unwrap().len(), 2);
+}
+
 /// The sort values of the last hit are a list, and the first answer is not whole once.
 #[tokio::test]
 async fn elasticsearch() {

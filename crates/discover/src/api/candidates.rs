@@ -100,6 +100,15 @@ impl First<'_> {
             let is_known = (has_total || evidence.link_last.is_some()) && but.is_none();
             add(&link.url, Way::Link { but }, "the header `Link` has the next page", is_known);
         }
+        if let Some((header, url)) = &evidence.header_next {
+            let chain = Way::HeaderUrl { header: header.clone() };
+            add(
+                url,
+                chain,
+                &format!("the header `{header}` is the URL of the next page"),
+                has_total,
+            );
+        }
         for pointer in &evidence.pointers {
             if let Named::Url(url) = &pointer.is {
                 let chain = Way::NextUrl { next: pointer.at.clone() };
@@ -189,8 +198,13 @@ impl First<'_> {
     fn by_cursor(&self, found: &mut Vec<Candidate>) {
         for pointer in &self.evidence.pointers {
             if let Named::Text(cursor) = &pointer.is {
-                for param in cursor_params(&pointer.key).into_iter().take(TRIES) {
+                let own = parameters(self.url).into_iter().map(|(name, _)| name);
+                let own = own.filter(|name| names::is_one(name, names::CURSOR_PARAM));
+                for param in own.chain(cursor_params(&pointer.key)).take(TRIES) {
                     self.cursor(pointer.at.clone(), &param, cursor, found);
+                    found.iter_mut().rev().take(1).for_each(|candidate| {
+                        candidate.second.text = Some(param.clone());
+                    });
                 }
             }
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
+    body::{in_query, posted, secret},
     candidates::{Candidate, cursor_param, is_cursor},
     error::DiscoverError,
     evidence::{Named, Pointer},
@@ -32,7 +33,10 @@ pub enum Step {
 /// Finds out how an API pages: see the [crate](crate).
 #[derive(Clone, Debug)]
 pub struct Discovery {
+    /// The URL that is asked, with the parameters of a body in its query.
     pub(super) url: Url,
+    /// The URL that was given.
+    given: Url,
     pub(super) table: String,
     pub(super) settings: Settings,
     pub(super) requests_made: u32,
@@ -129,9 +133,19 @@ impl Discovery {
             ));
         }
         url.set_fragment(None);
+        let given = url.clone();
+        if let Some(body) = &settings.body {
+            if let Some(name) = secret(body) {
+                return Err(DiscoverError::new(
+                    format!("`{name}` in the body looks like a credential"),
+                    "leave it out: a credential goes into a header, a cookie or the query, by the name of a variable of the environment",
+                ));
+            }
+            url = in_query(&url, body);
+        }
         let table = settings.table.clone().unwrap_or_else(|| table_name(&url));
         let stage = Stage::First(Request::new(url.clone(), "the first page"));
-        Ok(Self { url, table, settings, requests_made: 0, stage, tried: Vec::new() })
+        Ok(Self { url, given, table, settings, requests_made: 0, stage, tried: Vec::new() })
     }
 
     /// What is to be done next. It stays the same until an answer has come.
@@ -145,9 +159,17 @@ impl Discovery {
             | Stage::Beyond { request, .. }
             | Stage::Schema { request }
             | Stage::Graph { request, .. }
-            | Stage::Item { request, .. } => Step::Request(request.clone()),
-            Stage::Prove { candidate, .. } => Step::Request(candidate.second.clone()),
+            | Stage::Item { request, .. } => Step::Request(self.as_sent(request)),
+            Stage::Prove { candidate, .. } => Step::Request(self.as_sent(&candidate.second)),
             Stage::Over(done) => Step::Done(done.clone()),
+        }
+    }
+
+    /// A request, which is a POST if there is a body.
+    fn as_sent(&self, request: &Request) -> Request {
+        match &self.settings.body {
+            Some(body) => posted(request.clone(), &self.given, body),
+            None => request.clone(),
         }
     }
 
@@ -194,6 +216,10 @@ impl Discovery {
         };
     }
 
+    fn is_posted(&self) -> bool {
+        self.settings.body.is_some()
+    }
+
     /// Whether one more request may be made.
     pub(super) fn may_ask(&self) -> bool {
         self.requests_made < self.settings.max_requests
@@ -206,7 +232,7 @@ impl Discovery {
     fn first(&mut self, answer: Response, request: &Request) -> Result<Stage, DiscoverError> {
         let moved = answer.url.clone().filter(|url| url.origin() == self.url.origin());
         let page = match Page::parse(answer, &request.url) {
-            Err(_) if is_endpoint(&request.url) && self.may_ask() => {
+            Err(_) if is_endpoint(&request.url) && self.may_ask() && !self.is_posted() => {
                 self.url.set_path(moved.as_ref().unwrap_or(&request.url).path());
                 let request = Request::new(self.url.clone(), "the schema").body(introspection());
                 return Ok(Stage::Schema { request });
@@ -219,6 +245,7 @@ impl Discovery {
         }
         if let Some(url) = as_objects(&page)
             && self.may_ask()
+            && !self.is_posted()
         {
             self.url = url.clone();
             return Ok(Stage::First(Request::new(
@@ -292,9 +319,9 @@ impl Discovery {
             (Some(pointer), _) if is_cursor(&pointer.key) => {
                 Way::Cursor { param: cursor_param(&pointer.key), next: pointer.at.clone() }
             }
-            (Some(pointer), _) => Way::NextUrl { next: pointer.at.clone() },
-            (None, Some((spot, page))) => Way::Page { param: spot.key().to_owned(), first: *page },
-            (None, None) => Way::None,
+            (Some(pointer), _) if !self.is_posted() => Way::NextUrl { next: pointer.at.clone() },
+            (_, Some((spot, page))) => Way::Page { param: spot.key().to_owned(), first: *page },
+            (_, None) => Way::None,
         };
         let why =
             "a guess: all rows came on one page, which says so, and a second one was not seen";
@@ -303,8 +330,13 @@ impl Discovery {
     }
 
     pub(super) fn known(&self, first: Seen, way: Way, why: &str, second: Option<Seen>) -> Known {
+        let mut url = self.url.clone();
+        if self.is_posted() {
+            url.set_query(self.given.query());
+        }
         Known {
-            url: self.url.clone(),
+            url,
+            post: self.settings.body.clone(),
             table: self.table.clone(),
             first,
             chosen: Chosen { way, why: why.to_owned(), second, is_elsewhere: false },

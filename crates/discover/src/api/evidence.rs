@@ -48,6 +48,8 @@ pub(super) enum Named {
 pub(super) struct Evidence {
     pub(super) link_next: Option<link::Link>,
     pub(super) link_last: Option<Url>,
+    /// The name of another header that has the URL of the next page, and that URL.
+    pub(super) header_next: Option<(String, Url)>,
     pub(super) pointers: Vec<Pointer>,
     pub(super) totals: Vec<(Spot, u64)>,
     pub(super) pages: Vec<(Spot, u64)>,
@@ -66,6 +68,7 @@ impl Evidence {
         let mut found = Self {
             link_next: link::link(&page.answer, "next", &page.url),
             link_last: link::link(&page.answer, "last", &page.url).map(|link| link.url),
+            header_next: header_next(page),
             range: page.answer.header("content-range").and_then(range),
             ..Self::default()
         };
@@ -181,6 +184,7 @@ impl Evidence {
         let has_link = self.link_next.as_ref().is_some_and(|link| !is_none(&link.attributes));
         !is_over
             && (has_link
+                || self.header_next.is_some()
                 || self.pointers.iter().any(points)
                 || self.more.iter().any(|(_, more)| *more)
                 || self.last.iter().any(|(_, is_last)| !*is_last)
@@ -219,6 +223,17 @@ fn rank(spot: &Spot) -> usize {
 /// Whether a link says of itself that it leads to nothing.
 pub(super) fn is_none(attributes: &[(String, String)]) -> bool {
     attributes.iter().any(|(name, value)| name == "results" && value == "false")
+}
+
+/// The header with the URL of the next page that an answer has besides `Link`.
+fn header_next(page: &Page) -> Option<(String, Url)> {
+    const NAMES: [&str; 6] =
+        ["nextpage", "xnextpage", "nexturl", "xnexturl", "nextpageurl", "xnextpageurl"];
+    let mut named = page.answer.headers.iter().filter(|(name, value)| {
+        let is_url = value.contains("://") || value.starts_with(['/', '?']);
+        is_url && names::is_one(name, &NAMES)
+    });
+    named.find_map(|(name, value)| Some((name.clone(), page.url.join(value.trim()).ok()?)))
 }
 
 /// What a text under this key names, if it names a page.

@@ -19,13 +19,15 @@ pub struct Request {
     pub post: Option<Value>,
     /// What it is for, in a few words.
     pub purpose: String,
+    /// The parameter that is a text, also if it looks like a number.
+    pub(crate) text: Option<String>,
 }
 
 impl Request {
     pub(crate) fn new(url: Url, purpose: impl Into<String>) -> Self {
         // It may name a key of an answer.
         let purpose = comment(&purpose.into());
-        Self { url, headers: Vec::new(), post: None, purpose }
+        Self { url, headers: Vec::new(), post: None, purpose, text: None }
     }
 
     pub(crate) fn body(mut self, body: Value) -> Self {

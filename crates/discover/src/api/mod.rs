@@ -1,6 +1,7 @@
 //! [pure] What the answers of an API show: `discovery` says what to ask next, and everything else
 //! is a decision on what came.
 
+mod body;
 mod candidates;
 mod discovery;
 mod error;

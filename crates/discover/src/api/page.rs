@@ -102,7 +102,7 @@ fn refused(answer: &Response) -> DiscoverError {
         ),
         405 => DiscoverError::new(
             format!("{what}: it does not take a GET"),
-            "write `paging` with `post` by hand if it is a search, or GraphQL",
+            "if it is a search, ask it by a POST: --method POST --body '{ … }', with the JSON that it takes",
         ),
         429 => DiscoverError::new(what, "try again when the limit allows it"),
         400 | 422 => DiscoverError::new(

@@ -24,9 +24,14 @@ impl Discovery {
         let last = rows.last().copied();
         let last_id = id.as_deref().and_then(|id| Some((id, last?.get(id)?)));
         let url = first.page.url.clone();
-        let asked = if url.origin() == self.url.origin() { &url } else { &self.url };
+        let is_posted = self.settings.body.is_some();
+        let is_own = url.origin() == self.url.origin() && !is_posted;
+        let asked = if is_own { &url } else { &self.url };
         let start = First { url: asked, evidence: &first.evidence, rows: first.rows, last_id };
         let mut candidates: VecDeque<Candidate> = start.candidates().into();
+        // A body is sent to one place, without a range.
+        let by_body = |way: &Way| !way.is_by_url() && !matches!(way, Way::Range { .. });
+        candidates.retain(|candidate| !is_posted || by_body(&candidate.way));
         let is_told = first.evidence.says_more(first.rows);
         if !is_told && !is_usual_size(first.rows) && revealed.is_none() {
             candidates.truncate(3);
@@ -71,7 +76,7 @@ impl Discovery {
             let (one, other) = (first.page.rows(&first.place), second.page.rows(&second.place));
             compare(&one, &other, &self.table)
         });
-        let is_named = matches!(candidate.way, Way::Link { .. } | Way::NextUrl { .. });
+        let is_named = candidate.way.is_by_url();
         let why = match proof {
             Some(Proof::Next) if is_of_range(candidate, second.as_ref(), first.rows) => {
                 format!("verified: {}, and it leads to new rows", candidate.why)
@@ -98,6 +103,7 @@ impl Discovery {
             }
         };
         let named = first.evidence.link_next.as_ref().map(|link| &link.url);
+        let named = named.or(first.evidence.header_next.as_ref().map(|(_, url)| url));
         let urls = first.evidence.pointers.iter().filter_map(|pointer| match &pointer.is {
             Named::Url(url) => Some(url),
             _ => None,

@@ -159,7 +159,8 @@ impl Discovery {
     fn look_for_item(&mut self, known: Known) -> Stage {
         let row = known.first.page.rows(&known.first.place).first().map(|row| (*row).clone());
         let id = known.id().and_then(|id| row.as_ref()?.get(&id).cloned());
-        let (Some(id), Some(row), true) = (id, row, self.may_ask()) else {
+        let may_ask = self.may_ask() && self.settings.body.is_none();
+        let (Some(id), Some(row), true) = (id, row, may_ask) else {
             return self.over(&known);
         };
         let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);

@@ -1,5 +1,7 @@
 //! [pure] What the user knows already.
 
+use serde_json::Value;
+
 use crate::auth::Auth;
 
 /// What is known before anything is asked.
@@ -14,6 +16,8 @@ pub struct Settings {
     pub items: Option<String>,
     /// How the API pages, as the value of `paging` in a description.
     pub paging: Option<String>,
+    /// The body of the POST by which rows are asked for; by default they are asked for by a GET.
+    pub body: Option<Value>,
     /// How the draft authenticates.
     pub auth: Option<Auth>,
     /// Headers that the draft sends with each request. No secrets.
@@ -27,6 +31,7 @@ impl Default for Settings {
             table: None,
             items: None,
             paging: None,
+            body: None,
             auth: None,
             headers: Vec::new(),
         }
@@ -52,6 +57,14 @@ impl Settings {
     #[must_use]
     pub fn paging(mut self, yaml: impl Into<String>) -> Self {
         self.paging = Some(yaml.into());
+        self
+    }
+
+    /// Asks for rows by a POST with this body, as searches do. How they page is looked for in the body,
+    /// in which parameters may be up to three objects deep, and in what is answered.
+    #[must_use]
+    pub fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
         self
     }
 

@@ -47,6 +47,7 @@ fn usual(way: &Way, place: Option<&str>) -> &'static [&'static str] {
         | Way::Cursor { .. }
         | Way::Keyset { .. }
         | Way::Link { .. }
+        | Way::HeaderUrl { .. }
         | Way::NextUrl { .. } => match way.param().or(place).unwrap_or_default() {
             "_next" => &["_size"],
             "$skiptoken" => &["$top"],

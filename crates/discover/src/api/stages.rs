@@ -4,6 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
+    body,
     evidence::{Evidence, Named, Spot},
     limits::limits,
     next::{parameters, without},
@@ -17,6 +18,7 @@ use crate::{
     names,
     types::{self, Kind},
     way::Way,
+    yaml::flow,
 };
 
 /// A page and what was read of it.
@@ -51,6 +53,8 @@ pub(super) struct Chosen {
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) url: Url,
+    /// The body of each request, if it is a POST.
+    pub(super) post: Option<Value>,
     pub(super) table: String,
     pub(super) first: Seen,
     pub(super) chosen: Chosen,
@@ -107,11 +111,28 @@ impl Known {
             let why = "URLs of next pages name another host".to_owned();
             table.ends.push(("next_url_part: path_and_query".to_owned(), why));
         }
+        self.post(&mut table);
         table.notes.clone_from(&self.notes);
         table.item_endpoint = self.item.clone().map(|why| ("true".to_owned(), why));
         self.describe_rows(&mut table);
         draft.tables.push(table);
         draft
+    }
+
+    /// Says which body is sent, without what the paging sets in it.
+    fn post(&self, table: &mut Table) {
+        let Some(body) = &self.post else { return };
+        let size = self.size.as_ref().map(|(name, ..)| name.as_str());
+        let set: Vec<&str> = self.chosen.way.param().into_iter().chain(size).collect();
+        let post = format!("post: {}", flow(&body::without(body, &set)));
+        match &mut table.way {
+            Way::Given(yaml) if yaml.contains("post") => {}
+            Way::Given(yaml) => {
+                let keys = yaml.trim().trim_end_matches('}').trim_end().to_owned();
+                *yaml = format!("{keys}, {post} }}");
+            }
+            _ => table.ends.push((post, "the body that was given".to_owned())),
+        }
     }
 
     fn describe_rows(&self, table: &mut Table) {

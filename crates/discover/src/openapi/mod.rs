@@ -8,6 +8,7 @@ mod error;
 mod operation;
 mod paging;
 mod schema;
+mod search;
 mod security;
 mod servers;
 mod tables;

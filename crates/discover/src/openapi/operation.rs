@@ -13,7 +13,7 @@ const MOST_HEADERS: usize = 200;
 /// The longest name of a parameter, in bytes.
 const LONGEST_NAME: usize = 256;
 
-/// A parameter of the query.
+/// A parameter of the query, or one in the body of a search.
 #[derive(Clone, Debug)]
 pub(super) struct Parameter {
     pub(super) name: String,
@@ -24,7 +24,7 @@ pub(super) struct Parameter {
     pub(super) default: Option<u64>,
 }
 
-/// A GET that answers with a list of objects.
+/// A GET, or a search, that answers with a list of objects.
 #[derive(Debug)]
 pub(super) struct Operation<'d> {
     pub(super) parameters: Vec<Parameter>,
@@ -56,8 +56,10 @@ impl<'d> Operation<'d> {
     ) -> Result<Self, NoTable> {
         let (schema, headers) = answer(document, get).ok_or(NoTable::NoSchema)?;
         let found = rows(document, schema, table)?;
-        let Shape::Object(row) = document.shape(found.element) else {
-            return Err(NoTable::OneThing);
+        let row = match document.shape(found.element) {
+            Shape::Object(row) => row,
+            _ if found.is_open => IndexMap::new(),
+            _ => return Err(NoTable::OneThing),
         };
         let mut beside = Vec::new();
         look_beside(document, schema, &JsonPath::default(), &found.path, &mut beside);
@@ -86,16 +88,28 @@ fn read_parameter(document: &Document, parameter: &Value) -> Option<Parameter> {
     // OpenAPI 2.0 has the type beside the name.
     let schema = parameter.get("schema").and_then(|schema| document.resolve(schema));
     let schema = schema.unwrap_or(parameter);
-    let number = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let is_required = parameter.get("required").and_then(Value::as_bool).unwrap_or_default();
+    Some(parameter_of(document, name.to_owned(), is_required, schema))
+}
+
+/// The parameter with this schema.
+pub(super) fn parameter_of(
+    document: &Document,
+    name: String,
+    is_required: bool,
+    schema: &Value,
+) -> Parameter {
+    let own = document.resolve(schema).unwrap_or(schema);
+    let number = |key: &str| own.get(key).and_then(Value::as_f64);
     let number = |key: &str| number(key).filter(|n| *n >= 0.0 && *n < 1e9).map(|n| n as u64);
-    Some(Parameter {
+    Parameter {
         kind: document.kind(schema),
-        is_required: parameter.get("required").and_then(Value::as_bool).unwrap_or_default(),
+        is_required,
         maximum: number("maximum"),
         minimum: number("minimum"),
         default: number("default"),
-        name: name.to_owned(),
-    })
+        name,
+    }
 }
 
 /// The schema of the answer of a success, and its headers.
@@ -125,12 +139,25 @@ struct Found<'d> {
     path: JsonPath,
     element: &'d Value,
     why: &'static str,
+    /// Whether it is not said what a row has.
+    is_open: bool,
 }
 
 /// Where the rows are in an answer.
 fn rows<'d>(document: &'d Document, schema: &'d Value, table: &str) -> Result<Found<'d>, NoTable> {
     let mut lists = Vec::new();
     look(document, schema, &JsonPath::default(), &mut lists);
+    // A list of anything is one of rows if it is called so, and nothing else is.
+    let is_named = |found: &Found<'_>| {
+        found
+            .path
+            .last()
+            .is_none_or(|key| names::is_one(key, names::ROWS) || names::is_same_thing(key, table))
+    };
+    match lists.iter().any(|found| !found.is_open) {
+        true => lists.retain(|found| !found.is_open),
+        false => lists.retain(is_named),
+    }
     let is_of =
         |found: &&Found<'_>| found.path.last().is_some_and(|key| names::is_same_thing(key, table));
     let is_usual =
@@ -178,8 +205,14 @@ fn look<'d>(
     found: &mut Vec<Found<'d>>,
 ) {
     match document.shape(schema) {
-        Shape::List(element) if matches!(document.shape(element), Shape::Object(_)) => {
-            found.push(Found { path: path.clone(), element, why: "the answer is a list" });
+        Shape::List(element) => {
+            let is_open = match document.shape(element) {
+                Shape::Object(_) => false,
+                Shape::Any => true,
+                Shape::List(_) | Shape::Scalar(_) => return,
+            };
+            let why = "the answer is a list";
+            found.push(Found { path: path.clone(), element, why, is_open });
         }
         Shape::Object(properties) if path.depth() < DEPTH => {
             for (name, schema) in properties {

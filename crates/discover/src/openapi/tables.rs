@@ -1,4 +1,4 @@
-//! [pure] The tables of a specification: each path that answers a GET with a list.
+//! [pure] The tables of a specification: each path that answers a GET, or a search, with a list.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use super::{
     document::Document,
     operation::{NoTable, Operation},
-    paging, security,
+    paging,
+    search::Search,
+    security,
 };
 use crate::{
     draft::{Draft, Table, TableColumn},
@@ -28,8 +30,14 @@ pub(super) fn add(document: &Document, draft: &mut Draft) -> Vec<String> {
     for (path, item) in paths {
         document.begin();
         let Some(item) = document.resolve(item) else { continue };
-        let Some(get) = item.get("get") else {
-            left.writes += usize::from(item.get("post").is_some());
+        let post = item.get("post");
+        let search = match item.get("get") {
+            Some(_) => None,
+            None => post.and_then(|post| Search::of(document, path, post)),
+        };
+        let get = item.get("get").or_else(|| post.filter(|_| search.is_some()));
+        let Some(get) = get else {
+            left.writes += usize::from(post.is_some());
             continue;
         };
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -44,11 +52,16 @@ pub(super) fn add(document: &Document, draft: &mut Draft) -> Vec<String> {
         let thing = last.strip_suffix(".json").unwrap_or(last);
         match Operation::read(document, item, get, thing) {
             _ if document.is_exhausted() => left.too_large.push(path.clone()),
-            Ok(operation) => {
+            Ok(mut operation) => {
                 used.extend(security::needed(document, get));
                 let name = free_name(&parts, &taken);
                 taken.insert(name.clone());
-                draft.tables.push(table(document, paths, path, name, &operation));
+                if let Some(search) = &search {
+                    operation.parameters.clone_from(&search.parameters);
+                }
+                let mut table = table(document, paths, path, name, &operation);
+                search.iter().for_each(|search| search.add(&mut table));
+                draft.tables.push(table);
             }
             Err(NoTable::OneThing) => left.single += 1,
             Err(NoTable::NoSchema) => left.without_schema.push(path.clone()),
@@ -74,7 +87,10 @@ struct Left {
 impl Left {
     fn tell(self, draft: &mut Draft) {
         if self.writes > 0 {
-            draft.left_out.push(format!("{} paths that have a POST and no GET", self.writes));
+            draft.left_out.push(format!(
+                "{} paths that have a POST, which is no search, and no GET",
+                self.writes
+            ));
         }
         if self.single > 0 {
             draft
@@ -114,6 +130,9 @@ fn table(
             path: None,
         })
         .collect();
+    if table.columns.is_empty() {
+        table.notes.push("the specification does not say what a row has".to_owned());
+    }
     let twin = twin(paths, path);
     let id = id_of(&table.columns, twin.map(|(_, param)| param), &table.name);
     if let Some(id) = &id {
@@ -184,7 +203,7 @@ fn filters(operation: &Operation<'_>, table: &mut Table) {
         table.is_copied = false;
         let names = required.join(", ");
         table.notes.push(format!(
-            "not in the job: {names} must be given, as in `endpoint: path?name=value`"
+            "not in the job: {names} must be given, as in `endpoint: path?name=value`, or in `post`"
         ));
     }
     let rest: Vec<_> = others

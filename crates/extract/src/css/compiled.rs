@@ -82,7 +82,7 @@ impl<S: Engine> Compiled<S> {
         if next.is_some() {
             add(BASE, "base", &Field::new("base[href]").attr("href"))?;
         }
-        let told = Told::new("HTML", next, css.total, add)?;
+        let told = Told::new("HTML", [next, css.total, None], add)?;
         Ok(Self {
             identity,
             items: S::parsed("items", &css.items)?,

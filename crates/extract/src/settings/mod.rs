@@ -25,7 +25,7 @@ use wasm::WasmData;
 ///
 /// | key | value |
 /// |---|---|
-/// | `css`, `xml` | `items`, `fields`, `next`, `total`, as in [`Css`] and [`Xml`] |
+/// | `css`, `xml` | `items`, `fields`, `next`, `total`, as in [`Css`] and [`Xml`]; `xml` has `cursor` too |
 /// | `tree` | as `css`, over a tree, if the crate has the feature `tree`: see `Css::tree` |
 /// | `csv` | `fields`, `names`, `delimiter`, `quote`, `comment`, `trims`, as in [`Csv`] |
 /// | `regex` | `pattern`, `fields`, `next`, `total`, as in [`Regex`] |
@@ -70,7 +70,7 @@ use wasm::WasmData;
 pub struct Settings {
     css: Option<Elements>,
     tree: Option<Elements>,
-    xml: Option<Elements>,
+    xml: Option<XmlData>,
     csv: Option<CsvData>,
     regex: Option<RegexData>,
     lines: Option<LinesData>,
@@ -103,6 +103,17 @@ struct Elements {
     fields: Vec<(String, FieldData)>,
     next: Option<FieldData>,
     total: Option<FieldData>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct XmlData {
+    items: String,
+    #[serde(deserialize_with = "fields")]
+    fields: Vec<(String, FieldData)>,
+    next: Option<FieldData>,
+    total: Option<FieldData>,
+    cursor: Option<FieldData>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -211,7 +222,7 @@ impl Settings {
         let kinds = [
             css.map(|css| css.css()?.build()).transpose()?,
             tree.map(Elements::tree).transpose()?,
-            xml.map(Elements::xml).transpose()?,
+            xml.map(XmlData::build).transpose()?,
             csv.map(CsvData::build).transpose()?,
             regex.map(RegexData::build).transpose()?,
             lines.map(LinesData::build).transpose()?,
@@ -273,11 +284,16 @@ impl Elements {
     fn tree(self) -> Result<Extraction, ExtractError> {
         Err(ExtractError::setting("tree", "this program was built without the feature `tree`"))
     }
+}
 
-    fn xml(self) -> Result<Extraction, ExtractError> {
+impl XmlData {
+    fn build(self) -> Result<Extraction, ExtractError> {
         let mut xml = with_fields(Xml::new(self.items), self.fields, Xml::field)?;
         if let Some(next) = self.next {
             xml = xml.next(next.field("next")?);
+        }
+        if let Some(cursor) = self.cursor {
+            xml = xml.cursor(cursor.field("cursor")?);
         }
         if let Some(total) = self.total {
             xml = xml.total(total.field("total")?);

@@ -12,7 +12,7 @@ use crate::{
     field::{Column, Field},
     fields::{Fields, field_setters},
     items::Items,
-    told::{NEXT, TOTAL, Told},
+    told::{CURSOR, NEXT, TOTAL, Told},
 };
 use path::{ElementPath, ValuePath};
 use walk::Walk;
@@ -26,6 +26,9 @@ use walk::Walk;
 /// The paths of fields are relative to the item: `title`, `author/name`, `//name` for an element
 /// anywhere in the item, `@id` and `price/@currency` for attributes, `.` for the item itself. A
 /// field is the text of its element with what is inside it, without white space at its ends.
+///
+/// A path may end with a condition on an attribute of its element: `link[@rel='next']/@href` is the
+/// next page of an Atom feed (RFC 4287, section 4.2.7).
 ///
 /// No entity of a document type is expanded: one that XML itself does not define is an error, so
 /// no page grows while it is read. So is a document that ends before its root does.
@@ -53,20 +56,31 @@ pub struct Xml {
     fields: Fields,
     next: Option<Field>,
     total: Option<Field>,
+    cursor: Option<Field>,
 }
 
 impl Xml {
     /// The elements at this path.
     pub fn new(items: impl Into<String>) -> Self {
-        Self { items: items.into(), fields: Fields::default(), next: None, total: None }
+        let items = items.into();
+        Self { items, fields: Fields::default(), next: None, total: None, cursor: None }
     }
 
     field_setters!();
 
     /// Where the next page is: the text or the attribute at this path from the root, such as
-    /// `/feed/next` or `/list/@next`. Streams and tables follow it.
+    /// `/feed/next`, `/list/@next` or `/feed/link[@rel='next']/@href`. It is a URL, relative to that of
+    /// the page. Streams and tables follow it.
     pub fn next(mut self, link: impl Into<Field>) -> Self {
         self.next = Some(link.into());
+        self
+    }
+
+    /// The cursor of the next page, which is no URL: the text at this path from the root, such as
+    /// `/ListBucketResult/NextContinuationToken`. The page has it as `next_cursor`, which
+    /// `Paging::cursor("continuation-token", "next_cursor")` follows.
+    pub fn cursor(mut self, cursor: impl Into<Field>) -> Self {
+        self.cursor = Some(cursor.into());
         self
     }
 
@@ -111,7 +125,7 @@ impl Compiled {
             fields.push((place.column, path));
         }
         let mut of_page = Vec::new();
-        let told = Told::new("XML", xml.next, xml.total, |place, name, field| {
+        let told = Told::new("XML", [xml.next, xml.total, xml.cursor], |place, name, field| {
             // A path from the root, whether it says so or not.
             let path = match field.at.trim() {
                 path if path.starts_with("//") => path,
@@ -155,6 +169,7 @@ impl Extract for Compiled {
         walk.read(text)?;
         let texts = walk.into_page_texts();
         let text = |place: usize| Some(texts.get(place)?.first()?.as_str());
+        self.told.tell_cursor(items, text(CURSOR));
         self.told.tell(items, self.told.next_in(text(NEXT)), text(TOTAL))
     }
 }

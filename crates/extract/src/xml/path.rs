@@ -1,5 +1,7 @@
 //! [pure] Paths of elements: which of them an item or a field is.
 
+use std::borrow::Cow;
+
 use crate::error::ExtractError;
 
 /// A path of names, joined by `/`.
@@ -10,11 +12,12 @@ pub(super) struct ElementPath {
     is_anchored: bool,
 }
 
-/// The element of a path, and the attribute of it.
+/// The element of a path, the attribute of it, and the attribute that it must have with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ValuePath {
     pub(super) element: ElementPath,
     pub(super) attr: Option<String>,
+    pub(super) condition: Option<(String, String)>,
 }
 
 impl ElementPath {
@@ -42,7 +45,8 @@ impl ElementPath {
 
 impl ValuePath {
     /// The path of a field, relative to the item: `title`, `author/name`, `price/@currency`, `@id`,
-    /// `.` for the item itself, and `//name` for an element anywhere in it.
+    /// `.` for the item itself, and `//name` for an element anywhere in it. `link[@rel='next']` is one
+    /// whose attribute has this value.
     ///
     /// # Errors
     /// [`ExtractError::Setting`] for an empty name.
@@ -52,6 +56,11 @@ impl ValuePath {
         attr: Option<&str>,
     ) -> Result<Self, ExtractError> {
         let path = path.trim();
+        let (whole, condition) = match condition(path) {
+            Some((rest, condition)) => (Cow::Owned(rest), Some(condition)),
+            None => (Cow::Borrowed(path), None),
+        };
+        let path = &*whole;
         let (elements, at) = match path.rsplit_once('@') {
             Some((elements, name)) => (elements.strip_suffix('/').unwrap_or(elements), Some(name)),
             None => (path, None),
@@ -72,7 +81,10 @@ impl ValuePath {
         if !is_anchored && steps.is_empty() {
             return Err(ExtractError::setting(setting, "a path has a name after `//`"));
         }
-        Ok(Self { element: ElementPath { steps, is_anchored }, attr })
+        if condition.is_some() && steps.is_empty() {
+            return Err(ExtractError::setting(setting, "a condition has a name before it"));
+        }
+        Ok(Self { element: ElementPath { steps, is_anchored }, attr, condition })
     }
 
     /// Whether the element at the end of `open` is its element, if the item is `depth` deep.
@@ -80,6 +92,19 @@ impl ValuePath {
         self.element.ends(open.get(depth..).unwrap_or_default())
             && (open.len() > depth || self.element.steps.is_empty())
     }
+}
+
+/// The path without the condition on its last element, `[@name='value']`, and that condition.
+fn condition(path: &str) -> Option<(String, (String, String))> {
+    let (before, rest) = path.split_once('[')?;
+    let (inside, after) = rest.split_once(']')?;
+    let (name, value) = inside.trim().strip_prefix('@')?.split_once('=')?;
+    let (name, value) = (name.trim(), value.trim());
+    let quoted = ['\'', '"'].iter().find_map(|mark| value.strip_prefix(*mark)?.strip_suffix(*mark));
+    let is_last = after.is_empty() || after.starts_with("/@");
+    let is_name = !name.is_empty() && !name.contains(['/', ' ', '@', '[']);
+    (is_last && is_name).then_some(())?;
+    Some((format!("{before}{after}"), (name.to_owned(), quoted?.to_owned())))
 }
 
 fn steps(setting: &str, path: &str) -> Result<Vec<String>, ExtractError> {
@@ -152,11 +177,23 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_is_about_an_attribute_of_the_last_element() {
+        for path in ["/feed/link[@rel='next']/@href", "feed/link[ @rel = \"next\" ]/@href"] {
+            let path = path.trim_start_matches('/');
+            let path = ValuePath::of_field("f", path, None).unwrap();
+            assert_eq!(path.condition, Some(("rel".to_owned(), "next".to_owned())));
+            assert!(path.is_at(&open("feed/link"), 0) && path.attr.as_deref() == Some("href"));
+        }
+        assert_eq!(ValuePath::of_field("f", "a/@b", None).unwrap().condition, None);
+    }
+
+    #[test]
     fn what_is_no_path_is_refused() {
         for path in ["", "/", "a//b", "a[1]", "a b", "a/"] {
             assert!(ElementPath::of_items(path).is_err(), "{path}");
         }
-        for path in ["a[1]", "@", "//", "a/@b/c"] {
+        for path in ["a[1]", "@", "//", "a/@b/c", "a[@b]", "a[@b=c]", "a[@b='c']/d", "[@b='c']/@d"]
+        {
             assert!(ValuePath::of_field("f", path, None).is_err(), "{path}");
         }
         assert!(ValuePath::of_field("f", "@a", Some("b")).is_err());

@@ -9,7 +9,7 @@ use quick_xml::{
 };
 
 use super::path::{ElementPath, ValuePath, is_attribute};
-use crate::{error::ExtractError, field::Column, items::Items};
+use crate::{error::ExtractError, field::Column, items::Items, told::PLACES};
 
 /// An item, from its start tag until it is written.
 struct Item {
@@ -67,7 +67,7 @@ impl<'w> Walk<'w> {
             begun: VecDeque::new(),
             open_items: Vec::new(),
             open_texts: Vec::new(),
-            page: vec![Vec::new(); 2],
+            page: vec![Vec::new(); PLACES],
             numbers: 0,
             has_root: false,
             held: 0,
@@ -173,6 +173,12 @@ impl<'w> Walk<'w> {
         path: &ValuePath,
         find: &impl Fn(&str) -> Option<Result<String, ExtractError>>,
     ) -> Result<(), ExtractError> {
+        if let Some((name, wanted)) = &path.condition {
+            match find(name).transpose()? {
+                Some(value) if value == *wanted => {}
+                _ => return Ok(()),
+            }
+        }
         let is_list = item.is_some() && self.columns.get(column).is_some_and(|c| c.is_list);
         let is_open = self.open_texts.iter().any(|open| open.item == item && open.column == column);
         let has_some = self.texts(item, column).is_none_or(|texts| !texts.is_empty());

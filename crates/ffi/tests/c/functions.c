@@ -322,8 +322,8 @@ static void values(const char *folder) {
   vap_buf buf;
   char path[512], key[1030];
   snprintf(path, sizeof path, "%s/values.redb", folder);
-  SAYS(VAP_E_CONFIG, "largest_value", vap_kv_open(path, VAP_NUL, "{largest_value: 0}", VAP_NUL, &kv, &error));
-  GIVES(VAP_OK, vap_kv_open(path, VAP_NUL, "{largest_value: 1000, wait: 50s}", VAP_NUL, &kv, &error));
+  SAYS(VAP_E_CONFIG, "max_value_bytes", vap_kv_open(path, VAP_NUL, "{max_value_bytes: 0}", VAP_NUL, &kv, &error));
+  GIVES(VAP_OK, vap_kv_open(path, VAP_NUL, "{max_value_bytes: 1000, timeout: 50s}", VAP_NUL, &kv, &error));
   SAYS(VAP_E_STORE, "open", vap_kv_open(path, VAP_NUL, NULL, 0, &second, &error));
   GIVES(VAP_NOT_FOUND, vap_kv_get(kv, "a", VAP_NUL, LONG_MS, 0, &buf, &error));
   GIVES(VAP_OK, vap_kv_put(kv, "a", VAP_NUL, (const uint8_t *)"1\0002", 3, 0, LONG_MS, 0, &error));

@@ -18,7 +18,12 @@ mod server;
 use std::{env, time::Duration};
 
 use load::{Figures, idle, measure};
+use mimalloc::MiMalloc;
 use server::Server;
+
+/// That of `apipool`, for both servers.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use std::{
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::Serialize;
 use vantage_api_gateway::{
-    Exposed, Gateway, Limits,
+    Gateway, Limits, TableConfig,
     auth::{Principal, Tokens},
 };
 use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
@@ -137,20 +137,20 @@ async fn gateway() {
     let policy = RateLimitPolicy::token_bucket("principal", UNLIMITED, Duration::from_secs(1));
     let tokens = [(Tokens::digest_of(TOKEN), Principal::new("ada").with_role("reader"))];
     let limits = Limits {
-        in_flight: 10_000,
-        in_flight_of_one: 10_000,
-        connections: 25_000,
-        keep_alive: Duration::from_secs(600),
+        max_in_flight: 10_000,
+        max_in_flight_per_principal: 10_000,
+        max_connections_per_worker: 25_000,
+        keep_alive_timeout: Duration::from_secs(600),
         ..Limits::default()
     };
-    let rows = || Exposed::of(memory::table()).page_size(memory::ROWS, 100);
+    let rows = || TableConfig::new(memory::table()).page_size(memory::ROWS, 100);
     let gateway = Gateway::builder()
         .bind(([127, 0, 0, 1], 0))
         .workers(1)
         .limits(limits)
         .auth(Tokens::digests(tokens).unwrap())
         .limit_principals(RateLimitPolicyEnforcer::new([policy]).unwrap())
-        .table("cached", rows().cache(Duration::from_secs(3600)))
+        .table("cached", rows().cache_ttl(Duration::from_secs(3600)))
         .table("rows", rows())
         .build()
         .unwrap();

@@ -10,7 +10,7 @@ use crate::Problem;
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The longest secret that is looked at, in bytes.
-const LONGEST: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// How the credentials were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(crate) fn read_credentials(headers: &HeaderMap) -> Result<Option<Credentials
             secret.trim()
         }
     };
-    if secret.is_empty() || secret.len() > LONGEST {
+    if secret.is_empty() || secret.len() > MAX_BYTES {
         return Err(refused("the credentials are empty or too long"));
     }
     Ok(Some(Credentials::new(scheme, secret)))

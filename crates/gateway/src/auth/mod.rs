@@ -65,7 +65,7 @@ impl Principal {
 /// ```
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
-    /// The principal of these credentials, or `None` if they are nobody's (401).
+    /// The principal of these credentials, or `None` if they are invalid (401).
     ///
     /// It is called for every request, so it should be fast or keep what it learned. To compare
     /// secrets it must take the same time whatever they are, as [`Tokens`] does.

@@ -5,8 +5,8 @@ use vantage_types::Record;
 
 use crate::{
     Problem,
-    exposed::{Kind, Table},
     problem::listed,
+    table_config::{Kind, Table},
 };
 
 /// A value as one of a column of this kind. A null is one of every column.

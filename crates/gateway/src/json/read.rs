@@ -17,10 +17,7 @@ const FEW: usize = 16;
 /// 400 if it is not JSON, and 422 if something would be lost.
 pub(crate) fn parse(text: &[u8], depth: usize) -> Result<Value, Problem> {
     if text.is_empty() {
-        return Err(Problem::bad_request(
-            "invalid_json",
-            "a JSON body is needed, and there is none",
-        ));
+        return Err(Problem::bad_request("invalid_json", "a JSON body is required"));
     }
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Nested(depth)

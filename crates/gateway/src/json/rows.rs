@@ -4,7 +4,7 @@ use ciborium::Value;
 use vantage_types::Record;
 
 use super::write_value;
-use crate::exposed::{Table, TableColumn};
+use crate::table_config::{Table, TableColumn};
 
 /// The columns of an answer, with their names as they are written.
 #[derive(Clone, Debug)]

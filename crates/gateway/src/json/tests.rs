@@ -4,7 +4,7 @@ use serde_json::json;
 use vantage_types::{PresentationDialect, cbor_to_json};
 
 use super::{fit, parse, write_value};
-use crate::exposed::{Bounds, Kind};
+use crate::table_config::{Bounds, Kind};
 
 fn written(value: &Value) -> String {
     let mut out = Vec::new();

@@ -28,7 +28,7 @@ pub struct Put {
 
 impl Put {
     /// The longest time to live: 100 years of 365.25 days.
-    pub const LONGEST_TTL: Duration = Duration::from_secs(100 * 31_557_600);
+    pub const MAX_TTL: Duration = Duration::from_secs(100 * 31_557_600);
 
     /// These bytes, of type `application/octet-stream`, for ever.
     #[must_use]
@@ -117,7 +117,7 @@ impl Default for Batch {
 
 impl Batch {
     /// The most operations of a batch.
-    pub const LONGEST: usize = 10_000;
+    pub const MAX_OPERATIONS: usize = 10_000;
 
     /// A batch without operations.
     #[must_use]
@@ -191,29 +191,33 @@ impl Batch {
         self.bytes() + self.operations.len() * 256
     }
 
-    pub(super) fn validate(&self, largest_value: usize, memory: usize) -> Result<(), Error> {
+    pub(super) fn validate(&self, max_value_bytes: usize, max_bytes: usize) -> Result<(), Error> {
         let count = self.operations.len();
-        if !(1..=Self::LONGEST).contains(&count) {
-            return Err(Error::BatchLength { count, most: Self::LONGEST });
+        if !(1..=Self::MAX_OPERATIONS).contains(&count) {
+            return Err(Error::BatchLength { count, most: Self::MAX_OPERATIONS });
         }
         let mut keys = HashSet::with_capacity(count);
         for (index, (key, action)) in self.operations.iter().enumerate() {
             if !keys.insert(key) {
-                return Err(Error::KeyTwice { index, key: key.clone() });
+                return Err(Error::DuplicateKey { index, key: key.clone() });
             }
             let Action::Put(put) = action else { continue };
             let bytes = put.value.len();
-            if bytes > largest_value {
-                return Err(Error::ValueTooLarge { key: key.clone(), bytes, most: largest_value });
+            if bytes > max_value_bytes {
+                return Err(Error::ValueTooLarge {
+                    key: key.clone(),
+                    bytes,
+                    most: max_value_bytes,
+                });
             }
-            let bounds = Duration::from_millis(1)..=Put::LONGEST_TTL;
+            let bounds = Duration::from_millis(1)..=Put::MAX_TTL;
             if put.ttl.is_some_and(|ttl| !bounds.contains(&ttl)) {
                 return Err(Error::Ttl);
             }
         }
         match self.bytes() {
-            bytes if bytes > memory => {
-                Err(Error::BatchTooLarge { bytes: bytes as u64, most: memory })
+            bytes if bytes > max_bytes => {
+                Err(Error::BatchTooLarge { bytes: bytes as u64, most: max_bytes })
             }
             _ => Ok(()),
         }

@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// A batch that names a key twice, so that it could be read in two ways.
     #[error("operation {index}: the batch has named {key} before")]
-    KeyTwice {
+    DuplicateKey {
         /// The position of the second operation, from 0.
         index: usize,
         /// Its key.
@@ -132,7 +132,7 @@ impl Error {
             Self::ValueTooLarge { .. } => "value_too_large",
             Self::ListLimit { .. } => "invalid_limit",
             Self::BatchLength { .. } => "batch_length",
-            Self::KeyTwice { .. } => "key_twice",
+            Self::DuplicateKey { .. } => "key_twice",
             Self::BatchTooLarge { .. } => "batch_too_large",
             Self::Full { .. } => "store_full",
             Self::PreconditionFailed { .. } => "precondition_failed",

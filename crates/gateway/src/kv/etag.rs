@@ -3,12 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use actix_web::http::header::{HeaderMap, HeaderName};
-
-use crate::{
-    Problem,
-    tag_list::{ListedTag, TagList},
-};
+use crate::tag_list::{ListedTag, TagList, Unmet, judge};
 
 /// The version of one value: strong, and never used twice, even if the same bytes are written
 /// again. As text it is quoted, as in `ETag` and `If-Match`.
@@ -53,24 +48,13 @@ impl fmt::Display for ETag {
 /// # Ok::<(), vantage_api_gateway::kv::TagsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tags(TagList);
+pub struct Tags(pub(super) TagList);
 
 impl Tags {
     /// Any version: `*`.
     #[must_use]
     pub fn any() -> Self {
         Self(TagList::Any)
-    }
-
-    /// The list that the fields of this name are together, if there are any.
-    ///
-    /// # Errors
-    /// 400 for what is not a list.
-    pub(super) fn of_fields(
-        headers: &HeaderMap,
-        name: &HeaderName,
-    ) -> Result<Option<Self>, Problem> {
-        Ok(TagList::of_fields(headers, name)?.map(Self))
     }
 }
 
@@ -109,13 +93,6 @@ pub struct Precondition {
     pub if_none_match: Option<Tags>,
 }
 
-/// Which half of a condition does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unmet {
-    IfMatch,
-    IfNoneMatch,
-}
-
 impl Precondition {
     /// There is no value: the first of several writers wins.
     #[must_use]
@@ -131,17 +108,9 @@ impl Precondition {
 
     /// Whether it holds for what is there now, in the order of RFC 9110, section 13.2.2.
     pub(super) fn check(&self, current: Option<ETag>) -> Result<(), Unmet> {
-        if let Some(tags) = &self.if_match
-            && !current.is_some_and(|tag| tags.0.match_strongly(tag.means()))
-        {
-            return Err(Unmet::IfMatch);
-        }
-        if let Some(tags) = &self.if_none_match
-            && current.is_some_and(|tag| tags.0.match_weakly(tag.means()))
-        {
-            return Err(Unmet::IfNoneMatch);
-        }
-        Ok(())
+        let if_match = self.if_match.as_ref().map(|Tags(list)| list);
+        let if_none_match = self.if_none_match.as_ref().map(|Tags(list)| list);
+        judge(if_match, if_none_match, current.map(ETag::means).as_ref())
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Key(String);
 
 impl Key {
     /// The longest key in bytes.
-    pub const LONGEST: usize = 1_024;
+    pub const MAX_BYTES: usize = 1_024;
 
     /// Checks a name and makes it a key.
     ///
@@ -32,7 +32,7 @@ impl Key {
         if name.is_empty() {
             return Err(KeyError::Empty);
         }
-        if name.len() > Self::LONGEST {
+        if name.len() > Self::MAX_BYTES {
             return Err(KeyError::TooLong { bytes: name.len() });
         }
         if let Some((at, _)) = name.char_indices().find(|(_, character)| character.is_control()) {

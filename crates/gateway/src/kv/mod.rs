@@ -41,8 +41,9 @@
 //!
 //! The answer has a list `results` in the same order. If a precondition does not hold, the answer is
 //! 412, and nothing is written. How many operations a batch has, and how large its body is, is
-//! bounded by [`Limits::batch`](crate::Limits::batch) and [`Limits::body`](crate::Limits::body); a
-//! value by itself is bounded by [`Settings::with_largest_value`].
+//! bounded by [`Limits::max_batch_operations`](crate::Limits::max_batch_operations) and
+//! [`Limits::max_body_bytes`](crate::Limits::max_body_bytes); a
+//! value by itself is bounded by [`Settings::with_max_value_bytes`].
 
 mod batch;
 mod budget;

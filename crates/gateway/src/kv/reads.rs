@@ -21,7 +21,7 @@ const KEYS_AT_ONCE: usize = 100;
 
 impl Kv {
     /// The most keys of a page.
-    pub const LONGEST_PAGE: usize = 1_000;
+    pub const MAX_PAGE: usize = 1_000;
 
     /// The value of a key.
     ///
@@ -75,8 +75,8 @@ impl Kv {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page, Error> {
-        if !(1..=Self::LONGEST_PAGE).contains(&limit) {
-            return Err(Error::ListLimit { most: Self::LONGEST_PAGE });
+        if !(1..=Self::MAX_PAGE).contains(&limit) {
+            return Err(Error::ListLimit { most: Self::MAX_PAGE });
         }
         let snapshot = self.snapshot().await?;
         if limit <= KEYS_AT_ONCE {
@@ -125,9 +125,9 @@ impl Kv {
         let database = match shared.database.try_read() {
             Ok(database) => database,
             // It is being compacted or opened again.
-            Err(_) => timeout(shared.settings.wait, shared.database.read())
+            Err(_) => timeout(shared.settings.timeout, shared.database.read())
                 .await
-                .map_err(|_| Error::Busy(shared.settings.wait))?,
+                .map_err(|_| Error::Busy(shared.settings.timeout))?,
         };
         let database = database.as_ref().ok_or(Error::Unavailable(None))?;
         let now = shared.settings.now();
@@ -167,7 +167,7 @@ impl Kv {
         &self,
         read: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Error> {
-        let wait = self.shared().settings.wait;
+        let wait = self.shared().settings.timeout;
         match timeout(wait, spawn_blocking(read)).await {
             Ok(Ok(read)) => read.map_err(|failure| self.failed(failure)),
             Ok(Err(_)) => Err(self.failed(Failure::Panic)),

@@ -2,35 +2,54 @@
 
 use std::{fmt, sync::Arc, time::Duration, time::SystemTime};
 
+use serde::Deserialize;
+
 use super::{Error, entry};
+use crate::data;
 
 /// The settings of a store. All have defaults.
+///
+/// As data it is a map of `max_value_bytes`, `cache_bytes`, `max_in_flight_bytes`, `quota` and
+/// `timeout`: bytes, but for the timeout, which is a number of seconds, or text such as `250ms`. An
+/// unknown key is an error.
 ///
 /// ```
 /// use vantage_api_gateway::kv::Settings;
 ///
-/// let settings = Settings::default().with_largest_value(1 << 20).with_cache(16 << 20);
+/// let settings = Settings::default().with_max_value_bytes(1 << 20).with_cache_bytes(16 << 20);
 /// # drop(settings);
+/// let read: Settings = serde_json::from_str(r#"{ "quota": 1000000, "timeout": "5s" }"#)?;
+/// # drop(read);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    pub(super) largest_value: usize,
-    pub(super) cache: usize,
-    pub(super) memory: usize,
+    pub(super) max_value_bytes: usize,
+    pub(super) cache_bytes: usize,
+    pub(super) max_in_flight_bytes: usize,
     pub(super) quota: Option<u64>,
-    pub(super) wait: Duration,
-    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    #[serde(deserialize_with = "data::duration")]
+    pub(super) timeout: Duration,
+    #[serde(skip, default = "system_clock")]
+    clock: Clock,
+}
+
+type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+fn system_clock() -> Clock {
+    Arc::new(SystemTime::now)
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            largest_value: 8 << 20,
-            cache: 64 << 20,
-            memory: 64 << 20,
+            max_value_bytes: 8 << 20,
+            cache_bytes: 64 << 20,
+            max_in_flight_bytes: 64 << 20,
             quota: None,
-            wait: Duration::from_secs(10),
-            clock: Arc::new(SystemTime::now),
+            timeout: Duration::from_secs(10),
+            clock: system_clock(),
         }
     }
 }
@@ -38,15 +57,15 @@ impl Default for Settings {
 impl Settings {
     /// The largest value in bytes: 8 MiB, at most 64 MiB.
     #[must_use]
-    pub fn with_largest_value(mut self, bytes: usize) -> Self {
-        self.largest_value = bytes;
+    pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
+        self.max_value_bytes = bytes;
         self
     }
 
     /// How many bytes of the file are kept in memory: 64 MiB.
     #[must_use]
-    pub fn with_cache(mut self, bytes: usize) -> Self {
-        self.cache = bytes;
+    pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
         self
     }
 
@@ -54,8 +73,8 @@ impl Settings {
     /// write counts for at least 4 KiB; a value that is read counts if it has more than 64 KiB.
     /// At least the largest value, at most 4 GiB. Calls beyond that wait their turn.
     #[must_use]
-    pub fn with_memory(mut self, bytes: usize) -> Self {
-        self.memory = bytes;
+    pub fn with_max_in_flight_bytes(mut self, bytes: usize) -> Self {
+        self.max_in_flight_bytes = bytes;
         self
     }
 
@@ -71,8 +90,8 @@ impl Settings {
 
     /// How long a call waits for its turn, and then for the disk: 10 s. 1 ms to an hour.
     #[must_use]
-    pub fn with_wait(mut self, wait: Duration) -> Self {
-        self.wait = wait;
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -91,17 +110,19 @@ impl Settings {
 
     pub(super) fn validate(&self) -> Result<(), Error> {
         let setting = |text: &str| Err(Error::Setting(text.to_owned()));
-        if self.largest_value == 0 || self.largest_value > 64 << 20 {
-            return setting("largest_value: must be 1 byte to 64 MiB");
+        if self.max_value_bytes == 0 || self.max_value_bytes > 64 << 20 {
+            return setting("max_value_bytes: must be 1 byte to 64 MiB");
         }
-        if self.memory < self.largest_value || self.memory > 4 << 30 {
-            return setting("memory: must be at least the largest value, and at most 4 GiB");
+        if self.max_in_flight_bytes < self.max_value_bytes || self.max_in_flight_bytes > 4 << 30 {
+            return setting(
+                "max_in_flight_bytes: must be at least the largest value, and at most 4 GiB",
+            );
         }
         if self.quota == Some(0) {
             return setting("quota: must be at least 1 byte");
         }
-        if self.wait < Duration::from_millis(1) || self.wait > Duration::from_secs(3_600) {
-            return setting("wait: must be 1 ms to 1 h");
+        if self.timeout < Duration::from_millis(1) || self.timeout > Duration::from_secs(3_600) {
+            return setting("timeout: must be 1 ms to 1 h");
         }
         Ok(())
     }
@@ -109,14 +130,15 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { largest_value, cache, memory, quota, wait, clock: _ } = self;
+        let Self { max_value_bytes, cache_bytes, max_in_flight_bytes, quota, timeout, clock: _ } =
+            self;
         formatter
             .debug_struct("Settings")
-            .field("largest_value", largest_value)
-            .field("cache", cache)
-            .field("memory", memory)
+            .field("max_value_bytes", max_value_bytes)
+            .field("cache_bytes", cache_bytes)
+            .field("max_in_flight_bytes", max_in_flight_bytes)
             .field("quota", quota)
-            .field("wait", wait)
+            .field("timeout", timeout)
             .finish_non_exhaustive()
     }
 }

@@ -31,7 +31,7 @@ use super::{
 /// A store of values by key, in one file. Clones are handles of the same store.
 ///
 /// Its calls need a tokio runtime with time, such as that of actix; each ends within the time that
-/// [`Settings::with_wait`] sets, or twice that if it has to wait for its turn first. A call that is
+/// [`Settings::with_timeout`] sets, or twice that if it has to wait for its turn first. A call that is
 /// answered with its outcome is on the disk. One that is dropped before its turn is not carried
 /// out.
 ///
@@ -84,14 +84,14 @@ impl Kv {
     pub fn open(path: impl Into<PathBuf>, settings: Settings) -> Result<Self, Error> {
         let path = path.into();
         settings.validate()?;
-        let (database, about) = file::open_or_create(&path, settings.cache)?;
+        let (database, about) = file::open_or_create(&path, settings.cache_bytes)?;
         let counters = counted(&database, &about).map_err(Failure::into_read_error)?;
         let shared = Arc::new(Shared {
             store: about.store,
             database: RwLock::new(Some(database)),
             counters,
-            to_disk: Budget::new(settings.memory, settings.wait),
-            from_disk: Budget::new(settings.memory, settings.wait),
+            to_disk: Budget::new(settings.max_in_flight_bytes, settings.timeout),
+            from_disk: Budget::new(settings.max_in_flight_bytes, settings.timeout),
             is_broken: AtomicBool::new(false),
             path,
             settings,
@@ -138,11 +138,11 @@ impl Kv {
     ///
     /// # Errors
     ///
-    /// As [`Kv::put`], and [`Error::BatchLength`], [`Error::KeyTwice`] or
+    /// As [`Kv::put`], and [`Error::BatchLength`], [`Error::DuplicateKey`] or
     /// [`Error::BatchTooLarge`].
     pub async fn batch(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
-        let Settings { largest_value, memory, .. } = self.0.shared.settings;
-        batch.validate(largest_value, memory)?;
+        let Settings { max_value_bytes, max_in_flight_bytes, .. } = self.0.shared.settings;
+        batch.validate(max_value_bytes, max_in_flight_bytes)?;
         if batch.operations.iter().all(|(_, action)| matches!(action, Action::Get)) {
             return self.get_all(batch).await;
         }
@@ -152,7 +152,7 @@ impl Kv {
 
     /// Gives room that is no longer needed back to the file system. Reads and writes wait until it
     /// is done, which takes about as long as the file takes to copy; what has to wait longer than
-    /// [`Settings::with_wait`] fails with [`Error::Busy`].
+    /// [`Settings::with_timeout`] fails with [`Error::Busy`].
     ///
     /// # Errors
     ///
@@ -180,8 +180,8 @@ impl Kv {
 
     /// The largest value in bytes.
     #[must_use]
-    pub fn largest_value(&self) -> usize {
-        self.0.shared.settings.largest_value
+    pub fn max_value_bytes(&self) -> usize {
+        self.0.shared.settings.max_value_bytes
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -199,7 +199,7 @@ impl Kv {
         add(&self.0.shared.counters.reads, reads.count() as u64);
         let (reply, answer) = oneshot::channel();
         self.send(Command::Write { batch, reply, share })?;
-        match timeout(self.0.shared.settings.wait, answer).await {
+        match timeout(self.0.shared.settings.timeout, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(Error::Unknown(None)),
         }

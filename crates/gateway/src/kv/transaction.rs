@@ -7,9 +7,9 @@ use super::{
     Action, Batch, Error, Key, Outcome, Put, Stored, Value,
     entry::{self, CHUNK, NEVER, Row},
     error::Failure,
-    etag::Unmet,
     tables::{self, ABOUT, About, CHUNKS, ENTRIES, EXPIRY, Found},
 };
+use crate::tag_list::Unmet;
 
 /// What a value counts for beside its bytes.
 const OVERHEAD: u64 = 1 << 10;

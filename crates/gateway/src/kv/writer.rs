@@ -61,7 +61,7 @@ pub struct Compacted {
 }
 
 #[derive(Debug)]
-struct Call {
+struct RequestContext {
     batch: Batch,
     reply: oneshot::Sender<Answer>,
     _share: Share,
@@ -97,7 +97,7 @@ impl Writer {
             };
             match command {
                 Ok(Command::Write { batch, reply, share }) => {
-                    let group = self.gather(Call { batch, reply, _share: share });
+                    let group = self.gather(RequestContext { batch, reply, _share: share });
                     self.write(group);
                 }
                 Ok(Command::Compact { reply, share: _share }) => {
@@ -119,14 +119,14 @@ impl Writer {
 
     /// This call and those that wait behind it, as many as one commit takes. A call whose caller
     /// has left is not carried out.
-    fn gather(&mut self, first: Call) -> Vec<Call> {
+    fn gather(&mut self, first: RequestContext) -> Vec<RequestContext> {
         let mut weight = first.batch.weight();
         let mut group = vec![first];
         while group.len() < GROUP_CALLS && weight < GROUP_WEIGHT {
             match self.queue.try_recv() {
                 Ok(Command::Write { batch, reply, share }) => {
                     weight += batch.weight();
-                    group.push(Call { batch, reply, _share: share });
+                    group.push(RequestContext { batch, reply, _share: share });
                 }
                 Ok(other) => {
                     self.put_back = Some(other);
@@ -135,25 +135,25 @@ impl Writer {
                 Err(_) => break,
             }
         }
-        group.retain(|call| !call.reply.is_closed());
+        group.retain(|context| !context.reply.is_closed());
         group
     }
 
-    fn write(&mut self, group: Vec<Call>) {
+    fn write(&mut self, group: Vec<RequestContext>) {
         if group.is_empty() {
             return;
         }
         let answers = match self.ensure_open() {
             Ok(()) => {
-                let batches: Vec<&Batch> = group.iter().map(|call| &call.batch).collect();
+                let batches: Vec<&Batch> = group.iter().map(|context| &context.batch).collect();
                 let operations: usize = batches.iter().map(|batch| batch.len()).sum();
                 self.commit(&batches, operations as u64 * SWEPT_IN_PASSING)
             }
             Err(error) => vec![Err(error); group.len()],
         };
-        for (call, answer) in group.into_iter().zip(answers) {
+        for (context, answer) in group.into_iter().zip(answers) {
             // Whoever asked may be gone.
-            _ = call.reply.send(answer);
+            _ = context.reply.send(answer);
         }
     }
 
@@ -246,7 +246,7 @@ impl Writer {
     /// Closes the file and opens it again, and says which commit was the last.
     fn open_again(&mut self) -> Result<u64, Failure> {
         let shared = &self.shared;
-        let (path, cache) = (&shared.path, shared.settings.cache);
+        let (path, cache) = (&shared.path, shared.settings.cache_bytes);
         let mut database = shared.database.blocking_write();
         let closed = database.take();
         let opened = guarded(|| {

@@ -10,7 +10,7 @@ use crate::{
 
 /// A key, in a path or in a body.
 fn key() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": Key::LONGEST })
+    json!({ "type": "string", "minLength": 1, "maxLength": Key::MAX_BYTES })
 }
 
 fn reference(name: &str) -> Value {
@@ -67,7 +67,7 @@ pub(super) fn paths(paths: &mut Paths, limits: &Limits) {
     let bytes = json!({ "description": "The value", "content": { "*/*": { "schema": {} } } });
     let key = json!({ "name": "key", "in": "path", "required": true, "schema": key() });
     let text = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
-    let limit = json!({ "type": "integer", "minimum": 1, "maximum": Kv::LONGEST_PAGE });
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": Kv::MAX_PAGE });
     let limit = json!({ "name": "limit", "in": "query", "schema": limit });
     let list = |name: &str, item: &str, others: Value| {
         let mut schema = json!({ "type": "object", "required": [name], "properties": others });
@@ -78,7 +78,7 @@ pub(super) fn paths(paths: &mut Paths, limits: &Limits) {
     let operations = json!({
         "type": "object", "required": ["operations"], "additionalProperties": false,
         "properties": { "operations": {
-            "type": "array", "minItems": 1, "maxItems": limits.batch,
+            "type": "array", "minItems": 1, "maxItems": limits.max_batch_operations,
             "items": reference("KvOperation"),
         } },
     });

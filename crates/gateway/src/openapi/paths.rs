@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     Limits,
     auth::Principal,
-    exposed::{Ops, RelationTarget, Table},
     gateway::State,
     query::OPERATORS,
+    table_config::{Ops, RelationTarget, Table},
     tables::index::relations,
 };
 
@@ -67,7 +67,7 @@ pub(super) fn fixed(paths: &mut Paths, limits: &Limits) {
         "responses": responses(&[("200", json!({ "description": "Text", "content": text }))]),
     });
     paths.insert("/metrics".to_owned(), json!({ "get": metrics }));
-    paths.insert("/batch".to_owned(), json!({ "post": batch(limits.batch) }));
+    paths.insert("/batch".to_owned(), json!({ "post": batch(limits.max_batch_operations) }));
 }
 
 fn batch(most: usize) -> Value {
@@ -135,7 +135,7 @@ pub(super) fn of_table(paths: &mut Paths, state: &State, table: &Table, principa
     if ops.has(Ops::INSERT) {
         of_all["post"] = insert(table);
     }
-    let is_bulk = |op: Ops| table.bulk > 0 && ops.has(op);
+    let is_bulk = |op: Ops| table.max_bulk_rows > 0 && ops.has(op);
     let affected = json!({ "type": "object" });
     let bulk = |what: &str| {
         json!({

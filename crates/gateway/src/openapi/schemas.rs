@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::exposed::{Kind, Table, TableColumn};
+use crate::table_config::{Kind, Table, TableColumn};
 
 /// The schemas of a table: its rows, and what an insert and a patch may have.
 pub(super) fn of_table(schemas: &mut Map<String, Value>, table: &Table) {

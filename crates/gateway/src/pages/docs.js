@@ -1,7 +1,7 @@
 // The page of the API: shows the OpenAPI document, and tries what is read.
 
-const LONGEST_SHOWN = 256 * 1024;
-const LONGEST_WAIT = 30_000;
+const MAX_SHOWN_CHARS = 256 * 1024;
+const TIMEOUT_MS = 30_000;
 const METHODS = ["get", "post", "put", "patch", "delete"];
 let api = {};
 
@@ -124,7 +124,7 @@ async function textOf(response) {
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
   let text = "";
-  while (reader && text.length < LONGEST_SHOWN) {
+  while (reader && text.length < MAX_SHOWN_CHARS) {
     const { done, value } = await reader.read();
     text += decoder.decode(value, { stream: !done });
     if (done) return { text, isWhole: true };
@@ -139,11 +139,11 @@ async function show(outcome, place, path, headers) {
   place.replaceChildren();
   const started = performance.now();
   try {
-    const response = await ask(path, headers, AbortSignal.timeout(LONGEST_WAIT));
+    const response = await ask(path, headers, AbortSignal.timeout(TIMEOUT_MS));
     const { text, isWhole } = await textOf(response);
     const type = response.headers.get("content-type") ?? "";
     const isText = /json|text|xml/.test(type) || text === "";
-    let shown = isText ? text : "This is no text and not shown.";
+    let shown = isText ? text : "Not shown, since it is not text.";
     if (/[/+]json/.test(type) && isWhole) {
       try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* shown as it came */ }
     }
@@ -305,7 +305,7 @@ async function load() {
   if (needsToken && !token) { notice(TOKEN_WANTED); return; }
   notice("Reading the description …");
   try {
-    const response = await ask("openapi.json", { Accept: "application/json" }, AbortSignal.timeout(LONGEST_WAIT));
+    const response = await ask("openapi.json", { Accept: "application/json" }, AbortSignal.timeout(TIMEOUT_MS));
     if (response.status === 401) refuseToken();
     if (!response.ok) { notice(`The description was refused – ${await problemOf(response)}`, true); return; }
     api = await response.json();

@@ -1,8 +1,8 @@
 // What jobs do: their runs, and who works on them.
 
 /** The most rows of a table, and the most lines in one of them. */
-const MOST_ROWS = 200;
-const MOST_LINES = 20;
+const MAX_ROWS = 200;
+const MAX_LINES = 20;
 /** Over how many seconds it is measured how fast a run is. */
 const MEASURED = 10;
 /** From which age on an overview is told as old, in seconds. */
@@ -34,14 +34,14 @@ function paceOf(run) {
 
 /** Lines one below the other, and how many more there would be. */
 function lines(texts) {
-  const more = texts.length - MOST_LINES;
-  return [...texts.slice(0, MOST_LINES), ...(more > 0 ? [`and ${more} more`] : [])].map((text) => make("div", {}, text));
+  const more = texts.length - MAX_LINES;
+  return [...texts.slice(0, MAX_LINES), ...(more > 0 ? [`and ${more} more`] : [])].map((text) => make("div", {}, text));
 }
 
 /** Shows a table with as many rows as it may have, and tells how many it has not. */
 function fillBounded(name, heads, rows, numbers) {
-  fillTable(byId(name), heads, rows.slice(0, MOST_ROWS), numbers);
-  const more = rows.length - MOST_ROWS;
+  fillTable(byId(name), heads, rows.slice(0, MAX_ROWS), numbers);
+  const more = rows.length - MAX_ROWS;
   byId(`${name}-more`).textContent = more > 0 ? `and ${more} more` : "";
 }
 

@@ -9,7 +9,7 @@ use actix_web::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::digest::{SHA256, digest};
 
-use crate::{Problem, answer::Answer};
+use crate::{Problem, cached_response::CachedResponse};
 
 const LAYOUT: &str = include_str!("layout.html");
 const STYLE: &str = include_str!("page.css");
@@ -63,7 +63,7 @@ impl Pages {
 }
 
 struct Page {
-    answer: Answer,
+    answer: CachedResponse,
     policy: String,
 }
 
@@ -83,7 +83,7 @@ impl Page {
             source(parts.script),
             source(STYLE),
         );
-        Self { answer: Answer::new(html.into_bytes(), Duration::ZERO), policy }
+        Self { answer: CachedResponse::new(html.into_bytes(), Duration::ZERO), policy }
     }
 
     async fn respond(&self, headers: &HeaderMap) -> Result<HttpResponse, Problem> {

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     Limits, Problem,
-    exposed::{Kind, Table},
     json::fit,
     problem::listed,
+    table_config::{Kind, Table},
 };
 
 /// The members of such a body.
@@ -87,7 +87,7 @@ impl Reading<'_> {
             Value::Map(comparisons) => {
                 for (operator, operand) in comparisons {
                     let operator = operator.as_text().unwrap_or_default();
-                    let most = self.limits().values;
+                    let most = self.limits().max_list_values;
                     match compare(operator, operand, column.kind, most) {
                         Ok(filter) => self.add(name, filter),
                         Err(what) => self.wrong(&format!("{pointer}/{operator}"), what),

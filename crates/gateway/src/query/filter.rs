@@ -6,7 +6,7 @@
 use ciborium::{Value, value::Integer};
 use vantage_vista::FilterOp;
 
-use crate::{exposed::Kind, json::is_decimal};
+use crate::{json::is_decimal, table_config::Kind};
 
 /// The operators, as they are listed when one is unknown.
 pub(crate) const OPERATORS: &str = "eq, neq, gt, gte, lt, lte, in, nin, like, ilike, is, and not \

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use vantage_vista::{FilterOp, VistaQuery};
 
 use super::{reading::Reading, window::Window};
-use crate::{Limits, Problem, exposed::Table, problem::listed};
+use crate::{Limits, Problem, problem::listed, table_config::Table};
 
 /// The names of parameters that are not columns.
 pub(crate) const PARAMETERS: [&str; 9] =

@@ -4,7 +4,7 @@
 use crate::{Problem, path::decode};
 
 /// The most parameters that are looked at.
-const MOST: usize = 200;
+const MAX_PAIRS: usize = 200;
 
 /// The parameters of a query as it was sent.
 ///
@@ -20,7 +20,7 @@ pub(crate) fn pairs(raw: &str) -> Result<Vec<(String, String)>, Problem> {
         if name.contains('\0') || value.contains('\0') {
             return Err(refused("it has a NUL"));
         }
-        if pairs.len() == MOST {
+        if pairs.len() == MAX_PAIRS {
             return Err(refused("it has more than 200 parameters"));
         }
         pairs.push((name, value));

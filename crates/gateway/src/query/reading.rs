@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Limits, Problem,
-    exposed::{Table, TableColumn},
     problem::listed,
+    table_config::{Table, TableColumn},
 };
 
 /// A query that is being read: what was understood, and what was not.
@@ -131,7 +131,7 @@ impl<'a> Reading<'a> {
 
     fn filter(&mut self, name: &str, value: &str) {
         let Some(column) = self.filterable(name, name) else { return };
-        match filter::parse(value, column.kind, self.limits.values) {
+        match filter::parse(value, column.kind, self.limits.max_list_values) {
             Ok(filter) => self.add(name, filter),
             Err(what) => self.wrong(name, what),
         }
@@ -161,8 +161,8 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn add(&mut self, column: &str, (op, value): Filter) {
-        if self.conditions.len() == self.limits.filters {
-            let most = self.limits.filters;
+        if self.conditions.len() == self.limits.max_filters {
+            let most = self.limits.max_filters;
             return self.wrong(column, format!("a query has at most {most} filters"));
         }
         self.conditions.push(Condition::new(column, op, value));

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use vantage_vista::FilterOp;
 
 use super::{filter::parse, pairs};
-use crate::exposed::{Bounds, Kind};
+use crate::table_config::{Bounds, Kind};
 
 const INTEGER: Kind = Kind::Integer(Bounds::I64);
 

@@ -1,6 +1,6 @@
 //! [pure] Which rows of a list are asked for: a page, an offset or what follows a cursor.
 
-use crate::exposed::Table;
+use crate::table_config::Table;
 
 /// The part of a list that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,14 +20,14 @@ use tokio::{
 };
 
 use crate::{
-    Problem, call::Call, compress::accepts_gzip, gateway::State, operate::operators_only,
-    serve::is_head,
+    Problem, compress::accepts_gzip, gateway::State, operate::operators_only,
+    request_context::RequestContext, serve::is_head,
 };
 
 /// The time between two events.
 const PERIOD: Duration = Duration::from_secs(1);
 /// The longest stream: whoever goes on shows the credentials again.
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_STREAM_TIME: Duration = Duration::from_secs(600);
 /// After how many seconds to try again when too many watch.
 const FULL: u64 = 10;
 
@@ -42,12 +42,12 @@ const BUFFERING: (HeaderName, HeaderValue) =
 ///
 /// # Errors
 /// 403 for those who do not run the gateway; 503 while it drains or too many watch.
-pub(crate) async fn events(call: Call) -> Result<HttpResponse, Problem> {
-    operators_only(&call)?;
-    if call.state.is_draining() {
+pub(crate) async fn events(context: RequestContext) -> Result<HttpResponse, Problem> {
+    operators_only(&context)?;
+    if context.state.is_draining() {
         return Err(Problem::unavailable("draining", "the gateway is about to end", FULL));
     }
-    let is_zipped = accepts_gzip(call.headers());
+    let is_zipped = accepts_gzip(context.headers());
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, EVENTS));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -56,15 +56,15 @@ pub(crate) async fn events(call: Call) -> Result<HttpResponse, Problem> {
     if is_zipped {
         response.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
-    if is_head(&call) {
+    if is_head(&context) {
         return Ok(response.finish());
     }
-    let watching = call.state.status.watch().ok_or_else(|| {
+    let watching = context.state.status.watch().ok_or_else(|| {
         Problem::unavailable("too_many_watchers", "too many watch the status", FULL)
     })?;
     // Its place among the requests that are worked on is free again: there is one for those who
     // watch.
-    let Call { state, .. } = call;
+    let RequestContext { state, .. } = context;
     let coding = if is_zipped { Coding::gzip() } else { Coding::Identity };
     Ok(response.streaming(stream(state, watching, coding)))
 }
@@ -107,7 +107,7 @@ fn end(state: &State, started: Instant) -> Option<&'static str> {
     if state.is_draining() {
         return Some("event: end\ndata: {\"reason\":\"draining\"}\n\n");
     }
-    (started.elapsed() >= LONGEST).then_some("event: end\ndata: {\"reason\":\"renew\"}\n\n")
+    (started.elapsed() >= MAX_STREAM_TIME).then_some("event: end\ndata: {\"reason\":\"renew\"}\n\n")
 }
 
 /// How events are sent. Each goes out whole, compressed or not: nothing waits for the next one.

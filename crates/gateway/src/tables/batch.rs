@@ -23,12 +23,12 @@ use super::{
 };
 use crate::{
     Problem,
-    call::Call,
     etag::Conditions,
-    exposed::{Ops, Table},
     json::record_of,
     prefer::Resolution,
     problem::listed,
+    request_context::RequestContext,
+    table_config::{Ops, Table},
 };
 
 /// The kind of a batch that is not one.
@@ -51,28 +51,28 @@ enum What {
 }
 
 /// Runs the operations of a batch.
-pub(crate) async fn batch(mut call: Call) -> Result<HttpResponse, Problem> {
-    let body = json_body(&mut call).await?;
-    let (operations, is_atomic) = members(body, call.limits().batch)?;
-    let state = call.state.clone();
+pub(crate) async fn batch(mut context: RequestContext) -> Result<HttpResponse, Problem> {
+    let body = json_body(&mut context).await?;
+    let (operations, is_atomic) = members(body, context.limits().max_batch_operations)?;
+    let state = context.state.clone();
     let mut checked = Vec::with_capacity(operations.len());
     for (nth, operation) in operations.into_iter().enumerate() {
-        match check(&call, &state, nth, operation) {
+        match check(&context, &state, nth, operation) {
             // What is not an operation is refused before any is run.
             Err(problem) if problem.kind() == INVALID => return Err(problem),
             operation => checked.push(operation),
         }
     }
-    let time = call.limits().handler;
+    let time = context.limits().request_timeout;
     let results = if is_atomic {
         let operations: Result<Vec<_>, Problem> = checked.into_iter().collect();
-        written_within(time, atomic(&call, operations?)).await?
+        written_within(time, atomic(&context, operations?)).await?
     } else {
         let running = async {
             let mut results = Vec::with_capacity(checked.len());
             for operation in checked {
                 let outcome = match operation {
-                    Ok(operation) => each(&call, operation).await,
+                    Ok(operation) => each(&context, operation).await,
                     Err(problem) => Err(problem),
                 };
                 results.push(outcome.unwrap_or_else(|problem| failed(&problem)));
@@ -122,7 +122,7 @@ fn members(body: Value, most: usize) -> Result<(Vec<Value>, bool), Problem> {
 
 /// Checks one operation before any is run.
 fn check<'a>(
-    call: &Call,
+    context: &RequestContext,
     state: &'a crate::gateway::State,
     nth: usize,
     operation: Value,
@@ -168,8 +168,8 @@ fn check<'a>(
             return Err(wrong("op", format!("there is no such operation; there are: {all}")));
         }
     };
-    let table = crate::serve::seen(call, state, &needed("table")?)?;
-    let ops = table.ops_of(&call.principal);
+    let table = crate::serve::seen(context, state, &needed("table")?)?;
+    let ops = table.ops_of(&context.principal);
     if !ops.has(needs) {
         let all = listed(ops.names().chain(["get"]));
         let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -215,12 +215,16 @@ fn check<'a>(
     Ok(Operation { table, what })
 }
 
-async fn each(call: &Call, operation: Operation<'_>) -> Result<Json, Problem> {
-    let store = super::write::store(&call.state, operation.table, &call.principal)?;
-    run(call, &store, operation).await
+async fn each(context: &RequestContext, operation: Operation<'_>) -> Result<Json, Problem> {
+    let store = super::write::store(&context.state, operation.table, &context.principal)?;
+    run(context, &store, operation).await
 }
 
-async fn run(call: &Call, store: &Store<'_>, operation: Operation<'_>) -> Result<Json, Problem> {
+async fn run(
+    context: &RequestContext,
+    store: &Store<'_>,
+    operation: Operation<'_>,
+) -> Result<Json, Problem> {
     let Operation { table, what } = operation;
     let stored = match what {
         What::Get { id } => store.get(&id).await?,
@@ -232,7 +236,7 @@ async fn run(call: &Call, store: &Store<'_>, operation: Operation<'_>) -> Result
             return Ok(Json::Object(Map::from_iter([("status".to_owned(), 204.into())])));
         }
     };
-    Ok(done(call, table, &stored))
+    Ok(done(context, table, &stored))
 }
 
 /// Runs all operations in one transaction.
@@ -240,7 +244,10 @@ async fn run(call: &Call, store: &Store<'_>, operation: Operation<'_>) -> Result
 /// # Errors
 /// 422 if the tables do not share one, and the problem of the first operation that failed: then
 /// none has taken effect.
-async fn atomic(call: &Call, operations: Vec<Operation<'_>>) -> Result<Vec<Json>, Problem> {
+async fn atomic(
+    context: &RequestContext,
+    operations: Vec<Operation<'_>>,
+) -> Result<Vec<Json>, Problem> {
     let groups = operations.iter().map(|operation| operation.table.transaction.as_deref());
     let mut groups: Vec<Option<&str>> = groups.collect();
     groups.dedup();
@@ -255,10 +262,10 @@ async fn atomic(call: &Call, operations: Vec<Operation<'_>>) -> Result<Vec<Json>
     let mut results = Vec::with_capacity(operations.len());
     for (nth, operation) in operations.into_iter().enumerate() {
         let table = operation.table;
-        let vista = transaction.wrap(&table.vista_for(&call.principal)?);
-        let ops = table.ops_of(&call.principal);
-        let store = Store::new(&call.state, table, vista, ops).in_transaction();
-        let outcome = run(call, &store, operation).await;
+        let vista = transaction.wrap(&table.vista_for(&context.principal)?);
+        let ops = table.ops_of(&context.principal);
+        let store = Store::new(&context.state, table, vista, ops).in_transaction();
+        let outcome = run(context, &store, operation).await;
         let outcome = match outcome {
             _ if !transaction.unprotected().is_empty() => Err(Problem::unprocessable(
                 "not_atomic",
@@ -294,12 +301,12 @@ impl Drop for RollBack {
     }
 }
 
-fn done(call: &Call, table: &Table, stored: &Stored) -> Json {
+fn done(context: &RequestContext, table: &Table, stored: &Stored) -> Json {
     let mut result = Map::new();
     let status = if stored.is_new { 201 } else { 200 };
     result.insert("status".to_owned(), status.into());
     result.insert("id".to_owned(), stored.id.as_str().into());
-    result.insert("location".to_owned(), location(&call.state, table, &stored.id).into());
+    result.insert("location".to_owned(), location(&context.state, table, &stored.id).into());
     let etag = stored.tag.header();
     result.insert("etag".to_owned(), etag.to_str().unwrap_or_default().into());
     let row = serde_json::from_slice(&stored.row).unwrap_or(Json::Null);

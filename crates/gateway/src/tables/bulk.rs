@@ -12,23 +12,26 @@ use super::{
 };
 use crate::{
     Problem,
-    call::Call,
     etag::Conditions,
-    exposed::Table,
     json::record_of,
     prefer::{Prefer, Return},
     query::{ListQuery, pairs},
+    request_context::RequestContext,
+    table_config::Table,
 };
 
 /// Sets columns of all rows that the filters find.
-pub(crate) async fn patch(mut call: Call, table: &Table) -> Result<HttpResponse, Problem> {
-    let prefer = Prefer::of(call.headers())?;
-    let vista = found(&call, table)?;
-    let record = record_of(table, json_body(&mut call).await?, false, "")?;
+pub(crate) async fn patch(
+    mut context: RequestContext,
+    table: &Table,
+) -> Result<HttpResponse, Problem> {
+    let prefer = Prefer::of(context.headers())?;
+    let vista = found(&context, table)?;
+    let record = record_of(table, json_body(&mut context).await?, false, "")?;
     if record.contains_key(&table.id_column) {
         return Err(Problem::unprocessable("invalid_row", "many rows cannot have one id"));
     }
-    let (store, time) = (store(&call, table, &vista)?, call.limits().handler);
+    let (store, time) = (store(&context, table, &vista)?, context.limits().request_timeout);
     let mut all = Vec::new();
     let patching = async {
         for id in ids(table, &vista, &prefer).await? {
@@ -47,10 +50,13 @@ pub(crate) async fn patch(mut call: Call, table: &Table) -> Result<HttpResponse,
 }
 
 /// Deletes all rows that the filters find.
-pub(crate) async fn delete(call: Call, table: &Table) -> Result<HttpResponse, Problem> {
-    let prefer = Prefer::of(call.headers())?;
-    let vista = found(&call, table)?;
-    let store = store(&call, table, &vista)?;
+pub(crate) async fn delete(
+    context: RequestContext,
+    table: &Table,
+) -> Result<HttpResponse, Problem> {
+    let prefer = Prefer::of(context.headers())?;
+    let vista = found(&context, table)?;
+    let store = store(&context, table, &vista)?;
     let mut affected = 0_usize;
     let deleting = async {
         for id in ids(table, &vista, &prefer).await? {
@@ -60,27 +66,31 @@ pub(crate) async fn delete(call: Call, table: &Table) -> Result<HttpResponse, Pr
         }
         Ok(())
     };
-    written_within(call.limits().handler, deleting).await?;
+    written_within(context.limits().request_timeout, deleting).await?;
     Ok(answer(&prefer, affected, None))
 }
 
 /// The rows that the filters of the query find.
-fn found(call: &Call, table: &Table) -> Result<Vista, Problem> {
-    let what = ListQuery::parse_filters(table, &pairs(call.raw_query())?, call.limits())?;
-    narrowed(table.vista_for(&call.principal)?, &what)
+fn found(context: &RequestContext, table: &Table) -> Result<Vista, Problem> {
+    let what = ListQuery::parse_filters(table, &pairs(context.raw_query())?, context.limits())?;
+    narrowed(table.vista_for(&context.principal)?, &what)
 }
 
 /// Writes to rows as long as they are among those that were found: one that changed meanwhile is
 /// left alone.
-fn store<'a>(call: &'a Call, table: &'a Table, vista: &Vista) -> Result<Store<'a>, Problem> {
-    let ops = table.ops_of(&call.principal);
-    let whole = table.vista_for(&call.principal)?;
-    Ok(Store::new(&call.state, table, whole, ops).among(vista.clone()))
+fn store<'a>(
+    context: &'a RequestContext,
+    table: &'a Table,
+    vista: &Vista,
+) -> Result<Store<'a>, Problem> {
+    let ops = table.ops_of(&context.principal);
+    let whole = table.vista_for(&context.principal)?;
+    Ok(Store::new(&context.state, table, whole, ops).among(vista.clone()))
 }
 
 /// The ids of the rows that were found.
 async fn ids(table: &Table, vista: &Vista, prefer: &Prefer) -> Result<Vec<String>, Problem> {
-    let most = prefer.max_affected.unwrap_or(table.bulk).min(table.bulk);
+    let most = prefer.max_affected.unwrap_or(table.max_bulk_rows).min(table.max_bulk_rows);
     let page = vista.fetch_window(0, most.saturating_add(1)).await?;
     if page.rows.len() > most {
         return Err(Problem::bad_request("too_many_rows", "the filter finds too many rows")

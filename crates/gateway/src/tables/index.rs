@@ -5,15 +5,16 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     auth::Principal,
-    call::Call,
-    exposed::{Kind, Relation, RelationTarget, Table},
     gateway::State,
+    request_context::RequestContext,
+    table_config::{Kind, Relation, RelationTarget, Table},
 };
 
 /// The tables with their columns and operations.
-pub(crate) fn tables(call: &Call) -> HttpResponse {
-    let shown: Vec<Value> =
-        visible(&call.state, &call.principal).map(|table| described(call, table)).collect();
+pub(crate) fn tables(context: &RequestContext) -> HttpResponse {
+    let shown: Vec<Value> = visible(&context.state, &context.principal)
+        .map(|table| described(context, table))
+        .collect();
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(json!({ "data": shown }))
@@ -41,7 +42,7 @@ pub(crate) fn relations<'a>(
     })
 }
 
-fn described(call: &Call, table: &Table) -> Value {
+fn described(context: &RequestContext, table: &Table) -> Value {
     let columns: Vec<Value> = table
         .columns
         .iter()
@@ -57,7 +58,7 @@ fn described(call: &Call, table: &Table) -> Value {
             })
         })
         .collect();
-    let relations: Map<String, Value> = relations(&call.state, table, &call.principal)
+    let relations: Map<String, Value> = relations(&context.state, table, &context.principal)
         .map(|relation| {
             let kind = if relation.is_many { "many" } else { "one" };
             (relation.name.clone(), kind.into())
@@ -68,7 +69,7 @@ fn described(call: &Call, table: &Table) -> Value {
         "id_column": table.id_column,
         "columns": columns,
         "relations": relations,
-        "operations": table.ops_of(&call.principal).names().collect::<Vec<_>>(),
+        "operations": table.ops_of(&context.principal).names().collect::<Vec<_>>(),
         "searchable": table.searches,
         "required_filters": table.required_filters,
         "page_size": table.page_size,

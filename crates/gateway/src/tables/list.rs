@@ -19,44 +19,50 @@ use super::{
 use crate::{
     Problem,
     accept::weight,
-    answer::Answer,
     auth::Principal,
-    call::Call,
-    exposed::Table,
+    cached_response::CachedResponse,
     gateway::State,
     json::{self, Shape},
     query::{ListQuery, Window, pairs},
+    request_context::RequestContext,
     serve::{seen, within},
+    table_config::Table,
     watch,
 };
 
 /// A list as the query of the URL asks for it.
-pub(crate) async fn by_url(call: Call, table: &Table) -> Result<HttpResponse, Problem> {
-    let query = ListQuery::parse(table, &pairs(call.raw_query())?, call.limits())?;
-    answer(call, table, query).await
+pub(crate) async fn by_url(
+    context: RequestContext,
+    table: &Table,
+) -> Result<HttpResponse, Problem> {
+    let query = ListQuery::parse(table, &pairs(context.raw_query())?, context.limits())?;
+    answer(context, table, query).await
 }
 
 /// A list as a JSON body asks for it.
-pub(crate) async fn by_body(mut call: Call, name: &str) -> Result<HttpResponse, Problem> {
-    let state = Arc::clone(&call.state);
-    let table = seen(&call, &state, name)?;
-    if !call.raw_query().is_empty() {
+pub(crate) async fn by_body(
+    mut context: RequestContext,
+    name: &str,
+) -> Result<HttpResponse, Problem> {
+    let state = Arc::clone(&context.state);
+    let table = seen(&context, &state, name)?;
+    if !context.raw_query().is_empty() {
         return Err(Problem::bad_request("unknown_parameter", "the body asks, not the query"));
     }
-    let body = json_body(&mut call).await?;
+    let body = json_body(&mut context).await?;
     let query = ListQuery::from_body(table, &body, &state.limits)?;
-    answer(call, table, query).await
+    answer(context, table, query).await
 }
 
 /// The JSON body of a request.
 ///
 /// # Errors
 /// 415 if it is of another type, and as reading and parsing fail.
-pub(super) async fn json_body(call: &mut Call) -> Result<ciborium::Value, Problem> {
-    need_json(call.headers())?;
-    let most = call.limits().body;
-    let body = call.body(most).await?;
-    json::parse(&body, call.limits().depth)
+pub(super) async fn json_body(context: &mut RequestContext) -> Result<ciborium::Value, Problem> {
+    need_json(context.headers())?;
+    let most = context.limits().max_body_bytes;
+    let body = context.body(most).await?;
+    json::parse(&body, context.limits().max_depth.into())
 }
 
 fn need_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -78,12 +84,16 @@ fn wants_lines(headers: &HeaderMap) -> bool {
     lines.is_some_and(|lines| lines > 0.0 && lines >= json.unwrap_or(0.0))
 }
 
-async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpResponse, Problem> {
-    if wants_lines(call.headers()) {
-        return stream::lines(call, table, &query);
+async fn answer(
+    context: RequestContext,
+    table: &Table,
+    query: ListQuery,
+) -> Result<HttpResponse, Problem> {
+    if wants_lines(context.headers()) {
+        return stream::lines(context, table, &query);
     }
-    let Call { state, request, principal, permit, .. } = call;
-    let key = table.cache.map(|_| {
+    let RequestContext { state, request, principal, permit, .. } = context;
+    let key = table.cache_ttl.map(|_| {
         watch::follow(table);
         key(table, &principal, &query)
     });
@@ -91,9 +101,9 @@ async fn answer(call: Call, table: &Table, query: ListQuery) -> Result<HttpRespo
         && let Some((answer, age)) = state.cache.kept(key).await
     {
         let answering = answer.respond(request.headers(), Some(age));
-        return within(state.limits.handler, answering).await;
+        return within(state.limits.request_timeout, answering).await;
     }
-    let time = state.limits.handler;
+    let time = state.limits.request_timeout;
     // Boxed here, since each caller would hold a future of its size twice.
     let answering = Box::pin(async {
         match key {
@@ -131,10 +141,10 @@ struct Loader {
 }
 
 impl Loader {
-    async fn load(self, principal: Principal, query: ListQuery) -> Result<Answer, Problem> {
+    async fn load(self, principal: Principal, query: ListQuery) -> Result<CachedResponse, Problem> {
         let table = self.state.tables.get(&self.name).ok_or_else(Problem::not_found)?;
         let loading = page(&self.state, table, &principal, &query);
-        within(self.state.limits.handler, loading).await
+        within(self.state.limits.request_timeout, loading).await
     }
 }
 
@@ -158,7 +168,7 @@ async fn page(
     table: &Table,
     principal: &Principal,
     query: &ListQuery,
-) -> Result<Answer, Problem> {
+) -> Result<CachedResponse, Problem> {
     let is_whole = table.scope.is_none() && !query.narrows();
     // Of the whole table a handle of its own is not needed.
     let vista = if is_whole {
@@ -171,7 +181,7 @@ async fn page(
         Window::Page { .. } | Window::Offset { .. } => String::new(),
     };
     let body = body(state, table, &vista, query, &list).await?;
-    Ok(Answer::new(body, table.cache.unwrap_or_default()))
+    Ok(CachedResponse::new(body, table.cache_ttl.unwrap_or_default()))
 }
 
 /// The body of a page of `vista`. `list` names the list for cursors.
@@ -184,9 +194,9 @@ pub(super) async fn body(
 ) -> Result<Vec<u8>, Problem> {
     let rows = window(table, vista, query, &state.cursors, list).await?;
     let next = match (&query.window, &rows.next) {
-        (Window::Cursor { .. }, Some(place)) => Some(state.cursors.seal(place, list)?),
+        (Window::Cursor { .. }, Some(position)) => Some(state.cursors.seal(position, list)?),
         _ => None,
     };
     let shape = Shape::new(table, query.select.as_deref());
-    envelope(&shape, &rows, &query.window, next.as_deref(), state.limits.answer)
+    envelope(&shape, &rows, &query.window, next.as_deref(), state.limits.max_response_bytes)
 }

@@ -7,14 +7,14 @@ use vantage_vista::{Capability, Vista, VistaQuery};
 
 use crate::{
     Problem,
-    cursor::{Cursors, Place},
-    exposed::Table,
+    cursor::{CursorPosition, Cursors},
     problem::listed,
     query::{Count, ListQuery, Window, operator_name},
+    table_config::Table,
 };
 
 /// The most characters of a client's value that are shown to it.
-const MOST_SHOWN: usize = 60;
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// A row with its id.
 pub(super) type Row = (String, Record<Value>);
@@ -25,7 +25,7 @@ pub(super) struct Rows {
     pub(super) total: Option<u64>,
     pub(super) has_next: bool,
     /// Where the list goes on, if it was asked for by a cursor.
-    pub(super) next: Option<Place>,
+    pub(super) next: Option<CursorPosition>,
 }
 
 /// `vista` with the filters, the search and the order of a query.
@@ -40,7 +40,7 @@ pub(super) fn narrowed(mut vista: Vista, what: &VistaQuery) -> Result<Vista, Pro
             let wanted = wanted.map(|wanted| wanted.trim_matches('"'));
             let what = match (wanted, &condition.value) {
                 (Some(wanted), Value::Text(text)) => {
-                    let text: String = text.chars().take(MOST_SHOWN).collect();
+                    let text: String = text.chars().take(MAX_SHOWN_CHARS).collect();
                     format!("{text:?} is not of the type {wanted}")
                 }
                 (Some(wanted), _) => format!("the value is not of the type {wanted}"),
@@ -82,15 +82,15 @@ pub(super) async fn window(
     let (offset, limit) = query.window.range();
     let mut rows = match &query.window {
         Window::Page { .. } | Window::Offset { .. } => {
-            at(table, vista, &Place::Offset(offset), limit).await?
+            at(table, vista, &CursorPosition::Offset(offset), limit).await?
         }
         Window::Cursor { cursor, .. } => {
-            let place = match cursor.as_str() {
-                "" if table.can(Capability::Cursor) => Place::Token(Value::Null),
-                "" => Place::Offset(0),
+            let position = match cursor.as_str() {
+                "" if table.can(Capability::Cursor) => CursorPosition::Token(Value::Null),
+                "" => CursorPosition::Offset(0),
                 cursor => cursors.open(cursor, list)?,
             };
-            at(table, vista, &place, limit).await?
+            at(table, vista, &position, limit).await?
         }
     };
     match query.count {
@@ -103,25 +103,25 @@ pub(super) async fn window(
     Ok(rows)
 }
 
-/// At most `limit` rows from a place on.
+/// At most `limit` rows from a position on.
 ///
 /// # Errors
 /// 400 if the table cannot be read from there, and those of the source.
 pub(super) async fn at(
     table: &Table,
     vista: &Vista,
-    place: &Place,
+    position: &CursorPosition,
     limit: usize,
 ) -> Result<Rows, Problem> {
-    match place {
-        Place::Token(token) => {
+    match position {
+        CursorPosition::Token(token) => {
             let token = (!token.is_null()).then(|| token.clone());
             let (page, next) = vista.fetch_cursor(token, limit).await?;
             let total = page.total.and_then(|total| u64::try_from(total).ok());
             let has_next = next.is_some();
-            Ok(Rows { rows: page.rows, total, has_next, next: next.map(Place::Token) })
+            Ok(Rows { rows: page.rows, total, has_next, next: next.map(CursorPosition::Token) })
         }
-        Place::Offset(offset) => from(table, vista, *offset, limit).await,
+        CursorPosition::Offset(offset) => from(table, vista, *offset, limit).await,
     }
 }
 
@@ -147,6 +147,6 @@ async fn from(table: &Table, vista: &Vista, offset: usize, limit: usize) -> Resu
         None => rows.len() > limit,
     };
     rows.truncate(limit);
-    let next = has_next.then(|| Place::Offset(offset.saturating_add(rows.len())));
+    let next = has_next.then(|| CursorPosition::Offset(offset.saturating_add(rows.len())));
     Ok(Rows { rows, total, has_next, next })
 }

@@ -13,51 +13,51 @@ use super::{
 };
 use crate::{
     Problem,
-    answer::Answer,
-    call::Call,
-    exposed::{Relation, RelationTarget, Table},
+    cached_response::CachedResponse,
     gateway::State,
     json::Shape,
     problem::listed,
     query::{ListQuery, RowQuery, pairs},
+    request_context::RequestContext,
     serve::seen,
+    table_config::{Relation, RelationTarget, Table},
 };
 
 /// What a row is related to.
 pub(crate) async fn related(
-    call: Call,
+    context: RequestContext,
     name: &str,
     id: &str,
     relation: &str,
 ) -> Result<HttpResponse, Problem> {
-    let state = call.state.clone();
-    let table = seen(&call, &state, name)?;
-    let relation = relation_of(&call, &state, table, relation)?;
+    let state = context.state.clone();
+    let table = seen(&context, &state, name)?;
+    let relation = relation_of(&context, &state, table, relation)?;
     let target = match &relation.target {
-        RelationTarget::Table(name) => seen(&call, &state, name)?,
+        RelationTarget::Table(name) => seen(&context, &state, name)?,
         RelationTarget::Contained(target) => target,
     };
-    let pairs = pairs(call.raw_query())?;
-    let parent = record(&table.vista_for(&call.principal)?, id).await?.ok_or_else(no_row)?;
+    let pairs = pairs(context.raw_query())?;
+    let parent = record(&table.vista_for(&context.principal)?, id).await?.ok_or_else(no_row)?;
     let vista = table.vista.get_ref(&relation.name, Some(&parent))?;
-    let vista = target.scoped(vista, &call.principal)?;
+    let vista = target.scoped(vista, &context.principal)?;
     if relation.is_many {
-        many(&call, &state, target, vista, &pairs, &format!("{name}\n{id}\n{}", relation.name))
+        many(&context, &state, target, vista, &pairs, &format!("{name}\n{id}\n{}", relation.name))
             .await
     } else {
-        one(&call, target, vista, &pairs).await
+        one(&context, target, vista, &pairs).await
     }
 }
 
 /// The relation of this name, if where it leads can be seen.
 fn relation_of<'a>(
-    call: &Call,
+    context: &RequestContext,
     state: &State,
     table: &'a Table,
     name: &str,
 ) -> Result<&'a Relation, Problem> {
     let can_see = |relation: &&Relation| match &relation.target {
-        RelationTarget::Table(target) => seen(call, state, target).is_ok(),
+        RelationTarget::Table(target) => seen(context, state, target).is_ok(),
         RelationTarget::Contained(_) => true,
     };
     let all = || table.relations.iter().filter(can_see);
@@ -68,22 +68,22 @@ fn relation_of<'a>(
 }
 
 async fn many(
-    call: &Call,
+    context: &RequestContext,
     state: &State,
     target: &Table,
     vista: Vista,
     pairs: &[(String, String)],
     from: &str,
 ) -> Result<HttpResponse, Problem> {
-    let query = ListQuery::parse_part(target, pairs, call.limits())?;
+    let query = ListQuery::parse_part(target, pairs, context.limits())?;
     let vista = narrowed(vista, &query.what)?;
-    let list = format!("{from}\n{}", list::list_name(target, &call.principal, &query));
+    let list = format!("{from}\n{}", list::list_name(target, &context.principal, &query));
     let body = list::body(state, target, &vista, &query, &list).await?;
-    Answer::new(body, Duration::ZERO).respond(call.headers(), None).await
+    CachedResponse::new(body, Duration::ZERO).respond(context.headers(), None).await
 }
 
 async fn one(
-    call: &Call,
+    context: &RequestContext,
     target: &Table,
     vista: Vista,
     pairs: &[(String, String)],
@@ -100,5 +100,5 @@ async fn one(
             out
         }
     };
-    answer(body, tag).respond(call.headers(), None).await
+    answer(body, tag).respond(context.headers(), None).await
 }

@@ -9,23 +9,27 @@ use vantage_vista::Vista;
 
 use crate::{
     Problem,
-    answer::Answer,
     auth::Principal,
-    call::Call,
+    cached_response::CachedResponse,
     etag::Tag,
-    exposed::Table,
     gateway::State,
     json::Shape,
     query::{RowQuery, pairs},
+    request_context::RequestContext,
     serve::within,
+    table_config::Table,
     watch,
 };
 
 /// One row.
-pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpResponse, Problem> {
-    let query = RowQuery::parse(table, &pairs(call.raw_query())?)?;
-    let Call { state, request, principal, permit, .. } = call;
-    let key = table.cache.map(|_| {
+pub(crate) async fn get(
+    context: RequestContext,
+    table: &Table,
+    id: &str,
+) -> Result<HttpResponse, Problem> {
+    let query = RowQuery::parse(table, &pairs(context.raw_query())?)?;
+    let RequestContext { state, request, principal, permit, .. } = context;
+    let key = table.cache_ttl.map(|_| {
         watch::follow(table);
         key(table, &principal, id, &query)
     });
@@ -33,7 +37,7 @@ pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpRespo
         && let Some((answer, age)) = state.cache.kept(key).await
     {
         let answering = answer.respond(request.headers(), Some(age));
-        return within(state.limits.handler, answering).await;
+        return within(state.limits.request_timeout, answering).await;
     }
     // Boxed here, since each caller would hold a future of its size twice.
     let answering = Box::pin(async {
@@ -46,7 +50,7 @@ pub(crate) async fn get(call: Call, table: &Table, id: &str) -> Result<HttpRespo
         let (answer, age) = state.cache.load(key, loading).await?;
         answer.respond(request.headers(), age).await
     });
-    let response = within(state.limits.handler, answering).await;
+    let response = within(state.limits.request_timeout, answering).await;
     drop(permit);
     response
 }
@@ -64,9 +68,9 @@ async fn load(
     principal: Principal,
     id: String,
     query: RowQuery,
-) -> Result<Answer, Problem> {
+) -> Result<CachedResponse, Problem> {
     let table = state.tables.get(&name).ok_or_else(Problem::not_found)?;
-    within(state.limits.handler, read(table, &principal, &id, query)).await
+    within(state.limits.request_timeout, read(table, &principal, &id, query)).await
 }
 
 async fn read(
@@ -74,17 +78,17 @@ async fn read(
     principal: &Principal,
     id: &str,
     query: RowQuery,
-) -> Result<Answer, Problem> {
+) -> Result<CachedResponse, Problem> {
     let vista = table.vista_for(principal)?;
-    let fresh_for = table.cache.unwrap_or_default();
+    let fresh_for = table.cache_ttl.unwrap_or_default();
     let record = record(&vista, id).await?.ok_or_else(no_row)?;
     let (whole, tag) = written(table, id, &record);
     match query.select {
-        None => Ok(Answer::tagged(whole, tag, fresh_for)),
+        None => Ok(CachedResponse::tagged(whole, tag, fresh_for)),
         Some(select) => {
             let mut out = Vec::with_capacity(256);
             Shape::new(table, Some(&select)).write(&mut out, id, &record);
-            Ok(Answer::tagged(out, tag, fresh_for))
+            Ok(CachedResponse::tagged(out, tag, fresh_for))
         }
     }
 }
@@ -109,8 +113,8 @@ pub(super) fn written(table: &Table, id: &str, record: &Record) -> (Vec<u8>, Tag
 }
 
 /// How a row of these bytes is answered beside what was written.
-pub(super) fn answer(row: Vec<u8>, tag: Tag) -> Answer {
-    Answer::tagged(row, tag, Duration::ZERO)
+pub(super) fn answer(row: Vec<u8>, tag: Tag) -> CachedResponse {
+    CachedResponse::tagged(row, tag, Duration::ZERO)
 }
 
 pub(super) fn no_row() -> Problem {

@@ -10,9 +10,9 @@ use super::row::{no_row, record, written};
 use crate::{
     Problem,
     etag::{Conditions, Tag},
-    exposed::{Ops, Table},
     gateway::State,
     prefer::Resolution,
+    table_config::{Ops, Table},
 };
 
 type Record = vantage_types::Record<Value>;

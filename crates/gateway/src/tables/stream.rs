@@ -16,14 +16,14 @@ use vantage_vista::{Capability, Vista};
 use super::read::{at, narrowed};
 use crate::{
     Problem,
-    call::Call,
-    cursor::Place,
-    exposed::Table,
+    cursor::CursorPosition,
     gateway::State,
     in_flight::Permit,
     json::Shape,
     query::ListQuery,
+    request_context::RequestContext,
     serve::{is_head, within},
+    table_config::Table,
 };
 
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -32,12 +32,16 @@ const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 ///
 /// # Errors
 /// 400 if a part of the list is asked for, or the table cannot be read to its end.
-pub(super) fn lines(call: Call, table: &Table, query: &ListQuery) -> Result<HttpResponse, Problem> {
+pub(super) fn lines(
+    context: RequestContext,
+    table: &Table,
+    query: &ListQuery,
+) -> Result<HttpResponse, Problem> {
     if query.has_window {
         return Err(Problem::bad_request("invalid_query", "a stream has all rows")
             .with_detail("leave out page, per_page, offset, limit and cursor"));
     }
-    let vista = narrowed(table.vista_for(&call.principal)?, &query.what)?;
+    let vista = narrowed(table.vista_for(&context.principal)?, &query.what)?;
     let is_chained = vista.capabilities().has(Capability::Cursor);
     if !is_chained && !vista.capabilities().has(Capability::Window) {
         return Err(Problem::bad_request(
@@ -49,13 +53,14 @@ pub(super) fn lines(call: Call, table: &Table, query: &ListQuery) -> Result<Http
     response.insert_header((header::CONTENT_TYPE, LINES));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     response.insert_header((header::VARY, "Accept"));
-    if is_head(&call) {
+    if is_head(&context) {
         return Ok(response.finish());
     }
-    let place = if is_chained { Place::Token(Value::Null) } else { Place::Offset(0) };
+    let position =
+        if is_chained { CursorPosition::Token(Value::Null) } else { CursorPosition::Offset(0) };
     let select = query.select.clone();
-    let reader = Reader { state: call.state, name: table.name.clone(), vista, select, place };
-    Ok(response.streaming(reader.read(call.permit)))
+    let reader = Reader { state: context.state, name: table.name.clone(), vista, select, position };
+    Ok(response.streaming(reader.read(context.permit)))
 }
 
 struct Reader {
@@ -63,7 +68,7 @@ struct Reader {
     name: String,
     vista: Vista,
     select: Option<Vec<String>>,
-    place: Place,
+    position: CursorPosition,
 }
 
 impl Reader {
@@ -94,8 +99,8 @@ impl Reader {
     /// The lines of one page, and whether it is the last.
     async fn page(&mut self) -> Result<(Vec<u8>, bool), Problem> {
         let table = self.state.tables.get(&self.name).ok_or_else(Problem::not_found)?;
-        let reading = at(table, &self.vista, &self.place, table.max_page_size);
-        let reading = within(self.state.limits.handler, reading);
+        let reading = at(table, &self.vista, &self.position, table.max_page_size);
+        let reading = within(self.state.limits.request_timeout, reading);
         let rows = self.state.until_ended(reading).await?;
         let shape = Shape::new(table, self.select.as_deref());
         let mut lines = Vec::with_capacity(rows.rows.len() * 96);
@@ -104,13 +109,13 @@ impl Reader {
             lines.push(b'\n');
         }
         match rows.next {
-            Some(next) if next == self.place => Err(Problem::new(
+            Some(next) if next == self.position => Err(Problem::new(
                 actix_web::http::StatusCode::BAD_GATEWAY,
                 "upstream_failed",
                 "the next page is this page",
             )),
             Some(next) => {
-                self.place = next;
+                self.position = next;
                 Ok((lines, false))
             }
             None => Ok((lines, true)),

@@ -16,26 +16,29 @@ use super::{
 use crate::{
     Problem,
     auth::Principal,
-    call::Call,
     etag::Conditions,
-    exposed::Table,
     gateway::State,
     json::record_of,
     path::encode,
     prefer::{PREFERENCE_APPLIED, Prefer, Return},
+    request_context::RequestContext,
     serve::within,
+    table_config::Table,
 };
 
 /// Inserts a row, or an array of rows.
-pub(crate) async fn insert(mut call: Call, table: &Table) -> Result<HttpResponse, Problem> {
-    refuse_query(&call)?;
-    let prefer = Prefer::of(call.headers())?;
-    let body = json_body(&mut call).await?;
-    let state = call.state.clone();
-    let store = store(&state, table, &call.principal)?;
+pub(crate) async fn insert(
+    mut context: RequestContext,
+    table: &Table,
+) -> Result<HttpResponse, Problem> {
+    refuse_query(&context)?;
+    let prefer = Prefer::of(context.headers())?;
+    let body = json_body(&mut context).await?;
+    let state = context.state.clone();
+    let store = store(&state, table, &context.principal)?;
     match body {
         Value::Array(rows) => {
-            let most = state.limits.rows;
+            let most = state.limits.max_insert_rows;
             if rows.len() > most {
                 return Err(Problem::unprocessable("too_many_rows", "there are too many rows")
                     .with_detail(format!("an insert has at most {most}")));
@@ -46,7 +49,7 @@ pub(crate) async fn insert(mut call: Call, table: &Table) -> Result<HttpResponse
                 .enumerate()
                 .map(|(nth, row)| record_of(table, row, true, &format!("/{nth}")))
                 .collect();
-            let (records, time) = (records?, state.limits.handler);
+            let (records, time) = (records?, state.limits.request_timeout);
             let mut all = Vec::with_capacity(records.len());
             let inserting = async {
                 for (nth, record) in records.into_iter().enumerate() {
@@ -65,7 +68,7 @@ pub(crate) async fn insert(mut call: Call, table: &Table) -> Result<HttpResponse
         row => {
             let record = record_of(table, row, true, "")?;
             let inserting = store.insert(record, prefer.resolution);
-            let stored = written_within(state.limits.handler, inserting).await?;
+            let stored = written_within(state.limits.request_timeout, inserting).await?;
             let mut response = HttpResponse::build(status(&stored));
             let location = location(&state, table, &stored.id);
             response.insert_header((header::LOCATION, location));
@@ -76,37 +79,41 @@ pub(crate) async fn insert(mut call: Call, table: &Table) -> Result<HttpResponse
 
 /// Replaces one row, or creates it.
 pub(crate) async fn replace(
-    mut call: Call,
+    mut context: RequestContext,
     table: &Table,
     id: &str,
 ) -> Result<HttpResponse, Problem> {
-    let (prefer, conditions) = terms(&call)?;
-    let record = record_of(table, json_body(&mut call).await?, true, "")?;
-    let store = store(&call.state, table, &call.principal)?;
+    let (prefer, conditions) = terms(&context)?;
+    let record = record_of(table, json_body(&mut context).await?, true, "")?;
+    let store = store(&context.state, table, &context.principal)?;
     let replacing = store.replace(id, record, &conditions);
-    let stored = written_within(call.limits().handler, replacing).await?;
+    let stored = written_within(context.limits().request_timeout, replacing).await?;
     Ok(one(HttpResponse::build(status(&stored)), &prefer, stored))
 }
 
 /// Sets some columns of one row.
 pub(crate) async fn patch(
-    mut call: Call,
+    mut context: RequestContext,
     table: &Table,
     id: &str,
 ) -> Result<HttpResponse, Problem> {
-    let (prefer, conditions) = terms(&call)?;
-    let record = record_of(table, json_body(&mut call).await?, false, "")?;
-    let store = store(&call.state, table, &call.principal)?;
+    let (prefer, conditions) = terms(&context)?;
+    let record = record_of(table, json_body(&mut context).await?, false, "")?;
+    let store = store(&context.state, table, &context.principal)?;
     let patching = store.patch(id, record, &conditions);
-    let stored = written_within(call.limits().handler, patching).await?;
+    let stored = written_within(context.limits().request_timeout, patching).await?;
     Ok(one(HttpResponse::Ok(), &prefer, stored))
 }
 
 /// Deletes one row. If it is not there, that is done already.
-pub(crate) async fn delete(call: Call, table: &Table, id: &str) -> Result<HttpResponse, Problem> {
-    let (prefer, conditions) = terms(&call)?;
-    let store = store(&call.state, table, &call.principal)?;
-    written_within(call.limits().handler, store.delete(id, &conditions)).await?;
+pub(crate) async fn delete(
+    context: RequestContext,
+    table: &Table,
+    id: &str,
+) -> Result<HttpResponse, Problem> {
+    let (prefer, conditions) = terms(&context)?;
+    let store = store(&context.state, table, &context.principal)?;
+    written_within(context.limits().request_timeout, store.delete(id, &conditions)).await?;
     let mut response = HttpResponse::NoContent();
     applied(&mut response, &prefer);
     Ok(response.finish())
@@ -141,13 +148,13 @@ pub(super) fn location(state: &State, table: &Table, id: &str) -> String {
 }
 
 /// How a row is to be written, and on which conditions.
-fn terms(call: &Call) -> Result<(Prefer, Conditions), Problem> {
-    refuse_query(call)?;
-    Ok((Prefer::of(call.headers())?, Conditions::of(call.headers())?))
+fn terms(context: &RequestContext) -> Result<(Prefer, Conditions), Problem> {
+    refuse_query(context)?;
+    Ok((Prefer::of(context.headers())?, Conditions::of(context.headers())?))
 }
 
-fn refuse_query(call: &Call) -> Result<(), Problem> {
-    if call.raw_query().is_empty() {
+fn refuse_query(context: &RequestContext) -> Result<(), Problem> {
+    if context.raw_query().is_empty() {
         return Ok(());
     }
     Err(Problem::bad_request("unknown_parameter", "this request takes no parameters"))

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use ciborium::Value;
 use futures::TryStreamExt;
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 use vantage_api_pool::{
     AwwPool, Paging, PoolApi,
     tokens::{StaticTokens, bearer},
@@ -55,11 +55,11 @@ impl Behind {
             ];
             mock.set_record(id, Record::from_iter(row));
         }
-        let exposed = Exposed::of(Vista::new("rows", mock.clone()))
+        let config = TableConfig::new(Vista::new("rows", mock.clone()))
             .page_size(2, 50)
-            .writes(Ops::ALL)
+            .operations(Ops::ALL)
             .writable(["id", "name", "parent", "price"]);
-        let builder = closed().table("rows", exposed);
+        let builder = closed().table("rows", config);
         let served = tokio::task::spawn_blocking(|| Served::start(builder)).await.unwrap();
         Self { mock, served: Some(served) }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vantage_api_gateway::{
-    Exposed, Gateway, Limits, Ops,
+    Gateway, Limits, Ops, TableConfig,
     auth::{AuthError, Authenticator, Credentials, Principal, Tokens},
 };
 use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
@@ -16,7 +16,7 @@ const TABLE: &str = "/api/v1/tables/cities";
 
 #[test]
 fn credentials_are_needed_and_tokens_in_headers_alone_are_credentials() {
-    let served = Served::start(closed().table("cities", Exposed::of(cities())));
+    let served = Served::start(closed().table("cities", TableConfig::new(cities())));
     for fields in
         [ADA, BOB, ("authorization", "bearer token-of-bob"), ("x-api-key", "token-of-ada")]
     {
@@ -47,7 +47,7 @@ fn credentials_are_needed_and_tokens_in_headers_alone_are_credentials() {
 
 #[test]
 fn nothing_but_whether_it_lives_is_told_without_credentials() {
-    let served = Served::start(closed().table("cities", Exposed::of(cities())));
+    let served = Served::start(closed().table("cities", TableConfig::new(cities())));
     for path in ["/health", "/ready"] {
         assert_eq!(served.get(&format!("/api/v1{path}")).status, 200, "{path}");
     }
@@ -72,10 +72,13 @@ fn nothing_but_whether_it_lives_is_told_without_credentials() {
 
 #[test]
 fn tables_are_opened_to_roles() {
-    let exposed =
-        Exposed::of(cities()).writes(Ops::ALL).writable(["name"]).writable_by(["editor"]).bulk(3);
-    let secret = Exposed::of(cities()).readable_by(["editor"]);
-    let served = Served::start(closed().table("cities", exposed).table("secret", secret));
+    let config = TableConfig::new(cities())
+        .operations(Ops::ALL)
+        .writable(["name"])
+        .writable_by(["editor"])
+        .max_bulk_rows(3);
+    let secret = TableConfig::new(cities()).readable_by(["editor"]);
+    let served = Served::start(closed().table("cities", config).table("secret", secret));
     let send = |who, method: &str, path: &str| {
         let fields = [("content-type", "application/json"), who];
         served.send(method, path, &fields, r#"{"name": "X"}"#).status
@@ -105,15 +108,15 @@ fn tables_are_opened_to_roles() {
 #[test]
 fn a_scope_confines_reads_and_writes() {
     let mock = cities_mock();
-    let exposed = Exposed::of(Vista::new("cities", mock.clone()))
-        .writes(Ops::ALL)
+    let config = TableConfig::new(Vista::new("cities", mock.clone()))
+        .operations(Ops::ALL)
         .writable(["id", "name", "country"])
-        .bulk(100)
+        .max_bulk_rows(100)
         .scope(|principal, cities| match principal.id.as_str() {
             "ada" => Ok(cities),
             _ => cities.with_condition("country", FilterOp::Eq, "LV"),
         });
-    let served = Served::start(closed().table("cities", exposed));
+    let served = Served::start(closed().table("cities", config));
     let send = |who, method: &str, path: &str, body: &str| {
         let fields = [("content-type", "application/json"), who];
         served.send(method, path, &fields, body)
@@ -137,8 +140,8 @@ fn a_scope_confines_reads_and_writes() {
 
 #[test]
 fn a_network_that_fails_to_log_in_too_often_is_refused() {
-    let limits = Limits { failed_logins: 3, ..Limits::default() };
-    let served = Served::start(closed().limits(limits).table("cities", Exposed::of(cities())));
+    let limits = Limits { max_failed_logins: 3, ..Limits::default() };
+    let served = Served::start(closed().limits(limits).table("cities", TableConfig::new(cities())));
     let wrong = [("x-api-key", "wrong")];
     for _ in 0..3 {
         assert_eq!(served.send("GET", TABLE, &wrong, "").status, 401);
@@ -159,8 +162,9 @@ fn limit(quota: u32) -> RateLimitPolicyEnforcer {
 
 #[test]
 fn each_principal_has_its_own_quota_and_is_told_of_no_other() {
-    let served =
-        Served::start(closed().limit_principals(limit(2)).table("cities", Exposed::of(cities())));
+    let served = Served::start(
+        closed().limit_principals(limit(2)).table("cities", TableConfig::new(cities())),
+    );
     let get = |who| served.send("GET", TABLE, &[who], "");
     let first = get(ADA);
     assert!(first.field("ratelimit").unwrap().starts_with("\"hourly\";r=1;t="), "{first:?}");
@@ -173,8 +177,9 @@ fn each_principal_has_its_own_quota_and_is_told_of_no_other() {
 
 #[test]
 fn a_network_is_limited_before_its_credentials_are_looked_at() {
-    let served =
-        Served::start(closed().limit_addresses(limit(1)).table("cities", Exposed::of(cities())));
+    let served = Served::start(
+        closed().limit_addresses(limit(1)).table("cities", TableConfig::new(cities())),
+    );
     assert_eq!(served.send("GET", TABLE, &[ADA], "").status, 200);
     let wrong = served.send("GET", TABLE, &[("x-api-key", "wrong")], "");
     assert_eq!((wrong.status, wrong.kind().as_str()), (429, "quota_exceeded"));
@@ -182,8 +187,8 @@ fn a_network_is_limited_before_its_credentials_are_looked_at() {
 
 #[test]
 fn clients_behind_a_trusted_proxy_are_told_apart() {
-    let limits = Limits { failed_logins: 1, ..Limits::default() };
-    let builder = || closed().limits(limits.clone()).table("cities", Exposed::of(cities()));
+    let limits = Limits { max_failed_logins: 1, ..Limits::default() };
+    let builder = || closed().limits(limits.clone()).table("cities", TableConfig::new(cities()));
     let get = |served: &Served, from: &str, key: &str| {
         served.send("GET", TABLE, &[("x-forwarded-for", from), ("x-api-key", key)], "").status
     };
@@ -209,7 +214,7 @@ impl Authenticator for Broken {
 
 #[test]
 fn an_authenticator_that_fails_opens_nothing_and_tells_nothing() {
-    let builder = Gateway::builder().auth(Broken).table("cities", Exposed::of(cities()));
+    let builder = Gateway::builder().auth(Broken).table("cities", TableConfig::new(cities()));
     let served = Served::start(builder);
     let refused = served.send("GET", TABLE, &[ADA], "");
     assert_eq!((refused.status, refused.kind().as_str()), (503, "authentication_unavailable"));
@@ -226,7 +231,7 @@ fn tokens_are_read_from_files_and_shown_nowhere() {
     let served = Served::start(
         Gateway::builder()
             .auth(tokens)
-            .table("cities", Exposed::of(cities()).readable_by(["admin"])),
+            .table("cities", TableConfig::new(cities()).readable_by(["admin"])),
     );
     assert_eq!(served.send("GET", TABLE, &[("x-api-key", "s3cret")], "").status, 200);
     for (text, what) in [

@@ -1,19 +1,19 @@
 //! Several operations in one request.
 
 use serde_json::{Value, json};
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 use vantage_vista::{Vista, mocks::MockShell};
 
 use crate::support::{Served, cities_mock, open, text, transactional};
 
-fn exposed(vista: Vista) -> Exposed {
-    Exposed::of(vista).writes(Ops::ALL).writable(["id", "name", "country"])
+fn config(vista: Vista) -> TableConfig {
+    TableConfig::new(vista).operations(Ops::ALL).writable(["id", "name", "country"])
 }
 
 fn served() -> (MockShell, Served) {
     let mock = cities_mock();
     let vista = Vista::new("cities", mock.clone());
-    (mock, Served::start(open().table("cities", exposed(vista))))
+    (mock, Served::start(open().table("cities", config(vista))))
 }
 
 fn post(served: &Served, body: &Value) -> crate::support::Answer {
@@ -113,7 +113,7 @@ fn tables_without_a_common_transaction_have_no_atomic_batch() {
     assert_eq!(mock.len(), 10);
     // Even if somebody claims that the table has transactions.
     let mock = cities_mock();
-    let claimed = exposed(Vista::new("cities", mock.clone())).transaction("world");
+    let claimed = config(Vista::new("cities", mock.clone())).transaction("world");
     let served = Served::start(open().table("cities", claimed));
     let refused = post(
         &served,
@@ -126,7 +126,7 @@ fn tables_without_a_common_transaction_have_no_atomic_batch() {
 fn an_atomic_batch_takes_effect_as_a_whole_or_not_at_all() {
     let mock = cities_mock();
     let vista = transactional(&mock, cities_mock);
-    let served = Served::start(open().table("cities", exposed(vista).transaction("world")));
+    let served = Served::start(open().table("cities", config(vista).transaction("world")));
     let batch = |last: Value| {
         post(
             &served,

@@ -1,7 +1,7 @@
 //! Writes of all rows that a filter finds.
 
 use serde_json::json;
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 use vantage_vista::{Vista, mocks::MockShell};
 
 use crate::support::{Served, cities_mock, open, text};
@@ -10,11 +10,11 @@ const TABLE: &str = "/api/v1/tables/cities";
 
 fn served(most: usize) -> (MockShell, Served) {
     let mock = cities_mock();
-    let exposed = Exposed::of(Vista::new("cities", mock.clone()))
-        .writes(Ops::PATCH | Ops::DELETE)
+    let config = TableConfig::new(Vista::new("cities", mock.clone()))
+        .operations(Ops::PATCH | Ops::DELETE)
         .writable(["country"])
-        .bulk(most);
-    (mock, Served::start(open().table("cities", exposed)))
+        .max_bulk_rows(most);
+    (mock, Served::start(open().table("cities", config)))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vantage_api_gateway::{
-    Exposed, Gateway, Limits, Ops,
+    Gateway, Limits, Ops, TableConfig,
     auth::{Principal, Tokens},
 };
 use vantage_core::error;
@@ -19,8 +19,8 @@ const LONG_CACHE: Duration = Duration::from_secs(3_600);
 #[test]
 fn an_answer_is_kept_for_its_time() {
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(cities())).cache(LONG_CACHE);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities())).cache_ttl(LONG_CACHE);
+    let served = Served::start(open().table("cities", config));
     let first = served.get(&format!("{TABLE}?page=1&country=eq.DE"));
     // The order of parameters says nothing.
     let second = served.get(&format!("{TABLE}?country=eq.DE&page=1"));
@@ -39,12 +39,12 @@ fn an_answer_is_kept_for_its_time() {
 #[test]
 fn a_write_is_seen_by_the_next_read() {
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(cities()))
-        .cache(LONG_CACHE)
-        .writes(Ops::ALL)
+    let config = TableConfig::new(gate.before(cities()))
+        .cache_ttl(LONG_CACHE)
+        .operations(Ops::ALL)
         .writable(["name"])
-        .bulk(10);
-    let served = Served::start(open().table("cities", exposed));
+        .max_bulk_rows(10);
+    let served = Served::start(open().table("cities", config));
     let name = || served.get(&format!("{TABLE}/1")).json()["name"].as_str().unwrap().to_owned();
     let list = || served.get(TABLE).text();
     let (_, before) = (name(), list());
@@ -65,9 +65,9 @@ fn a_write_is_seen_by_the_next_read() {
 #[test]
 fn equal_requests_during_a_slow_read_are_one_read() {
     let gate = Gate::shut();
-    let exposed = Exposed::of(gate.before(cities())).cache(Duration::ZERO);
-    let limits = Limits { in_flight_of_one: 1_024, ..Limits::default() };
-    let served = Served::start(open().limits(limits).table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities())).cache_ttl(Duration::ZERO);
+    let limits = Limits { max_in_flight_per_principal: 1_024, ..Limits::default() };
+    let served = Served::start(open().limits(limits).table("cities", config));
     let mut connections: Vec<Connection> =
         (0..1_000).map(|_| Connection::open(served.address)).collect();
     for connection in &mut connections {
@@ -88,8 +88,8 @@ fn equal_requests_during_a_slow_read_are_one_read() {
 #[test]
 fn a_client_that_leaves_does_not_end_the_read_for_the_others() {
     let gate = Gate::shut();
-    let exposed = Exposed::of(gate.before(cities())).cache(Duration::ZERO);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities())).cache_ttl(Duration::ZERO);
+    let served = Served::start(open().table("cities", config));
     let mut first = Connection::open(served.address);
     first.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\n\r\n"));
     gate.wait_for_reads(1);
@@ -106,11 +106,11 @@ fn a_client_that_leaves_does_not_end_the_read_for_the_others() {
 
 #[test]
 fn no_principal_gets_what_was_kept_for_another() {
-    let exposed = Exposed::of(cities()).cache(LONG_CACHE).scope(|principal, cities| {
+    let config = TableConfig::new(cities()).cache_ttl(LONG_CACHE).scope(|principal, cities| {
         let country = if principal.id == "ada" { "DE" } else { "LV" };
         cities.with_condition("country", FilterOp::Eq, country)
     });
-    let served = Served::start(closed().table("cities", exposed));
+    let served = Served::start(closed().table("cities", config));
     for _ in 0..2 {
         for (who, country, other) in [(ADA, "DE", "LV"), (BOB, "LV", "DE")] {
             let text = served.send("GET", TABLE, &[who], "").text();
@@ -129,10 +129,11 @@ fn a_scope_that_gives_each_tenant_a_table_of_its_own_is_told_apart() {
     mock.clear_records();
     let of_bob = Vista::new("cities", mock);
     // The query is the same for both; the rows behind it are not.
-    let exposed = Exposed::of(cities()).cache(LONG_CACHE).scope(move |principal, cities| {
-        Ok(if principal.id == "ada" { cities } else { of_bob.clone() })
-    });
-    let served = Served::start(closed().table("cities", exposed));
+    let config =
+        TableConfig::new(cities()).cache_ttl(LONG_CACHE).scope(move |principal, cities| {
+            Ok(if principal.id == "ada" { cities } else { of_bob.clone() })
+        });
+    let served = Served::start(closed().table("cities", config));
     let total = |who| served.send("GET", TABLE, &[who], "").json()["pagination"]["total"].clone();
     assert_eq!((total(ADA), total(BOB), total(ADA)), (10.into(), 0.into(), 10.into()));
 }
@@ -143,14 +144,16 @@ fn a_principal_with_other_roles_is_another_one() {
         (Tokens::digest_of(secret), Principal::new("ada").with_role(role))
     };
     let tokens = Tokens::digests([token("one", "world"), token("two", "nobody")]).unwrap();
-    let exposed =
-        Exposed::of(cities()).cache(LONG_CACHE).scope(|principal, cities| {
-            match principal.roles.iter().any(|role| role == "world") {
-                true => Ok(cities),
-                false => cities.with_condition("country", FilterOp::Eq, "none"),
-            }
+    let config =
+        TableConfig::new(cities()).cache_ttl(LONG_CACHE).scope(|principal, cities| match principal
+            .roles
+            .iter()
+            .any(|role| role == "world")
+        {
+            true => Ok(cities),
+            false => cities.with_condition("country", FilterOp::Eq, "none"),
         });
-    let served = Served::start(Gateway::builder().auth(tokens).table("cities", exposed));
+    let served = Served::start(Gateway::builder().auth(tokens).table("cities", config));
     let get = |key: &str, path: &str| served.send("GET", path, &[("x-api-key", key)], "");
     let total = |key: &str| get(key, TABLE).json()["pagination"]["total"].clone();
     assert_eq!((total("one"), total("two"), total("one")), (10.into(), 0.into(), 10.into()));
@@ -166,8 +169,8 @@ fn a_principal_with_other_roles_is_another_one() {
 #[test]
 fn what_was_kept_is_given_if_the_source_fails() {
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(cities())).cache(Duration::from_millis(1));
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities())).cache_ttl(Duration::from_millis(1));
+    let served = Served::start(open().table("cities", config));
     let fresh = served.get(TABLE);
     gate.fail_with(Some(|| error!("upstream body: canary")));
     // As soon as its time is over the source is asked, and fails.
@@ -187,8 +190,8 @@ fn what_was_kept_is_given_if_the_source_fails() {
 #[test]
 fn a_failure_is_not_kept() {
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(cities())).cache(LONG_CACHE);
-    let served = Served::start(open().stale_if_error(Duration::ZERO).table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities())).cache_ttl(LONG_CACHE);
+    let served = Served::start(open().stale_if_error(Duration::ZERO).table("cities", config));
     gate.fail_with(Some(|| error!("gone")));
     assert_eq!(served.get(TABLE).status, 502);
     gate.fail_with(None);
@@ -203,8 +206,8 @@ fn a_change_that_the_table_tells_of_is_seen() {
         Vista::new("cities", mock.clone()).capabilities().with(Capability::Subscribe);
     let (gate, vista) =
         (Gate::open(), Vista::new("cities", mock.clone().with_capabilities(capabilities)));
-    let exposed = Exposed::of(gate.before(vista)).cache(LONG_CACHE);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(vista)).cache_ttl(LONG_CACHE);
+    let served = Served::start(open().table("cities", config));
     let name = || served.get(&format!("{TABLE}/1")).json()["name"].as_str().unwrap().to_owned();
     assert_eq!(name(), "Berlin");
     mock.set_field("1", "name", text("Changed"));

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use vantage_api_gateway::Exposed;
+use vantage_api_gateway::TableConfig;
 use vantage_vista::Vista;
 
 use crate::support::{Answer, Served, cities_mock, city, open};
@@ -14,8 +14,8 @@ fn served(rows: usize) -> Served {
     for id in 11..=rows {
         mock.set_record(id.to_string(), city(&id.to_string(), "Somewhere", "XX", 1));
     }
-    let exposed = Exposed::of(Vista::new("cities", mock)).page_size(rows, rows);
-    Served::start(open().table("cities", exposed))
+    let config = TableConfig::new(Vista::new("cities", mock)).page_size(rows, rows);
+    Served::start(open().table("cities", config))
 }
 
 fn get(served: &Served, accept: &str) -> Answer {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vantage_api_gateway::Exposed;
+use vantage_api_gateway::TableConfig;
 
 use crate::support::{Connection, Gate, LONG, Served, cities, open, until};
 
@@ -11,7 +11,7 @@ const TABLE: &str = "/api/v1/tables/cities";
 #[test]
 fn ready_says_no_before_requests_are_refused() {
     let gate = Gate::shut();
-    let builder = open().table("cities", Exposed::of(gate.before(cities())));
+    let builder = open().table("cities", TableConfig::new(gate.before(cities())));
     let served = Served::with_drain(builder, LONG, LONG);
     assert_eq!(served.get("/api/v1/ready").status, 200);
     served.handle.drain(LONG);
@@ -28,7 +28,7 @@ fn ready_says_no_before_requests_are_refused() {
 #[test]
 fn what_is_being_worked_on_is_answered() {
     let gate = Gate::shut();
-    let builder = open().table("cities", Exposed::of(gate.before(cities())));
+    let builder = open().table("cities", TableConfig::new(gate.before(cities())));
     let served = Served::with_drain(builder, Duration::ZERO, LONG);
     let mut working = Connection::open(served.address);
     working.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\n\r\n"));
@@ -44,7 +44,7 @@ fn what_is_being_worked_on_is_answered() {
 #[test]
 fn the_deadline_ends_what_does_not_end() {
     let gate = Gate::shut();
-    let builder = open().table("cities", Exposed::of(gate.before(cities())));
+    let builder = open().table("cities", TableConfig::new(gate.before(cities())));
     let served = Served::with_drain(builder, Duration::ZERO, Duration::from_millis(100));
     let mut working = Connection::open(served.address);
     working.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\n\r\n"));

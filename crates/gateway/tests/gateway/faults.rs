@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use vantage_api_gateway::{Cors, Exposed, Ops};
+use vantage_api_gateway::{Cors, Ops, TableConfig};
 use vantage_api_pool::{AwwPool, PoolApi};
 use vantage_core::error;
 use vantage_vista::{Vista, VistaFactory};
@@ -25,7 +25,7 @@ fn no_page_of_another_origin_may_make_requests_unless_it_is_named() {
     let allows = |answer: &crate::support::Answer| {
         answer.fields.iter().any(|(name, _)| name.starts_with("access-control-"))
     };
-    let served = Served::start(closed().table("cities", Exposed::of(cities())));
+    let served = Served::start(closed().table("cities", TableConfig::new(cities())));
     for answer in [
         served.send("OPTIONS", TABLE, &preflight, ""),
         served.send("GET", TABLE, &[ADA, ("origin", "https://evil.example")], ""),
@@ -34,7 +34,7 @@ fn no_page_of_another_origin_may_make_requests_unless_it_is_named() {
         assert!(!allows(&answer), "{answer:?}");
     }
     let cors = Cors::origins(["https://app.example.com"]).unwrap();
-    let served = Served::start(closed().cors(cors).table("cities", Exposed::of(cities())));
+    let served = Served::start(closed().cors(cors).table("cities", TableConfig::new(cities())));
     for origin in ["https://evil.example", "https://app.example.com.evil.example", "null"] {
         let fields = [ADA, ("origin", origin)];
         assert!(!allows(&served.send("GET", TABLE, &fields, "")), "{origin}");
@@ -58,8 +58,9 @@ fn no_page_of_another_origin_may_make_requests_unless_it_is_named() {
     let refused = served.send("GET", TABLE, &[app], "");
     assert_eq!(refused.status, 401);
     assert_eq!(refused.field("access-control-allow-origin"), Some("https://app.example.com"));
-    let served =
-        Served::start(closed().cors(Cors::any_origin()).table("cities", Exposed::of(cities())));
+    let served = Served::start(
+        closed().cors(Cors::any_origin()).table("cities", TableConfig::new(cities())),
+    );
     let answer = served.send("GET", TABLE, &[ADA, ("origin", "https://any.example")], "");
     assert_eq!(answer.field("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.field("access-control-allow-credentials"), None);
@@ -67,7 +68,7 @@ fn no_page_of_another_origin_may_make_requests_unless_it_is_named() {
 
 #[test]
 fn an_id_of_a_request_that_could_forge_a_log_is_replaced() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     let id = |given: &str| {
         let answer = served.send("GET", "/api/v1/tables/none", &[("x-request-id", given)], "");
         let id = answer.field("x-request-id").unwrap().to_owned();
@@ -83,7 +84,7 @@ fn an_id_of_a_request_that_could_forge_a_log_is_replaced() {
 
 #[test]
 fn every_answer_has_the_fields_that_keep_browsers_from_harm() {
-    let served = Served::start(closed().table("cities", Exposed::of(cities())));
+    let served = Served::start(closed().table("cities", TableConfig::new(cities())));
     for answer in [
         served.send("GET", TABLE, &[ADA], ""),
         served.get(TABLE),
@@ -106,8 +107,9 @@ fn every_answer_has_the_fields_that_keep_browsers_from_harm() {
 #[test]
 fn nothing_of_an_error_of_a_source_leaves_the_gateway() {
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(cities())).writes(Ops::ALL).writable(["id", "name"]);
-    let served = Served::start(open().table("cities", exposed));
+    let config =
+        TableConfig::new(gate.before(cities())).operations(Ops::ALL).writable(["id", "name"]);
+    let served = Served::start(open().table("cities", config));
     let failures: [(fn() -> vantage_core::VantageError, u16); 6] = [
         (|| error!("canary: SELECT * FROM /var/db", body = "canary", url = "http://canary"), 502),
         (|| error!("canary").mark_incorrect_usage(), 422),
@@ -132,7 +134,7 @@ fn nothing_of_an_error_of_a_source_leaves_the_gateway() {
 
 #[test]
 fn filters_cannot_be_used_to_exhaust_the_gateway() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     let many: Vec<String> = (0..100_000).map(|n| n.to_string()).collect();
     let body = format!("{{\"filter\": {{\"population\": {{\"in\": [{}]}}}}}}", many.join(","));
     let refused = served.json("POST", "/api/v1/tables/cities/query", &body);
@@ -145,15 +147,15 @@ fn filters_cannot_be_used_to_exhaust_the_gateway() {
     let query = vec!["name=eq.a"; 500].join("&");
     assert_eq!(served.get(&format!("{TABLE}?{query}")).status, 400);
     let rows = format!("[{}]", vec![r#"{"name":"X"}"#; 1_001].join(","));
-    let exposed = Exposed::of(cities()).writes(Ops::INSERT).writable(["name"]);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(cities()).operations(Ops::INSERT).writable(["name"]);
+    let served = Served::start(open().table("cities", config));
     assert_eq!(served.json("POST", TABLE, &rows).kind(), "too_many_rows");
 }
 
 #[test]
 fn an_answer_is_bounded_and_says_how_to_ask_for_less() {
-    let limits = vantage_api_gateway::Limits { answer: 300, ..Default::default() };
-    let served = Served::start(open().limits(limits).table("cities", Exposed::of(cities())));
+    let limits = vantage_api_gateway::Limits { max_response_bytes: 300, ..Default::default() };
+    let served = Served::start(open().limits(limits).table("cities", TableConfig::new(cities())));
     let refused = served.get(TABLE);
     assert_eq!((refused.status, refused.kind().as_str()), (422, "answer_too_large"));
     assert!(refused.text().contains("per_page"));
@@ -165,7 +167,8 @@ fn texts_of_rows_stay_texts() {
     let mock = cities_mock();
     let evil = "</script>\"\\\u{0}\u{2028}\r\n<b>";
     mock.set_field("1", "name", crate::support::text(evil));
-    let served = Served::start(open().table("cities", Exposed::of(Vista::new("cities", mock))));
+    let served =
+        Served::start(open().table("cities", TableConfig::new(Vista::new("cities", mock))));
     let row = served.get(&format!("{TABLE}/1"));
     assert_eq!(row.json()["name"], evil);
     assert_eq!(row.field("content-type"), Some("application/json"));
@@ -205,7 +208,7 @@ fn neither_fields_nor_texts_of_an_upstream_are_passed_on() {
         let yaml =
             "name: cities\ncolumns: { id: { type: text, flags: [id] }, name: { type: text } }";
         let vista = factory.from_yaml(yaml).unwrap();
-        let served = Served::start(open().table("cities", Exposed::of(vista)));
+        let served = Served::start(open().table("cities", TableConfig::new(vista)));
         let list = served.get(TABLE);
         assert_eq!(list.status, status, "{}", list.text());
         assert!(!format!("{:?}", list.fields).contains("canary"), "{:?}", list.fields);
@@ -216,7 +219,7 @@ fn neither_fields_nor_texts_of_an_upstream_are_passed_on() {
 
 #[test]
 fn nothing_that_a_client_sends_is_a_place_to_read_from() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     for (path, status) in [
         ("/api/v1/tables/http%3A%2F%2F127.0.0.1%2F", 404),
         ("/api/v1/tables/%2Fetc%2Fpasswd", 404),

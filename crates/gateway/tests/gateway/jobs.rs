@@ -75,7 +75,7 @@ fn one_who_asks_once_is_told_what_is_so_now() {
 #[test]
 fn they_are_for_those_who_run_the_gateway() {
     let jobs = || async { Ok::<_, ()>(overview()) };
-    let served = Served::start(closed().operators(["editor"]).jobs(jobs));
+    let served = Served::start(closed().stats_roles(["editor"]).jobs(jobs));
     assert_eq!(served.get(STATS).status, 401);
     assert_eq!(served.send("GET", STATS, &[BOB], "").status, 403);
     assert!(served.send("GET", STATS, &[ADA], "").json()["jobs"].is_object());

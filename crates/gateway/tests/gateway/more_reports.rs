@@ -2,7 +2,7 @@
 //! what is kept.
 
 use serde_json::json;
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 
 use crate::{
     reports::{TABLE, found, writable},
@@ -14,7 +14,7 @@ use crate::{
 #[test]
 fn whatever_depends_on_the_origin_says_so() {
     let cors = vantage_api_gateway::Cors::origins(["https://app.example.com"]).unwrap();
-    let served = Served::start(open().cors(cors).table("cities", Exposed::of(cities())));
+    let served = Served::start(open().cors(cors).table("cities", TableConfig::new(cities())));
     let varies = |method: &str, fields: &[(&str, &str)]| {
         let answer = served.send(method, TABLE, fields, "");
         let all: Vec<_> = answer.fields("vary").collect();
@@ -136,7 +136,8 @@ fn the_name_of_a_column_is_one_of_those_that_are_shown() {
 #[test]
 fn a_load_that_panics_fails_all_that_wait_and_none_that_come_later() {
     let gate = Gate::shut();
-    let exposed = Exposed::of(gate.before(cities())).cache(std::time::Duration::from_secs(3_600));
+    let exposed =
+        TableConfig::new(gate.before(cities())).cache_ttl(std::time::Duration::from_secs(3_600));
     let served = Served::start(open().table("cities", exposed));
     let mut waiting: Vec<Connection> = (0..8).map(|_| Connection::open(served.address)).collect();
     for connection in &mut waiting {
@@ -158,7 +159,8 @@ fn a_load_that_panics_fails_all_that_wait_and_none_that_come_later() {
 /// tinyfish-io/bigset-oss#15: what was not there was told from what could not be seen.
 #[test]
 fn what_cannot_be_seen_is_as_if_it_were_not_there() {
-    let hidden = Exposed::of(cities()).readable_by(["editor"]).writes(Ops::ALL).writable(["name"]);
+    let hidden =
+        TableConfig::new(cities()).readable_by(["editor"]).operations(Ops::ALL).writable(["name"]);
     let served = Served::start(closed().table("hidden", hidden));
     let told = |method: &str, path: &str| {
         let fields = [BOB, ("content-type", "application/json")];

@@ -3,7 +3,7 @@
 use std::{net::TcpListener, sync::mpsc, thread};
 
 use actix_web::{App, HttpServer, web};
-use vantage_api_gateway::{Exposed, Gateway};
+use vantage_api_gateway::{Gateway, TableConfig};
 
 use crate::support::{Connection, LONG, cities};
 
@@ -12,7 +12,7 @@ fn it_is_mounted_below_its_prefix_in_an_application() {
     let gateway = Gateway::builder()
         .without_auth()
         .prefix("/gateway")
-        .table("cities", Exposed::of(cities()))
+        .table("cities", TableConfig::new(cities()))
         .build()
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,22 +1,22 @@
 //! The description of the gateway, made from its tables.
 
 use serde_json::Value;
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 
 use crate::support::{ADA, BOB, Served, cities, closed, countries};
 
 fn served() -> Served {
-    let cities = Exposed::of(cities())
-        .writes(Ops::ALL)
+    let cities = TableConfig::new(cities())
+        .operations(Ops::ALL)
         .writable(["name", "country", "population"])
         .write_only(["secret"])
         .writable_by(["editor"])
-        .bulk(10);
+        .max_bulk_rows(10);
     Served::start(
         closed()
             .table("cities", cities)
-            .table("countries", Exposed::of(countries()).relations(["cities"]))
-            .table("internal", Exposed::of(countries()).readable_by(["editor"])),
+            .table("countries", TableConfig::new(countries()).relations(["cities"]))
+            .table("internal", TableConfig::new(countries()).readable_by(["editor"])),
     )
 }
 

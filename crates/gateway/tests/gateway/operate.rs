@@ -1,13 +1,13 @@
 //! What those who run a gateway are told.
 
-use vantage_api_gateway::Exposed;
+use vantage_api_gateway::TableConfig;
 use vantage_api_pool::{AwwPool, retry::CircuitBreaker};
 
 use crate::support::{ADA, BOB, Served, cities, closed, open};
 
 #[test]
 fn what_was_done_is_counted_by_route_and_never_by_id() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     for path in ["/tables/cities/1", "/tables/cities/2", "/tables/cities/none", "/nothing"] {
         served.get(&format!("/api/v1{path}"));
     }
@@ -33,7 +33,7 @@ fn what_was_done_is_counted_by_route_and_never_by_id() {
 
 #[test]
 fn they_can_be_kept_for_operators() {
-    let served = Served::start(closed().operators(["editor"]));
+    let served = Served::start(closed().stats_roles(["editor"]));
     for path in ["/api/v1/stats", "/api/v1/metrics"] {
         assert_eq!(served.send("GET", path, &[ADA], "").status, 200);
         assert_eq!(served.send("GET", path, &[BOB], "").status, 403);

@@ -4,7 +4,7 @@
 use ciborium::Value;
 use futures::TryStreamExt;
 use serde_json::json;
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 use vantage_api_pool::{
     AwwPool, Paging, PoolApi,
     tokens::{StaticTokens, bearer},
@@ -27,11 +27,11 @@ fn served(rows: usize) -> (MockShell, Served) {
     for id in 11..=rows {
         mock.set_record(id.to_string(), city(&id.to_string(), "Somewhere", "XX", id as i64));
     }
-    let exposed = Exposed::of(Vista::new("cities", mock.clone()))
+    let config = TableConfig::new(Vista::new("cities", mock.clone()))
         .page_size(10, 100)
-        .writes(Ops::ALL)
+        .operations(Ops::ALL)
         .writable(["id", "name", "country", "population"]);
-    (mock, Served::start(closed().table("cities", exposed)))
+    (mock, Served::start(closed().table("cities", config)))
 }
 
 fn pool(served: &Served) -> AwwPool {
@@ -125,11 +125,11 @@ async fn a_table_is_written_through_the_gateway() {
 async fn a_gateway_over_a_gateway_is_one() {
     let (mock, behind) = served(250);
     let vista = api(&behind).vista_factory().from_table(cities(&behind)).unwrap();
-    let exposed = Exposed::of(vista)
+    let config = TableConfig::new(vista)
         .page_size(10, 50)
-        .writes(Ops::INSERT | Ops::PATCH | Ops::DELETE)
+        .operations(Ops::INSERT | Ops::PATCH | Ops::DELETE)
         .writable(["id", "name", "country", "population"]);
-    let served = Served::start(closed().table("cities", exposed));
+    let served = Served::start(closed().table("cities", config));
     let rows: Vec<serde_json::Value> =
         pool(&served).stream("cities").prefetch(4).try_collect().await.unwrap();
     assert_eq!(rows.len(), 250);

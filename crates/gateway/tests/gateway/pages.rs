@@ -5,14 +5,14 @@ use std::io::Read as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::read::GzDecoder;
 use ring::digest::{SHA256, digest};
-use vantage_api_gateway::Exposed;
+use vantage_api_gateway::TableConfig;
 
 use crate::support::{Answer, Served, cities, closed, open};
 
 const PAGES: [&str; 2] = ["/api/v1/docs", "/api/v1/status"];
 
 fn served() -> Served {
-    Served::start(closed().table("cities", Exposed::of(cities())))
+    Served::start(closed().table("cities", TableConfig::new(cities())))
 }
 
 fn directive(answer: &Answer, name: &str) -> String {

@@ -1,14 +1,14 @@
 //! Filters, orders and searches, from URLs and from bodies; and how slips are named.
 
 use serde_json::{Value, json};
-use vantage_api_gateway::{Exposed, Limits};
+use vantage_api_gateway::{Limits, TableConfig};
 use vantage_vista::{Vista, VistaMetadata, mocks::MockShell};
 
 use crate::support::{Served, cities, city, open};
 
 fn served() -> Served {
-    let limits = Limits { filters: 3, values: 4, ..Limits::default() };
-    Served::start(open().limits(limits).table("cities", Exposed::of(cities())))
+    let limits = Limits { max_filters: 3, max_list_values: 4, ..Limits::default() };
+    Served::start(open().limits(limits).table("cities", TableConfig::new(cities())))
 }
 
 fn names(answer: &Value) -> Vec<&str> {
@@ -159,8 +159,8 @@ fn slips_in_a_body_are_named_by_where_they_are() {
 
 #[test]
 fn a_table_may_need_a_filter() {
-    let exposed = Exposed::of(cities()).require_filter(["country"]);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(cities()).require_filter(["country"]);
+    let served = Served::start(open().table("cities", config));
     let refused = served.get("/api/v1/tables/cities");
     assert_eq!((refused.status, pointers(&refused)), (400, vec!["country".to_owned()]));
     assert_eq!(served.get("/api/v1/tables/cities?country=eq.DE").status, 200);
@@ -187,8 +187,8 @@ fn a_column_that_is_not_shown_can_neither_be_filtered_nor_sorted_by() {
 fn a_table_that_declares_no_columns_is_not_searched_for_what_is_not_shown() {
     let mock = MockShell::new().with_metadata(VistaMetadata::new().with_id_column("id"));
     mock.set_record("1", city("1", "Berlin", "DE", 3_700_000));
-    let exposed = Exposed::of(Vista::new("cities", mock)).columns(["id", "name"]);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(Vista::new("cities", mock)).columns(["id", "name"]);
+    let served = Served::start(open().table("cities", config));
     assert_eq!(names(&served.get("/api/v1/tables/cities?name=eq.Berlin").json()), ["Berlin"]);
     for search in ["canary-1", "none"] {
         let refused = served.get(&format!("/api/v1/tables/cities?search={search}"));
@@ -198,8 +198,8 @@ fn a_table_that_declares_no_columns_is_not_searched_for_what_is_not_shown() {
 
 #[test]
 fn columns_can_be_taken_from_the_filters() {
-    let exposed = Exposed::of(cities()).filterable(["country"]);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(cities()).filterable(["country"]);
+    let served = Served::start(open().table("cities", config));
     assert_eq!(served.get("/api/v1/tables/cities?country=eq.DE").status, 200);
     assert_eq!(served.get("/api/v1/tables/cities?name=eq.Bonn").status, 400);
 }

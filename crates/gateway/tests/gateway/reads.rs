@@ -1,13 +1,13 @@
 //! Lists and rows: pages, offsets, cursors, columns, validators.
 
 use serde_json::json;
-use vantage_api_gateway::Exposed;
+use vantage_api_gateway::TableConfig;
 use vantage_vista::{Capability, Vista, VistaCapabilities};
 
 use crate::support::{Served, chained, cities, cities_mock, open};
 
 fn served() -> Served {
-    Served::start(open().table("cities", Exposed::of(cities()).page_size(4, 10)))
+    Served::start(open().table("cities", TableConfig::new(cities()).page_size(4, 10)))
 }
 
 fn ids(served: &Served, query: &str) -> Vec<String> {
@@ -95,7 +95,7 @@ fn a_total_is_left_out_if_it_is_not_wanted() {
 fn a_table_that_has_no_window_is_read_from_its_start_alone() {
     let mock = cities_mock().with_capabilities(VistaCapabilities::new().with(Capability::Insert));
     let served = Served::start(
-        open().table("cities", Exposed::of(Vista::new("cities", mock)).page_size(4, 10)),
+        open().table("cities", TableConfig::new(Vista::new("cities", mock)).page_size(4, 10)),
     );
     assert_eq!(ids(&served, "per_page=3"), ["1", "2", "3"]);
     let refused = served.get("/api/v1/tables/cities?page=2");
@@ -165,8 +165,8 @@ fn the_tables_are_listed_with_what_may_be_done() {
 
 #[test]
 fn a_table_whose_pages_name_each_other_is_read_by_cursors() {
-    let exposed = Exposed::of(chained(cities())).page_size(4, 4);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(chained(cities())).page_size(4, 4);
+    let served = Served::start(open().table("cities", config));
     let (mut cursor, mut read) = (String::new(), Vec::new());
     loop {
         let page = served.get(&format!("/api/v1/tables/cities?cursor={cursor}"));

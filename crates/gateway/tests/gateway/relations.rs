@@ -1,16 +1,16 @@
 //! What is related to one row.
 
 use serde_json::json;
-use vantage_api_gateway::{Exposed, Gateway};
+use vantage_api_gateway::{Gateway, TableConfig};
 
 use crate::support::{ADA, BOB, Served, cities, closed, countries, open};
 
 #[test]
 fn a_relation_is_read_by_the_rules_of_its_target() {
     let served = Served::start(
-        open().table("countries", Exposed::of(countries()).relations(["cities"])).table(
+        open().table("countries", TableConfig::new(countries()).relations(["cities"])).table(
             "cities",
-            Exposed::of(cities())
+            TableConfig::new(cities())
                 .columns(["id", "name"])
                 // What is related to one row is few enough.
                 .require_filter(["id"])
@@ -46,8 +46,8 @@ fn a_relation_is_read_by_the_rules_of_its_target() {
 fn a_cursor_of_one_row_is_not_good_for_another() {
     let served = Served::start(
         open()
-            .table("countries", Exposed::of(countries()).relations(["cities"]))
-            .table("cities", Exposed::of(cities())),
+            .table("countries", TableConfig::new(countries()).relations(["cities"]))
+            .table("cities", TableConfig::new(cities())),
     );
     let first = served.get("/api/v1/tables/countries/LV/cities?cursor=&limit=2").json();
     let cursor = first["pagination"]["next_cursor"].as_str().unwrap();
@@ -62,8 +62,8 @@ fn a_cursor_of_one_row_is_not_good_for_another() {
 fn a_relation_to_what_one_may_not_see_is_not_there() {
     let served = Served::start(
         closed()
-            .table("countries", Exposed::of(countries()).relations(["cities"]))
-            .table("cities", Exposed::of(cities()).readable_by(["editor"])),
+            .table("countries", TableConfig::new(countries()).relations(["cities"]))
+            .table("cities", TableConfig::new(cities()).readable_by(["editor"])),
     );
     let get = |who| served.send("GET", "/api/v1/tables/countries/LV/cities", &[who], "");
     assert_eq!((get(ADA).status, get(BOB).status), (200, 404));
@@ -75,7 +75,7 @@ fn a_relation_to_what_one_may_not_see_is_not_there() {
 fn a_relation_leads_to_a_table_that_is_served() {
     let error = Gateway::builder()
         .without_auth()
-        .table("countries", Exposed::of(countries()).relations(["cities"]))
+        .table("countries", TableConfig::new(countries()).relations(["cities"]))
         .build()
         .unwrap_err();
     assert!(error.to_string().contains("\"cities\", which is not served"), "{error}");

@@ -1,7 +1,7 @@
 //! Public reports of faults in comparable software, each tried here.
 
 use serde_json::json;
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 use vantage_vista::{Vista, mocks::MockShell};
 
 use crate::support::{ADA, Connection, Served, cities, cities_mock, city, closed, open, text};
@@ -10,11 +10,11 @@ pub(crate) const TABLE: &str = "/api/v1/tables/cities";
 
 pub(crate) fn writable() -> (MockShell, Served) {
     let mock = cities_mock();
-    let exposed = Exposed::of(Vista::new("cities", mock.clone()))
-        .writes(Ops::ALL)
+    let config = TableConfig::new(Vista::new("cities", mock.clone()))
+        .operations(Ops::ALL)
         .writable(["id", "name", "population"])
-        .bulk(100);
-    (mock, Served::start(open().table("cities", exposed)))
+        .max_bulk_rows(100);
+    (mock, Served::start(open().table("cities", config)))
 }
 
 pub(crate) fn found(served: &Served, query: &str) -> usize {
@@ -174,8 +174,8 @@ fn a_tag_that_a_proxy_changed_still_says_not_modified() {
 /// kwhitley/apicache#225: what was kept was given without credentials.
 #[test]
 fn what_is_kept_is_not_given_without_credentials() {
-    let exposed = Exposed::of(cities()).cache(std::time::Duration::from_secs(60));
-    let served = Served::start(closed().table("cities", exposed));
+    let config = TableConfig::new(cities()).cache_ttl(std::time::Duration::from_secs(60));
+    let served = Served::start(closed().table("cities", config));
     assert_eq!(served.send("GET", TABLE, &[ADA], "").status, 200);
     assert_eq!(served.send("GET", TABLE, &[ADA], "").status, 200);
     assert_eq!(served.get(TABLE).status, 401);
@@ -186,7 +186,7 @@ fn what_is_kept_is_not_given_without_credentials() {
 #[test]
 fn a_preflight_needs_no_credentials() {
     let cors = vantage_api_gateway::Cors::origins(["https://app.example.com"]).unwrap();
-    let served = Served::start(closed().cors(cors).table("cities", Exposed::of(cities())));
+    let served = Served::start(closed().cors(cors).table("cities", TableConfig::new(cities())));
     let fields = [("origin", "https://app.example.com"), ("access-control-request-method", "GET")];
     let answer = served.send("OPTIONS", TABLE, &fields, "");
     assert_eq!(answer.status, 204);

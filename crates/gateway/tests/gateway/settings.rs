@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use vantage_api_gateway::{
-    Cors, Exposed, Gateway, Limits, Ops,
+    Cors, Gateway, Limits, Ops, TableConfig,
     auth::{Principal, Tokens},
 };
 use vantage_vista::{Capability, Vista, VistaCapabilities};
 
 use crate::support::{cities, cities_mock};
 
-fn error_of(exposed: Exposed) -> String {
-    let builder = Gateway::builder().without_auth().table("cities", exposed);
+fn error_of(config: TableConfig) -> String {
+    let builder = Gateway::builder().without_auth().table("cities", config);
     builder.build().unwrap_err().to_string()
 }
 
@@ -34,36 +34,36 @@ fn a_gateway_without_authentication_is_for_this_host_alone() {
 
 #[test]
 fn a_table_that_does_not_fit_what_is_said_of_it_is_refused() {
-    let exposed = || Exposed::of(cities());
-    for (exposed, what) in [
-        (exposed().columns(["id", "colour"]), "columns: there is no column \"colour\""),
-        (exposed().columns(["id", "id"]), "columns: \"id\" is named twice"),
-        (exposed().columns(Vec::<String>::new()), "columns: "),
-        (exposed().page_size(0, 10), "page_size(0, 10)"),
-        (exposed().page_size(20, 10), "page_size(20, 10)"),
-        (exposed().writes(Ops::INSERT), "writable: name the columns"),
-        (exposed().writes(Ops::PATCH).writable(["secret"]), "writable: \"secret\" is not shown"),
-        (exposed().writable(["name"]), "writable: nothing is written"),
+    let config = || TableConfig::new(cities());
+    for (config, what) in [
+        (config().columns(["id", "colour"]), "columns: there is no column \"colour\""),
+        (config().columns(["id", "id"]), "columns: \"id\" is named twice"),
+        (config().columns(Vec::<String>::new()), "columns: "),
+        (config().page_size(0, 10), "page_size(0, 10)"),
+        (config().page_size(20, 10), "page_size(20, 10)"),
+        (config().operations(Ops::INSERT), "writable: name the columns"),
+        (config().operations(Ops::PATCH).writable(["secret"]), "writable: \"secret\" is not shown"),
+        (config().writable(["name"]), "writable: nothing is written"),
         (
-            exposed().writes(Ops::PATCH).writable(["id"]).write_only(["name"]),
+            config().operations(Ops::PATCH).writable(["id"]).write_only(["name"]),
             "write_only: \"name\"",
         ),
-        (exposed().filterable(["secret"]), "filterable: \"secret\" is not shown"),
-        (exposed().require_filter(["secret"]), "require_filter: \"secret\""),
-        (exposed().bulk(3), "bulk: neither patch nor delete"),
-        (exposed().relations(["mayor"]), "relations: there is no relation \"mayor\""),
+        (config().filterable(["secret"]), "filterable: \"secret\" is not shown"),
+        (config().require_filter(["secret"]), "require_filter: \"secret\""),
+        (config().max_bulk_rows(3), "max_bulk_rows: neither patch nor delete"),
+        (config().relations(["mayor"]), "relations: there is no relation \"mayor\""),
     ] {
-        let error = error_of(exposed);
+        let error = error_of(config);
         assert!(error.starts_with("table cities: ") && error.contains(what), "{error}");
     }
     let reads = cities_mock().with_capabilities(VistaCapabilities::new().with(Capability::Window));
-    let exposed = Exposed::of(Vista::new("cities", reads)).writes(Ops::DELETE);
-    assert!(error_of(exposed).contains("the table has no delete"));
+    let config = TableConfig::new(Vista::new("cities", reads)).operations(Ops::DELETE);
+    assert!(error_of(config).contains("the table has no delete"));
 }
 
 #[test]
 fn two_tables_cannot_have_one_name_and_a_name_is_part_of_a_path() {
-    let table = || Exposed::of(cities());
+    let table = || TableConfig::new(cities());
     let build = |names: [&str; 2]| {
         let builder = Gateway::builder().without_auth();
         let builder = builder.table(names[0], table()).table(names[1], table());
@@ -80,10 +80,10 @@ fn two_tables_cannot_have_one_name_and_a_name_is_part_of_a_path() {
 fn other_settings_are_checked_too() {
     let builder = || Gateway::builder().without_auth();
     let with = |limits| builder().limits(limits).build().unwrap_err().to_string();
-    let none = Limits { in_flight: 0, ..Limits::default() };
-    assert!(with(none).contains("in_flight must be at least 1"));
-    let none = Limits { handler: Duration::ZERO, ..Limits::default() };
-    assert!(with(none).contains("handler must be 1 ms to 24 h"));
+    let none = Limits { max_in_flight: 0, ..Limits::default() };
+    assert!(with(none).contains("max_in_flight must be at least 1"));
+    let none = Limits { request_timeout: Duration::ZERO, ..Limits::default() };
+    assert!(with(none).contains("request_timeout must be 1 ms to 24 h"));
     for prefix in ["", "/", "api", "/api/", "/a//b", "/..", "/ü", "/{id}"] {
         let error = builder().prefix(prefix).build().unwrap_err().to_string();
         assert!(error.contains("prefix"), "{prefix}: {error}");
@@ -96,9 +96,9 @@ fn other_settings_are_checked_too() {
 
 #[test]
 fn nothing_that_is_printed_has_rows_or_tokens() {
-    let exposed = Exposed::of(cities());
-    let text = format!("{exposed:?}");
-    let gateway = Gateway::builder().auth(tokens()).table("cities", exposed);
+    let config = TableConfig::new(cities());
+    let text = format!("{config:?}");
+    let gateway = Gateway::builder().auth(tokens()).table("cities", config);
     let text = format!("{text} {gateway:?}");
     let text = format!("{text} {:?}", gateway.build().unwrap());
     assert!(!text.contains("canary") && !text.contains(&Tokens::digest_of("x")), "{text}");

@@ -4,7 +4,7 @@ use std::{io::Write as _, time::Duration};
 
 use flate2::write::GzDecoder;
 use serde_json::Value;
-use vantage_api_gateway::{Exposed, Limits};
+use vantage_api_gateway::{Limits, TableConfig};
 use vantage_api_pool::AwwPool;
 
 use crate::support::{ADA, BOB, Connection, LONG, Served, cities, closed, json, open, until};
@@ -65,7 +65,7 @@ impl Watcher {
 
 #[test]
 fn they_tell_what_is_done_as_it_is_done() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     let mut watcher = Watcher::open(&served);
     let first = watcher.sample();
     served.get("/api/v1/tables/cities/1");
@@ -113,7 +113,7 @@ fn they_tell_of_pools_what_was_between_two_of_them() {
 // javaee/jersey#3309, dpskvn/express-sse#26).
 #[test]
 fn compressed_ones_arrive_whole_and_at_once() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     let (mut watcher, head) = Watcher::ask(&served, "accept-encoding: gzip\r\n");
     assert!(head.contains("content-encoding: gzip"), "{head}");
     let mut decoder = GzDecoder::new(Vec::new());
@@ -150,7 +150,7 @@ fn all_who_watch_are_told_the_same() {
 
 #[test]
 fn they_are_for_those_who_run_the_gateway() {
-    let served = Served::start(closed().operators(["editor"]));
+    let served = Served::start(closed().stats_roles(["editor"]));
     assert_eq!(served.get(EVENTS).status, 401);
     assert_eq!(served.send("GET", EVENTS, &[BOB], "").status, 403);
     // No credentials in the query, where they would end in logs.
@@ -166,7 +166,7 @@ fn they_are_for_those_who_run_the_gateway() {
 // (cluesmith/codev#580, gmuxapp/gmux#243).
 #[test]
 fn so_many_may_watch_and_one_who_leaves_makes_room() {
-    let limits = Limits { watchers: 2, in_flight: 2, ..Limits::default() };
+    let limits = Limits { max_event_streams: 2, max_in_flight: 2, ..Limits::default() };
     let served = Served::start(open().limits(limits));
     let (first, second) = (Watcher::open(&served), Watcher::open(&served));
     let refused = served.get(EVENTS);

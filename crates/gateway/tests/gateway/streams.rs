@@ -1,6 +1,6 @@
 //! All rows of a list as lines.
 
-use vantage_api_gateway::Exposed;
+use vantage_api_gateway::TableConfig;
 use vantage_core::error;
 use vantage_vista::Vista;
 
@@ -16,8 +16,8 @@ fn a_stream_has_all_rows_a_page_at_a_time() {
         mock.set_record(id.to_string(), city(&id.to_string(), "Somewhere", "XX", id));
     }
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(Vista::new("cities", mock))).page_size(10, 100);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(Vista::new("cities", mock))).page_size(10, 100);
+    let served = Served::start(open().table("cities", config));
     let answer = served.send("GET", &format!("{TABLE}?select=id"), &[LINES], "");
     assert_eq!(answer.field("content-type"), Some("application/x-ndjson"));
     let text = answer.text();
@@ -35,7 +35,7 @@ fn a_stream_has_all_rows_a_page_at_a_time() {
 /// flask-restful/flask-restful#242 and netty/netty#164: the weights of what is accepted were not read.
 #[test]
 fn a_stream_is_given_to_those_who_want_it_most() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     for (accept, is_stream) in [
         ("application/json, application/x-ndjson", true),
         ("application/x-ndjson;q=0.5, */*", true),
@@ -53,7 +53,7 @@ fn a_stream_is_given_to_those_who_want_it_most() {
 
 #[test]
 fn a_part_of_a_list_is_not_a_stream() {
-    let served = Served::start(open().table("cities", Exposed::of(cities())));
+    let served = Served::start(open().table("cities", TableConfig::new(cities())));
     for query in ["page=1", "per_page=3", "offset=2", "limit=3", "cursor="] {
         let refused = served.send("GET", &format!("{TABLE}?{query}"), &[LINES], "");
         assert_eq!((refused.status, refused.kind().as_str()), (400, "invalid_query"), "{query}");
@@ -65,8 +65,8 @@ fn a_part_of_a_list_is_not_a_stream() {
 #[test]
 fn a_failure_in_the_middle_is_no_end() {
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(cities())).page_size(2, 2);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities())).page_size(2, 2);
+    let served = Served::start(open().table("cities", config));
     let mut connection = Connection::open(served.address);
     gate.set_open(false);
     connection
@@ -91,8 +91,8 @@ fn a_failure_in_the_middle_is_no_end() {
 #[test]
 fn a_client_that_leaves_ends_its_stream() {
     let gate = Gate::open();
-    let exposed = Exposed::of(gate.before(cities())).page_size(1, 1);
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities())).page_size(1, 1);
+    let served = Served::start(open().table("cities", config));
     gate.set_open(false);
     let mut connection = Connection::open(served.address);
     connection

@@ -2,7 +2,7 @@
 
 use std::{net::Shutdown, time::Duration};
 
-use vantage_api_gateway::{Exposed, Limits, Ops};
+use vantage_api_gateway::{Limits, Ops, TableConfig};
 use vantage_vista::{Vista, mocks::MockShell};
 
 use crate::support::{Connection, Gate, Served, cities, cities_mock, city, open, text, until};
@@ -10,10 +10,10 @@ use crate::support::{Connection, Gate, Served, cities, cities_mock, city, open, 
 const TABLE: &str = "/api/v1/tables/cities";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-fn writable() -> (MockShell, Exposed) {
+fn writable() -> (MockShell, TableConfig) {
     let mock = cities_mock();
     let vista = Vista::new("cities", mock.clone());
-    (mock, Exposed::of(vista).writes(Ops::ALL).writable(["id", "name"]))
+    (mock, TableConfig::new(vista).operations(Ops::ALL).writable(["id", "name"]))
 }
 
 fn served_with(limits: Limits) -> Served {
@@ -34,7 +34,7 @@ fn a_coded_body_is_refused_before_it_is_decoded() {
 
 #[test]
 fn a_body_that_is_too_large_is_refused_declared_or_not() {
-    let served = served_with(Limits { body: 1_000, ..Limits::default() });
+    let served = served_with(Limits { max_body_bytes: 1_000, ..Limits::default() });
     let mut declared = Connection::open(served.address);
     // Refused by its length alone: the body never comes.
     declared.write(format!(
@@ -58,8 +58,8 @@ fn a_body_that_is_too_large_is_refused_declared_or_not() {
 
 #[test]
 fn a_body_that_stalls_or_trickles_is_refused() {
-    let idle = Limits { body_idle: Duration::from_millis(100), ..Limits::default() };
-    let total = Limits { body_time: Duration::from_millis(300), ..Limits::default() };
+    let idle = Limits { body_idle_timeout: Duration::from_millis(100), ..Limits::default() };
+    let total = Limits { body_timeout: Duration::from_millis(300), ..Limits::default() };
     for limits in [idle, total] {
         let served = served_with(limits);
         let mut slow = Connection::open(served.address);
@@ -75,11 +75,11 @@ fn a_body_that_stalls_or_trickles_is_refused() {
 
 #[test]
 fn a_body_that_goes_on_after_its_answer_is_not_waited_for() {
-    let (_, exposed) = writable();
+    let (_, config) = writable();
     let gate = Gate::open();
     gate.panic();
-    let panics = Exposed::of(gate.before(cities()));
-    let served = Served::start(open().table("cities", exposed).table("panics", panics));
+    let panics = TableConfig::new(gate.before(cities()));
+    let served = Served::start(open().table("cities", config).table("panics", panics));
     let chunked = "transfer-encoding: chunked\r\n";
     let fixed = "content-length: 1000000\r\n";
     for (line, fields, status) in [
@@ -106,7 +106,8 @@ fn a_body_that_goes_on_after_its_answer_is_not_waited_for() {
 
 #[test]
 fn a_head_that_does_not_come_is_given_up() {
-    let served = served_with(Limits { head: Duration::from_millis(500), ..Limits::default() });
+    let served =
+        served_with(Limits { header_timeout: Duration::from_millis(500), ..Limits::default() });
     for head in ["", "GET /api/v1/health HTTP/1.1\r\nhost:"] {
         let mut slow = Connection::open(served.address);
         slow.write(head);
@@ -125,9 +126,9 @@ fn a_client_that_does_not_read_is_dropped_and_its_answer_with_it() {
         row.insert("country".to_owned(), text(&long));
         mock.set_record(id, row);
     }
-    let exposed = Exposed::of(Vista::new("cities", mock));
-    let limits = Limits { write_stall: Duration::from_millis(500), ..Limits::default() };
-    let served = Served::start(open().limits(limits).table("cities", exposed));
+    let config = TableConfig::new(Vista::new("cities", mock));
+    let limits = Limits { write_timeout: Duration::from_millis(500), ..Limits::default() };
+    let served = Served::start(open().limits(limits).table("cities", config));
     let mut deaf = Connection::open(served.address);
     deaf.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\n\r\n"));
     until(|| served.handle.stats().in_flight == 1);
@@ -147,8 +148,8 @@ fn a_client_that_does_not_read_is_dropped_and_its_answer_with_it() {
 #[test]
 fn a_client_that_leaves_ends_the_work_for_it() {
     let gate = Gate::shut();
-    let exposed = Exposed::of(gate.before(cities()));
-    let served = Served::start(open().table("cities", exposed));
+    let config = TableConfig::new(gate.before(cities()));
+    let served = Served::start(open().table("cities", config));
     for reads in 1..=2 {
         let mut leaving = Connection::open(served.address);
         leaving.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\n\r\n"));
@@ -167,9 +168,9 @@ fn a_panic_is_an_answer_and_the_server_goes_on() {
     let gate = Gate::open();
     gate.panic();
     for cache in [None, Some(Duration::ZERO)] {
-        let exposed = Exposed::of(gate.before(cities()));
-        let exposed = cache.map_or(exposed.clone(), |time| exposed.cache(time));
-        let builder = open().table("cities", exposed).table("calm", Exposed::of(cities()));
+        let config = TableConfig::new(gate.before(cities()));
+        let config = cache.map_or(config.clone(), |time| config.cache_ttl(time));
+        let builder = open().table("cities", config).table("calm", TableConfig::new(cities()));
         let served = Served::start(builder);
         let mut connection = Connection::open(served.address);
         let failed = connection.send("GET", TABLE, &[], "");
@@ -183,9 +184,9 @@ fn a_panic_is_an_answer_and_the_server_goes_on() {
 #[test]
 fn work_that_takes_too_long_is_given_up() {
     let gate = Gate::shut();
-    let limits = Limits { handler: Duration::from_millis(100), ..Limits::default() };
-    let exposed = Exposed::of(gate.before(cities())).writes(Ops::ALL).writable(["name"]);
-    let served = Served::start(open().limits(limits).table("cities", exposed));
+    let limits = Limits { request_timeout: Duration::from_millis(100), ..Limits::default() };
+    let config = TableConfig::new(gate.before(cities())).operations(Ops::ALL).writable(["name"]);
+    let served = Served::start(open().limits(limits).table("cities", config));
     let read = served.get(TABLE);
     assert_eq!((read.status, read.kind().as_str()), (504, "timeout"));
     gate.wait_for_dropped(1);
@@ -222,11 +223,11 @@ fn methods_are_answered_by_what_there_is() {
 
 #[test]
 fn a_path_is_decoded_once_and_strictly() {
-    let (mock, exposed) = writable();
+    let (mock, config) = writable();
     for id in ["../1", "a/b", "a%2fb", "ü", "a+b", "a b"] {
         mock.set_record(id, city(id, "Odd", "XX", 1));
     }
-    let served = Served::start(open().table("cities", exposed));
+    let served = Served::start(open().table("cities", config));
     for (segment, id) in [
         ("..%2f1", "../1"),
         ("..%2F1", "../1"),
@@ -287,7 +288,7 @@ fn a_url_that_is_too_long_is_refused() {
 
 #[test]
 fn nesting_is_bounded() {
-    let served = served_with(Limits { depth: 5, ..Limits::default() });
+    let served = served_with(Limits { max_depth: 5, ..Limits::default() });
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     for depth in [6, 200, 100_000] {
         let refused = served.json("POST", TABLE, &nested(depth));
@@ -339,9 +340,9 @@ fn the_host_of_a_request_is_used_for_nothing() {
 #[test]
 fn more_requests_than_are_worked_on_are_told_to_come_again() {
     let gate = Gate::shut();
-    let limits = Limits { in_flight: 2, in_flight_of_one: 2, ..Limits::default() };
-    let exposed = Exposed::of(gate.before(cities()));
-    let served = Served::start(open().limits(limits).table("cities", exposed));
+    let limits = Limits { max_in_flight: 2, max_in_flight_per_principal: 2, ..Limits::default() };
+    let config = TableConfig::new(gate.before(cities()));
+    let served = Served::start(open().limits(limits).table("cities", config));
     let mut working: Vec<Connection> = (0..2).map(|_| Connection::open(served.address)).collect();
     for connection in &mut working {
         connection.write(format!("GET {TABLE} HTTP/1.1\r\nhost: x\r\n\r\n"));

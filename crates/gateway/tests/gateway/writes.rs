@@ -1,20 +1,20 @@
 //! Inserts, replacements, patches and deletes of rows.
 
 use serde_json::json;
-use vantage_api_gateway::{Exposed, Ops};
+use vantage_api_gateway::{Ops, TableConfig};
 use vantage_vista::{Vista, mocks::MockShell};
 
 use crate::support::{Served, cities_mock, open, text};
 
 fn served_with(ops: Ops) -> (MockShell, Served) {
     let mock = cities_mock();
-    let exposed = Exposed::of(Vista::new("cities", mock.clone())).writes(ops).writable([
+    let config = TableConfig::new(Vista::new("cities", mock.clone())).operations(ops).writable([
         "id",
         "name",
         "country",
         "population",
     ]);
-    (mock, Served::start(open().table("cities", exposed)))
+    (mock, Served::start(open().table("cities", config)))
 }
 
 const TABLE: &str = "/api/v1/tables/cities";
@@ -169,11 +169,11 @@ fn of_writers_that_name_the_same_state_one_wins() {
 #[test]
 fn columns_that_may_not_be_set_are_refused_by_name() {
     let mock = cities_mock();
-    let exposed = Exposed::of(Vista::new("cities", mock.clone()))
-        .writes(Ops::INSERT | Ops::PATCH)
+    let config = TableConfig::new(Vista::new("cities", mock.clone()))
+        .operations(Ops::INSERT | Ops::PATCH)
         .writable(["name"])
         .write_only(["secret"]);
-    let served = Served::start(open().table("cities", exposed));
+    let served = Served::start(open().table("cities", config));
     for column in ["id", "country", "is_admin", "secret/x"] {
         let body = format!("{{\"name\": \"X\", \"{column}\": \"1\"}}");
         let refused = served.json("POST", TABLE, &body);

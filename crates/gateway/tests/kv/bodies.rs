@@ -16,7 +16,7 @@ use crate::{
 };
 
 fn small() -> Served {
-    Served::with(settings().with_largest_value(100_000), Limits::default())
+    Served::with(settings().with_max_value_bytes(100_000), Limits::default())
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_body_in_chunks_is_a_value() {
 
 #[test]
 fn a_body_that_stalls_is_given_up() {
-    let limits = Limits { body_idle: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { body_idle_timeout: Duration::from_millis(300), ..Limits::default() };
     let served = Served::with(settings(), limits);
     let mut client = served.connect();
     client.send(request("PUT", "/kv/a", &[("Content-Length", "10")]));
@@ -83,8 +83,8 @@ fn a_body_that_stalls_is_given_up() {
 #[test]
 fn a_body_that_trickles_is_given_up_as_a_whole() {
     let limits = Limits {
-        body_idle: Duration::from_secs(60),
-        body_time: Duration::from_millis(500),
+        body_idle_timeout: Duration::from_secs(60),
+        body_timeout: Duration::from_millis(500),
         ..Limits::default()
     };
     let served = Served::with(settings(), limits);
@@ -148,8 +148,8 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 #[test]
 fn a_store_that_does_not_answer_is_told_of_in_time() {
     let clock = Clock::new();
-    let settings = clock.settings().with_largest_value(1 << 20).with_memory(1 << 20);
-    let served = Served::with(settings.with_wait(Duration::from_secs(1)), Limits::default());
+    let settings = clock.settings().with_max_value_bytes(1 << 20).with_max_in_flight_bytes(1 << 20);
+    let served = Served::with(settings.with_timeout(Duration::from_secs(1)), Limits::default());
     let mut client = served.connect();
     let held_writer = clock.hold();
     clock.wait_for_writer();
@@ -175,7 +175,8 @@ fn a_store_that_does_not_answer_is_told_of_in_time() {
 
 #[test]
 fn answers_that_are_not_read_are_bounded_and_do_not_stop_others() {
-    let settings = settings().with_memory(16 << 20).with_wait(Duration::from_secs(2));
+    let settings =
+        settings().with_max_in_flight_bytes(16 << 20).with_timeout(Duration::from_secs(2));
     let served = Served::with(settings, Limits::default());
     let mut client = served.connect();
     let begun = Instant::now();

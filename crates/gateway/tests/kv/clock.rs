@@ -29,7 +29,7 @@ impl Clock {
 
     pub(crate) fn settings(&self) -> Settings {
         let clock = self.clone();
-        Settings::default().with_clock(move || clock.read()).with_wait(PATIENCE)
+        Settings::default().with_clock(move || clock.read()).with_timeout(PATIENCE)
     }
 
     pub(crate) fn now(&self) -> SystemTime {

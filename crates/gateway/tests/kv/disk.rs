@@ -123,7 +123,7 @@ async fn a_writer_that_panics_fails_the_call_and_goes_on() {
 
 #[tokio::test]
 async fn a_file_that_is_cut_off_is_an_error_of_every_call() {
-    let (kv, folder) = store_with(settings().with_cache(0));
+    let (kv, folder) = store_with(settings().with_cache_bytes(0));
     for n in 0..20 {
         kv.put(key(&format!("{n}")), Put::new(bytes(SIZE, n))).await.unwrap();
     }

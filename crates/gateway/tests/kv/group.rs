@@ -144,8 +144,8 @@ async fn a_call_that_is_dropped_before_its_turn_is_not_carried_out() {
 #[tokio::test]
 async fn what_waits_is_bounded_and_no_call_waits_for_ever() {
     let clock = Clock::new();
-    let settings = clock.settings().with_largest_value(1 << 20).with_memory(1 << 20);
-    let settings = settings.with_wait(Duration::from_secs(1));
+    let settings = clock.settings().with_max_value_bytes(1 << 20).with_max_in_flight_bytes(1 << 20);
+    let settings = settings.with_timeout(Duration::from_secs(1));
     let (kv, _folder) = store_with(settings);
     let held_writer = clock.hold();
     let mut held = kv.put(key("held"), Put::new(bytes(1 << 20, 1))).boxed_local();
@@ -171,7 +171,7 @@ async fn what_waits_is_bounded_and_no_call_waits_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_reader_sees_one_commit_or_another_whatever_is_written_meanwhile() {
-    let (kv, _folder) = store_with(settings().with_cache(1 << 20));
+    let (kv, _folder) = store_with(settings().with_cache_bytes(1 << 20));
     let versions: Arc<Vec<_>> = Arc::new((0..4).map(|seed| bytes(300_000, seed)).collect());
     kv.put(key("a"), Put::new(versions[0].clone())).await.unwrap();
     let writer = tokio::spawn({

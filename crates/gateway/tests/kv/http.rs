@@ -163,7 +163,8 @@ fn a_value_of_8_mib_comes_back_as_it_was() {
 
 #[test]
 fn a_value_that_is_too_large_for_an_answer_can_be_had_in_parts() {
-    let served = Served::with(settings(), Limits { answer: 100_000, ..Limits::default() });
+    let served =
+        Served::with(settings(), Limits { max_response_bytes: 100_000, ..Limits::default() });
     let mut client = served.connect();
     client.ask(with_body("PUT", "/kv/a", &[], bytes(100_001, 1)));
     let got = client.ask(request("GET", "/kv/a", &[]));
@@ -224,7 +225,7 @@ fn the_gateway_tells_how_the_store_is() {
 
 #[test]
 fn the_gateway_is_not_ready_without_its_store() {
-    let served = Served::with(settings().with_cache(0), Limits::default());
+    let served = Served::with(settings().with_cache_bytes(0), Limits::default());
     let mut client = served.connect();
     client.ask(with_body("PUT", "/kv/a", &[], bytes(100_000, 1)));
     served.cut_off();

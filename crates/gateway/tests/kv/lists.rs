@@ -130,7 +130,7 @@ fn a_batch_whose_condition_does_not_hold_changes_nothing() {
 
 #[test]
 fn a_batch_that_cannot_be_read_is_refused_where_it_is_wrong() {
-    let served = Served::with(settings(), Limits { batch: 3, ..Limits::default() });
+    let served = Served::with(settings(), Limits { max_batch_operations: 3, ..Limits::default() });
     let mut client = served.connect();
     for (operations, pointer) in [
         (json!([{ "put": "a" }]), "/operations/0"),
@@ -184,7 +184,8 @@ fn a_batch_that_cannot_be_read_is_refused_where_it_is_wrong() {
 
 #[test]
 fn a_batch_that_would_read_too_much_does_nothing() {
-    let served = Served::with(settings(), Limits { answer: 1 << 20, ..Limits::default() });
+    let served =
+        Served::with(settings(), Limits { max_response_bytes: 1 << 20, ..Limits::default() });
     let mut client = served.connect();
     client.ask(with_body("PUT", "/kv/long", &[], bytes(300_000, 1)));
     let batch = json!({ "operations": [{ "get": "long" }, { "put": "a", "text": "" }] });

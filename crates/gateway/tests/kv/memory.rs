@@ -40,7 +40,7 @@ fn child() {
     if process::file().is_none() {
         return;
     }
-    let served = Served::with(settings().with_cache(1 << 20), Limits::default());
+    let served = Served::with(settings().with_cache_bytes(1 << 20), Limits::default());
     let mut client = served.connect();
     client.ask(with_body("PUT", "/kv/short", &[], "x"));
     client.ask(request("GET", "/kv/short", &[]));

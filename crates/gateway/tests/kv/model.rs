@@ -208,7 +208,7 @@ async fn run(steps: Vec<Step>) {
     let clock = Clock::new();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kv.redb");
-    let open = || Kv::open(&path, clock.settings().with_cache(1 << 20)).unwrap();
+    let open = || Kv::open(&path, clock.settings().with_cache_bytes(1 << 20)).unwrap();
     let mut kv = Some(open());
     let mut model = Model::default();
     for step in steps {
@@ -240,7 +240,7 @@ async fn run(steps: Vec<Step>) {
     assert_eq!(stats.expiring, 0);
     let bytes: usize = model.values.values().map(|known| known.value.len()).sum();
     assert_eq!(stats.value_bytes, bytes as u64);
-    model.list(&kv, "", None, Kv::LONGEST_PAGE).await;
+    model.list(&kv, "", None, Kv::MAX_PAGE).await;
 }
 
 proptest! {

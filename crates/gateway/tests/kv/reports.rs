@@ -257,7 +257,8 @@ async fn a_file_does_not_depend_on_the_settings() {
     kv.put(key("a"), Put::new(bytes(5_000_000, 1))).await.unwrap();
     drop(kv);
     // A value that is larger than the memory takes all of it.
-    let small = settings().with_largest_value(10).with_memory(4_096).with_cache(0);
+    let small =
+        settings().with_max_value_bytes(10).with_max_in_flight_bytes(4_096).with_cache_bytes(0);
     let kv = Kv::open(&path, small).unwrap();
     assert!(read(&kv, "a").await.unwrap() == bytes(5_000_000, 1));
 }

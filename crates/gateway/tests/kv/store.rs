@@ -20,7 +20,7 @@ pub(crate) fn key(name: &str) -> Key {
 
 /// Settings that do not depend on how busy the machine is.
 pub(crate) fn settings() -> Settings {
-    Settings::default().with_wait(PATIENCE)
+    Settings::default().with_timeout(PATIENCE)
 }
 
 /// A store in a folder of its own.
@@ -177,7 +177,7 @@ async fn a_batch_that_only_reads_waits_for_no_writer() {
 
 #[tokio::test]
 async fn a_batch_that_can_be_read_in_two_ways_or_is_out_of_bounds_is_refused() {
-    let (kv, _folder) = store_with(settings().with_memory(8 << 20));
+    let (kv, _folder) = store_with(settings().with_max_in_flight_bytes(8 << 20));
     kv.put(key("long"), Put::new(bytes(1 << 20, 1))).await.unwrap();
     let kind = async |batch: Batch| kv.batch(batch).await.unwrap_err().kind_name();
     assert_eq!(kind(Batch::new()).await, "batch_length");
@@ -192,7 +192,7 @@ async fn a_batch_that_can_be_read_in_two_ways_or_is_out_of_bounds_is_refused() {
     assert_eq!(kind(large).await, "batch_too_large");
     let reading = Batch::new().put(key("a"), Put::new("")).get(key("long"));
     assert_eq!(kind(reading.reading_at_most((1 << 20) - 1)).await, "batch_too_large");
-    let many = (0..=Batch::LONGEST)
+    let many = (0..=Batch::MAX_OPERATIONS)
         .fold(Batch::new(), |batch, n| batch.with(key(&n.to_string()), Action::Get));
     assert_eq!(kind(many).await, "batch_length");
     assert_eq!(read(&kv, "a").await, None);
@@ -203,10 +203,10 @@ async fn settings_and_files_that_make_no_sense_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     for (settings, start) in [
-        (settings().with_largest_value(0), "largest_value:"),
-        (settings().with_largest_value(65 << 20), "largest_value:"),
-        (settings().with_memory(1), "memory:"),
-        (settings().with_wait(Duration::ZERO), "wait:"),
+        (settings().with_max_value_bytes(0), "max_value_bytes:"),
+        (settings().with_max_value_bytes(65 << 20), "max_value_bytes:"),
+        (settings().with_max_in_flight_bytes(1), "max_in_flight_bytes:"),
+        (settings().with_timeout(Duration::ZERO), "timeout:"),
     ] {
         let error = Kv::open(place("new"), settings).unwrap_err();
         assert!(error.to_string().starts_with(start), "{error}");

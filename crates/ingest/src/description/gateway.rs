@@ -1,7 +1,6 @@
 //! [pure] What is served over REST and to whom, as data.
 
 mod auth;
-mod limits;
 mod table;
 
 use std::{
@@ -14,10 +13,9 @@ use std::{
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::forms;
+use super::{RawSettings, forms};
 
 pub use auth::{AuthDescription, TokenDescription};
-pub use limits::LimitsDescription;
 pub use table::{GatewayTable, Operation, SourceDescription};
 
 /// What is served over REST, and to whom: the key `gateway` of a description.
@@ -27,12 +25,12 @@ pub use table::{GatewayTable, Operation, SourceDescription};
 /// | `auth` | who may make requests: an [`AuthDescription`]. There is no default |
 /// | `bind` | the IP address and the port to listen on; by default `127.0.0.1:8080`. Port 0 takes a free one |
 /// | `prefix` | the path under which everything is; by default `/api/v1` |
-/// | `operators` | the roles that may see statistics and metrics; by default every principal |
+/// | `stats_roles` | the roles that may see statistics and metrics; by default every principal |
 /// | `trust_proxies` | the reverse proxies whose word is taken for who makes a request: addresses or networks such as `10.0.0.0/8`; by default none |
 /// | `cors` | the pages of other origins that may make requests: [`CorsDescription`]; by default none |
-/// | `limits` | the bounds of what clients can make long, large or many: [`LimitsDescription`] |
+/// | `limits` | the bounds of what clients can make long, large or many: a map, read by the gateway as its `Limits` |
 /// | `drain` | how it ends: [`DrainDescription`] |
-/// | `kv` | a key-value store: `{ path: FILE }`, with a `quota` and a `largest_value` in bytes |
+/// | `kv` | a key-value store: [`KvDescription`] |
 /// | `tables` | the tables that are served: a map of their names to [`GatewayTable`]s |
 ///
 /// ```
@@ -53,7 +51,7 @@ pub use table::{GatewayTable, Operation, SourceDescription};
 ///     tokens:
 ///       - { id: ada, roles: [editor], token: "${ADA_TOKEN}" }
 ///   tables:
-///     countries: { operations: [patch], writable: [name], writable_by: editor, cache: 30s }
+///     countries: { operations: [patch], writable: [name], writable_by: editor, cache_ttl: 30s }
 ///     orders: { source: { job: copy }, filterable: [id, country], max_page_size: 1000 }
 /// "#;
 /// let reader = Reader::new().variable("ADA_TOKEN", "0123456789abcdef");
@@ -75,7 +73,7 @@ pub struct GatewayDescription {
     pub auth: AuthDescription,
     /// The roles that may see statistics and metrics; empty for every principal.
     #[serde(default, deserialize_with = "forms::one_or_many")]
-    pub operators: Vec<String>,
+    pub stats_roles: Vec<String>,
     /// The reverse proxies whose word is taken for who makes a request.
     #[serde(default, deserialize_with = "forms::one_or_many")]
     pub trust_proxies: Vec<String>,
@@ -84,7 +82,7 @@ pub struct GatewayDescription {
     pub cors: Option<CorsDescription>,
     /// The bounds of what clients can make long, large or many.
     #[serde(default)]
-    pub limits: LimitsDescription,
+    pub limits: RawSettings,
     /// How it ends.
     #[serde(default)]
     pub drain: DrainDescription,
@@ -140,7 +138,7 @@ impl fmt::Debug for CorsDescription {
     }
 }
 
-/// How a gateway ends, once it is told to: `{ notice: 5s, deadline: 30s }`.
+/// How a gateway ends, once it is told to: `{ ready_delay: 5s, timeout: 30s }`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -148,27 +146,23 @@ pub struct DrainDescription {
     /// How long it says that it is not ready, before it accepts no more connections; by default
     /// 5 seconds.
     #[serde(default, deserialize_with = "forms::optional_duration")]
-    pub notice: Option<Duration>,
+    pub ready_delay: Option<Duration>,
     /// How long after that what is being worked on may take; by default 30 seconds.
     #[serde(default, deserialize_with = "forms::optional_duration")]
-    pub deadline: Option<Duration>,
+    pub timeout: Option<Duration>,
 }
 
-/// A key-value store: `{ path: FILE, quota: BYTES, largest_value: BYTES }`.
+/// A key-value store: `{ path: FILE, quota: BYTES, max_value_bytes: BYTES }`, with these and the
+/// other settings of the store.
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KvDescription {
     /// Its file, which is made if it is not there. It is relative to the working directory of the
     /// program.
     pub path: PathBuf,
-    /// How many bytes all values may have together, where each counts for 1 KiB more; no bound by
-    /// default.
-    #[serde(default)]
-    pub quota: Option<u64>,
-    /// The largest value in bytes: that of the gateway by default.
-    #[serde(default)]
-    pub largest_value: Option<usize>,
+    /// The other keys, read by the gateway as the `Settings` of its store.
+    #[serde(skip)]
+    pub settings: RawSettings,
 }
 
 impl fmt::Debug for KvDescription {

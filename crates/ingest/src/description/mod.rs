@@ -99,6 +99,7 @@ mod gateway;
 mod incremental;
 mod job;
 mod query;
+mod raw;
 mod reader;
 mod sink;
 mod sql;
@@ -118,20 +119,21 @@ pub use for_each::ForEach;
 pub(crate) use for_each::{text_of, typed};
 pub use gateway::{
     AuthDescription, CorsDescription, DrainDescription, GatewayDescription, GatewayTable,
-    KvDescription, LimitsDescription, Operation, SourceDescription, TokenDescription,
+    KvDescription, Operation, SourceDescription, TokenDescription,
 };
 pub use incremental::{Incremental, RowOrder};
 pub use job::{JobDescription, OnError};
 pub use query::QueryFile;
+pub use raw::RawSettings;
 pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use sql::{Collation, Nulls, SqlSettings};
-pub use stream::{Nested, Reconcile, SchemaPolicy, StreamDescription, Windows, WriteMode};
+pub use stream::{Nested, Reconcile, SchemaPolicy, StreamDescription, WriteMode};
 pub use table::{
     ColumnDescription, ColumnFlag, ContainedDescription, ContainedKind, ReferenceDescription,
     ReferenceKind, TableDescription,
 };
-pub use vantage_api_pool::paging::MomentFormat;
+pub use vantage_api_pool::paging::{MomentFormat, WindowBounds, Windows};
 pub(crate) use vantage_api_pool::paging::{day_of, moment_of};
 
 /// What a user wants: an API, its tables, the jobs that copy them, and what is served.

@@ -3,11 +3,12 @@
 use std::{fmt, path::Path};
 
 use super::{
-    Data, Description, check,
+    Data, Description, GatewayDescription, check,
     error::DescriptionError,
     extract,
-    file::{self, Failure, Node, Surroundings},
+    file::{self, Failure, KeyPath, Node, Surroundings},
     query,
+    raw::{RawSettings, Source},
 };
 
 /// Reads descriptions, with variables that the program gives:
@@ -62,9 +63,7 @@ impl Reader {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| DescriptionError::unreadable(path, error))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let read = self.read(&text, folder);
-        read.map_err(|failure| DescriptionError::new(failure, &text, Some(path)))
+        self.read(&text, Some(path))
     }
 
     /// Reads a text in YAML or JSON. Files that it names are looked for in the working directory.
@@ -72,18 +71,43 @@ impl Reader {
     /// # Errors
     /// If it is not a description.
     pub fn read_yaml(&self, text: &str) -> Result<Description, DescriptionError> {
-        self.read(text, Path::new("")).map_err(|failure| DescriptionError::new(failure, text, None))
+        self.read(text, None)
+    }
+
+    fn read(&self, text: &str, file: Option<&Path>) -> Result<Description, DescriptionError> {
+        let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+        let read = self.read_in(folder, text);
+        let (mut description, mut root) =
+            read.map_err(|failure| DescriptionError::new(failure, text, file))?;
+        if let Some(gateway) = &mut description.gateway {
+            let source = Source { text: text.into(), file: file.map(Path::to_owned) };
+            fill(gateway, &mut root, &source);
+        }
+        Ok(description)
     }
 
     /// Reads a text whose files are in `folder`.
-    fn read(&self, text: &str, folder: &Path) -> Result<Description, Failure> {
+    fn read_in(&self, folder: &Path, text: &str) -> Result<(Description, Node), Failure> {
         let prepare = |root: &mut Node| extract::look_in(folder, root);
         let (data, root) = file::read::<Data>(text, &self.surroundings, prepare)?;
         let mut description = Description::from(data);
         check::complete(&mut description, &root);
         check::check(&description, &root)?;
         query::read(&mut description, folder, &root)?;
-        Ok(description)
+        Ok((description, root))
+    }
+}
+
+/// Sets what the gateway itself reads.
+fn fill(gateway: &mut GatewayDescription, root: &mut Node, source: &Source) {
+    let mut raw = |key: &str, own: &str| {
+        let mut node = root.get_mut("gateway")?.take(key)?.value;
+        node.take(own);
+        Some(RawSettings::of(node, KeyPath::default().to("gateway").to(key), source))
+    };
+    gateway.limits = raw("limits", "").unwrap_or_default();
+    if let Some(kv) = &mut gateway.kv {
+        kv.settings = raw("kv", "path").unwrap_or_default();
     }
 }
 

@@ -1,10 +1,10 @@
 //! [pure] Streams, as data: a table, and how its rows become those of a table in the sink.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use vantage_api_pool::paging::MomentFormat;
+use vantage_api_pool::paging::Windows;
 
 use super::{
     checks::ChecksDescription,
@@ -29,7 +29,7 @@ use super::{
 /// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if there is an id and the sink can; otherwise `append` with `incremental` or `delta`, and `replace` without, since each run reads all rows |
 /// | `incremental` | how only what is new is asked for: [`Incremental`] |
 /// | `delta` | how only what has changed is asked for, by a token that the last run has kept: [`Delta`] |
-/// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
+/// | `windows` | that it is read in windows of time, several at once: [`Windows`], without `field`. Their `format` is by default that of `incremental`, and so is their `start` if both have the same format |
 /// | `for_each` | that it is read once for each row of another table, or for each of some values: [`ForEach`] |
 /// | `where` | the rows that are read: a map of columns to values, see [`Condition`] |
 /// | `schema` | what is done with columns that are new or get a wider type: a [`SchemaPolicy`], by default `evolve` |
@@ -186,7 +186,7 @@ impl fmt::Debug for StreamDescription {
             .field("write", &self.write)
             .field("incremental", &self.incremental)
             .field("delta", &self.delta)
-            .field("windows", &self.windows)
+            .field("windows", &self.windows.as_ref().map(Windows::own_format))
             .field("for_each", &self.for_each)
             .field("conditions", &self.conditions)
             .field("columns", &self.columns)
@@ -274,60 +274,4 @@ pub enum Reconcile {
     Fail,
     /// The report says so. Nor does a total that gets less while a stream is read matter any more.
     Warn,
-}
-
-/// Windows of time in which a stream is read, several at once.
-///
-/// | key | value |
-/// |---|---|
-/// | `from` | the parameter that takes the start of a window |
-/// | `to` | the parameter that takes its end |
-/// | `step` | how long a window is: a number of seconds, or text such as `1d` |
-/// | `granularity` | for an API that reads what is at `to` as well: the smallest difference of two of its moments, such as `1s`, or `1d` for dates. A window then ends so long before the next one begins, so that no row is in both. By default `to` is not in the window, and the next one begins where it ends |
-/// | `start` | where the first window begins; by default the `start` of `incremental`, if both have the same format |
-/// | `end` | where the last window ends; by default the time at which the run starts |
-/// | `format` | how moments are written: `rfc3339`, `unix`, `unix_ms` or `date`; by default as in `incremental`, or `rfc3339` |
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Windows {
-    /// The parameter that takes the start of a window.
-    pub from: String,
-    /// The parameter that takes its end.
-    pub to: String,
-    /// How long a window is.
-    #[serde(deserialize_with = "forms::above_zero")]
-    pub step: Duration,
-    /// How long a window ends before the next one begins, if the API reads what is at `to` as well.
-    #[serde(default, deserialize_with = "forms::duration")]
-    pub granularity: Duration,
-    /// Where the first window begins.
-    #[serde(default)]
-    pub start: Option<String>,
-    /// Where the last window ends.
-    #[serde(default)]
-    pub end: Option<String>,
-    /// How moments are written.
-    #[serde(default)]
-    pub format: MomentFormat,
-}
-
-impl Windows {
-    /// Windows of this length.
-    #[must_use]
-    pub fn new(from: impl Into<String>, to: impl Into<String>, step: Duration) -> Self {
-        let format = MomentFormat::default();
-        let granularity = Duration::ZERO;
-        Self { from: from.into(), to: to.into(), step, granularity, start: None, end: None, format }
-    }
-}
-
-impl fmt::Debug for Windows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Windows")
-            .field("step", &self.step)
-            .field("granularity", &self.granularity)
-            .field("format", &self.format)
-            .finish_non_exhaustive()
-    }
 }

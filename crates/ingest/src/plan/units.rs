@@ -7,9 +7,9 @@ use vantage_types::EmptyEntity;
 
 use super::Stream;
 use crate::{
-    description::{Delta, StreamDescription, WriteMode, moment_of},
+    description::{Delta, StreamDescription, Windows, WriteMode, moment_of},
     error::Error,
-    run::{Since, SinceToken, TimeWindows, Unit},
+    run::{Since, SinceToken, Unit},
     state::StreamState,
 };
 
@@ -37,8 +37,8 @@ impl Stream {
             let mark = state.mark_of(&unit.partition);
             if let Some(windows) = &self.windows {
                 let mark = mark.and_then(|mark| self.since.as_ref()?.moment(mark));
-                let windows = windows.units(mark, until).map_err(Error::Units)?;
-                all.extend(windows.iter().map(|window| unit.within(window)));
+                let windows = windows.split(mark, until).map_err(Error::Units)?;
+                all.extend(windows.into_iter().map(|params| unit.within(&Unit::window(params))));
             } else {
                 unit.params.extend(self.since.as_ref().and_then(|since| since.param(mark)));
                 all.push(unit);
@@ -102,21 +102,7 @@ pub(super) fn since_of(stream: &StreamDescription) -> Option<Since> {
         start: incremental.start.clone(),
         lookback: TimeDelta::from_std(incremental.lookback).unwrap_or(TimeDelta::MAX),
         format: incremental.format,
-        asked: stream.windows.as_ref().map_or(incremental.format, |windows| windows.format),
-    })
-}
-
-pub(super) fn windows_of(stream: &StreamDescription) -> Option<TimeWindows> {
-    let windows = stream.windows.as_ref()?;
-    let parse = |text: &String| windows.format.parse(text).or_else(|| moment_of(text));
-    Some(TimeWindows {
-        from: windows.from.clone(),
-        to: windows.to.clone(),
-        step: TimeDelta::from_std(windows.step).unwrap_or(TimeDelta::MAX),
-        granularity: TimeDelta::from_std(windows.granularity).unwrap_or(TimeDelta::MAX),
-        start: windows.start.as_ref().and_then(parse),
-        end: windows.end.as_ref().and_then(parse),
-        format: windows.format,
+        asked: stream.windows.as_ref().map_or(incremental.format, Windows::own_format),
     })
 }
 

@@ -18,7 +18,7 @@ pub(crate) use begun::Begun;
 pub(crate) use control::Control;
 pub(crate) use query::QueryPlan;
 pub(crate) use stream::{Ended, StreamPlan};
-pub(crate) use unit::{Since, SinceToken, TimeWindows, Unit};
+pub(crate) use unit::{Since, SinceToken, Unit};
 pub(crate) use warnings::Warnings;
 pub(crate) use writer::{CommitAt, OnCommit, WriteRules, Writer};
 

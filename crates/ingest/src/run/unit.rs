@@ -63,23 +63,6 @@ pub(crate) struct Since {
     pub(crate) asked: MomentFormat,
 }
 
-/// Windows of time that are read by themselves.
-#[derive(Clone, Debug)]
-pub(crate) struct TimeWindows {
-    pub(crate) from: String,
-    pub(crate) to: String,
-    pub(crate) step: TimeDelta,
-    /// How long a window ends before the next one begins; zero if an end is not in its window.
-    pub(crate) granularity: TimeDelta,
-    pub(crate) start: Option<DateTime<Utc>>,
-    /// Where the last one ends, unless when the run began.
-    pub(crate) end: Option<DateTime<Utc>>,
-    pub(crate) format: MomentFormat,
-}
-
-/// Too many windows are a mistake in their step.
-const MAX_WINDOWS: usize = 100_000;
-
 /// The moment that a value of a row means. APIs write it differently than they want to be asked.
 fn read(format: MomentFormat, text: &str) -> Option<DateTime<Utc>> {
     let format = (format != MomentFormat::Text).then_some(format)?;
@@ -87,6 +70,13 @@ fn read(format: MomentFormat, text: &str) -> Option<DateTime<Utc>> {
 }
 
 impl Unit {
+    /// A window of time, by the parameters that take its bounds.
+    pub(crate) fn window(params: Vec<(String, String)>) -> Self {
+        let bound = |at: usize| params.get(at).map_or("", |(_, value)| value);
+        let key = format!("{}..{}", bound(0), bound(1));
+        Self { key, params, ..Self::default() }
+    }
+
     /// What reports call it.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.key)
@@ -236,107 +226,12 @@ impl Since {
     }
 }
 
-impl TimeWindows {
-    fn text(&self, moment: DateTime<Utc>) -> String {
-        self.format.write(moment).unwrap_or_default()
-    }
-
-    /// The windows from `mark`, or from their start, to their end or `until`. The first one that is
-    /// read again and the last one may be shorter than the step.
-    ///
-    /// # Errors
-    /// Without a start, or for more windows than anyone wants.
-    pub(crate) fn units(
-        &self,
-        mark: Option<DateTime<Utc>>,
-        until: DateTime<Utc>,
-    ) -> Result<Vec<Unit>, String> {
-        let start = mark.max(self.start).ok_or("`windows` have no `start`")?;
-        let end = self.end.unwrap_or(until);
-        let mut units = Vec::new();
-        let mut from = start;
-        let ends_are_in = !self.granularity.is_zero();
-        while from < end || (ends_are_in && from == end) {
-            if units.len() == MAX_WINDOWS {
-                return Err(format!("there are more than {MAX_WINDOWS} windows"));
-            }
-            let next = from.checked_add_signed(self.step);
-            let to = next.map_or(end, |next| end.min(next - self.granularity));
-            let (low, high) = (self.text(from), self.text(to));
-            units.push(Unit {
-                key: format!("{low}..{high}"),
-                params: vec![(self.from.clone(), low), (self.to.clone(), high)],
-                ..Unit::default()
-            });
-            let Some(next) = next else { break };
-            from = next;
-        }
-        Ok(units)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn moment(text: &str) -> DateTime<Utc> {
         moment_of(text).unwrap()
-    }
-
-    #[test]
-    fn windows_cover_the_time_without_a_gap() {
-        let windows = TimeWindows {
-            from: "since".into(),
-            to: "until".into(),
-            step: TimeDelta::days(1),
-            granularity: TimeDelta::zero(),
-            start: Some(moment("2024-02-27")),
-            end: None,
-            format: MomentFormat::Date,
-        };
-        let keys = |mark: Option<&str>| {
-            let units = windows.units(mark.map(moment), moment("2024-03-01 12:00:00")).unwrap();
-            units.into_iter().map(|unit| unit.key).collect::<Vec<_>>()
-        };
-        let all = ["2024-02-27..2024-02-28", "2024-02-28..2024-02-29", "2024-02-29..2024-03-01"];
-        assert_eq!(keys(None)[..3], all);
-        assert_eq!(keys(None)[3], "2024-03-01..2024-03-01");
-        assert_eq!(keys(Some("2024-02-29")), [all[2], "2024-03-01..2024-03-01"]);
-        let endless = TimeWindows { step: TimeDelta::milliseconds(1), ..windows };
-        let refused = endless.units(None, moment("2024-03-01")).unwrap_err();
-        assert!(refused.contains("100000"), "{refused}");
-    }
-
-    #[test]
-    fn windows_whose_ends_are_in_them_share_no_moment() {
-        let days = TimeDelta::days;
-        for (step, granularity, format, end, expected) in [
-            (1, days(1), MomentFormat::Date, "2024-02-29", "27..27 28..28 29..29"),
-            (2, days(1), MomentFormat::Date, "2024-02-29", "27..28 29..29"),
-            (2, days(1), MomentFormat::Date, "2024-02-28", "27..28"),
-            (1, days(1), MomentFormat::Date, "2024-02-28T09:00:00Z", "27..27 28..28"),
-            (
-                1,
-                TimeDelta::seconds(1),
-                MomentFormat::Rfc3339,
-                "2024-02-28T09:00:00Z",
-                "27T00:00:00Z..27T23:59:59Z 28T00:00:00Z..28T09:00:00Z",
-            ),
-        ] {
-            let windows = TimeWindows {
-                from: "since".into(),
-                to: "until".into(),
-                step: days(step),
-                granularity,
-                start: Some(moment("2024-02-27")),
-                end: Some(moment(end)),
-                format,
-            };
-            let units = windows.units(None, moment("2024-03-01")).unwrap();
-            let keys: Vec<_> =
-                units.into_iter().map(|unit| unit.key.replace("2024-02-", "")).collect();
-            assert_eq!(keys.join(" "), expected);
-        }
     }
 
     #[test]

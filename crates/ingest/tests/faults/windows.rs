@@ -53,7 +53,7 @@ jobs:
           from: since
           to: until
           step: 2d
-          granularity: 1d
+          bounds: '[]'
           format: date
           start: 2024-01-01
           end: 2024-01-09

@@ -60,7 +60,9 @@ pub(super) async fn read(description: &Description) -> Result<(), Failure> {
         counts.join(" and ")
     ));
     for row in rows.iter().take(SHOWN) {
-        let row = printable(row).replace('\n', " ");
+        // An answer may be indented.
+        let row: Vec<_> = row.split_whitespace().collect();
+        let row = printable(&row.join(" "));
         let shown: String = row.chars().take(WIDEST).collect();
         output::note(format_args!("  {shown}{}", if shown.len() < row.len() { "…" } else { "" }));
     }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use vantage_api_gateway::{
-    Cors, Exposed, Gateway, GatewayBuilder, Limits, Ops,
+    Cors, Gateway, GatewayBuilder, Limits, Ops, TableConfig,
     auth::{Principal, Tokens},
     kv::{self, Kv, Settings},
 };
 use vantage_api_ingest::description::{
-    AuthDescription, CorsDescription, GatewayDescription, GatewayTable, KvDescription,
-    LimitsDescription, Operation, TokenDescription,
+    AuthDescription, CorsDescription, DescriptionError, GatewayDescription, GatewayTable,
+    KvDescription, Operation, TokenDescription,
 };
 
 use crate::failure::Failure;
@@ -17,18 +17,30 @@ use crate::failure::Failure;
 /// How long `/ready` says no, and how long requests may take after that, unless it is said.
 const DRAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
+/// Checks what is read as the gateway's own types.
+///
+/// # Errors
+/// With the place in the description, and the key.
+pub(super) fn check(described: &GatewayDescription) -> Result<(), DescriptionError> {
+    described.limits.read::<Limits>()?;
+    match &described.kv {
+        Some(kv) => kv.settings.read::<Settings>().map(drop),
+        None => Ok(()),
+    }
+}
+
 /// A gateway without its tables. The file of its key-value store is opened.
 pub(super) fn builder(described: &GatewayDescription) -> Result<GatewayBuilder, Failure> {
-    let GatewayDescription { bind, prefix, auth, operators, cors, limits, drain, kv, .. } =
+    let GatewayDescription { bind, prefix, auth, stats_roles, cors, limits, drain, kv, .. } =
         described;
-    let (notice, deadline) = DRAIN;
+    let (ready_delay, timeout) = DRAIN;
     let mut builder = Gateway::builder()
         .bind(*bind)
         .prefix(prefix)
-        .operators(operators)
+        .stats_roles(stats_roles)
         .trust_proxies(&described.trust_proxies)
-        .limits(limits_of(limits))
-        .drain(drain.notice.unwrap_or(notice), drain.deadline.unwrap_or(deadline));
+        .limits(limits.read()?)
+        .drain(drain.ready_delay.unwrap_or(ready_delay), drain.timeout.unwrap_or(timeout));
     builder = match auth {
         AuthDescription::Tokens(tokens) => {
             let tokens = Tokens::digests(tokens.iter().map(token));
@@ -47,14 +59,7 @@ pub(super) fn builder(described: &GatewayDescription) -> Result<GatewayBuilder, 
 
 /// The key-value store. Its file is opened.
 fn store(described: &KvDescription) -> Result<Kv, Failure> {
-    let mut settings = Settings::default();
-    if let Some(bytes) = described.quota {
-        settings = settings.with_quota(bytes);
-    }
-    if let Some(bytes) = described.largest_value {
-        settings = settings.with_largest_value(bytes);
-    }
-    Kv::open(&described.path, settings).map_err(|error| match error {
+    Kv::open(&described.path, described.settings.read()?).map_err(|error| match error {
         kv::Error::Setting(what) => Failure::usage(format!("gateway.kv.{what}")),
         error => Failure::run(error),
     })
@@ -81,37 +86,37 @@ pub(super) fn with_table(
     builder: GatewayBuilder,
     described: &GatewayDescription,
     name: String,
-    exposed: Exposed,
+    config: TableConfig,
 ) -> GatewayBuilder {
     match described.tables.get(&name) {
-        Some(table) => builder.table(name, as_described(exposed, table)),
+        Some(table) => builder.table(name, as_described(config, table)),
         None => builder,
     }
 }
 
-fn as_described(exposed: Exposed, described: &GatewayTable) -> Exposed {
-    let mut exposed = exposed
-        .writes(described.operations.iter().map(ops).fold(Ops::NONE, |all, one| all | one))
+fn as_described(config: TableConfig, described: &GatewayTable) -> TableConfig {
+    let mut config = config
+        .operations(described.operations.iter().map(ops).fold(Ops::NONE, |all, one| all | one))
         .write_only(&described.write_only)
         .require_filter(&described.require_filter)
         .page_size(described.page_size, described.max_page_size)
-        .bulk(described.bulk)
+        .max_bulk_rows(described.max_bulk_rows)
         .relations(&described.relations)
         .readable_by(&described.readable_by)
         .writable_by(&described.writable_by);
     if let Some(columns) = &described.columns {
-        exposed = exposed.columns(columns);
+        config = config.columns(columns);
     }
     if let Some(columns) = &described.writable {
-        exposed = exposed.writable(columns);
+        config = config.writable(columns);
     }
     if let Some(columns) = &described.filterable {
-        exposed = exposed.filterable(columns);
+        config = config.filterable(columns);
     }
-    if let Some(time) = described.cache {
-        exposed = exposed.cache(time);
+    if let Some(time) = described.cache_ttl {
+        config = config.cache_ttl(time);
     }
-    exposed
+    config
 }
 
 fn ops(operation: &Operation) -> Ops {
@@ -120,30 +125,5 @@ fn ops(operation: &Operation) -> Ops {
         Operation::Replace => Ops::REPLACE,
         Operation::Patch => Ops::PATCH,
         Operation::Delete => Ops::DELETE,
-    }
-}
-
-fn limits_of(described: &LimitsDescription) -> Limits {
-    let default = Limits::default();
-    Limits {
-        head: described.head.unwrap_or(default.head),
-        body_time: described.body_time.unwrap_or(default.body_time),
-        body_idle: described.body_idle.unwrap_or(default.body_idle),
-        handler: described.handler.unwrap_or(default.handler),
-        write_stall: described.write_stall.unwrap_or(default.write_stall),
-        keep_alive: described.keep_alive.unwrap_or(default.keep_alive),
-        body: described.body.unwrap_or(default.body),
-        answer: described.answer.unwrap_or(default.answer),
-        url: described.url.unwrap_or(default.url),
-        filters: described.filters.unwrap_or(default.filters),
-        values: described.values.unwrap_or(default.values),
-        depth: described.depth.unwrap_or(default.depth),
-        rows: described.rows.unwrap_or(default.rows),
-        batch: described.batch.unwrap_or(default.batch),
-        connections: described.connections.unwrap_or(default.connections),
-        in_flight: described.in_flight.unwrap_or(default.in_flight),
-        in_flight_of_one: described.in_flight_of_one.unwrap_or(default.in_flight_of_one),
-        watchers: described.watchers.unwrap_or(default.watchers),
-        failed_logins: described.failed_logins.unwrap_or(default.failed_logins),
     }
 }

@@ -2,6 +2,7 @@
 
 mod chained;
 mod computed;
+mod posted;
 mod questions;
 
 use serde_json::{Value, json};

@@ -167,7 +167,7 @@ fn refusals_say_what_to_do() {
         (401, vec![("www-authenticate", "Token")], "--header-env"),
         (403, vec![], "authenticate"),
         (404, vec![], "slash"),
-        (405, vec![], "`post`"),
+        (405, vec![], "--method POST"),
         (422, vec![], "parameter"),
         (429, vec![], "limit"),
         (500, vec![], "500"),

@@ -116,6 +116,82 @@ fn paging_is_found_by_the_names_of_parameters() {
     }
 }
 
+/// A specification of a POST at a path with this name, whose body has these properties.
+fn posted(path: &str, name: &str, properties: &Value) -> Value {
+    let schema = json!({ "type": "object", "properties": {
+        "total": { "type": "integer" }, "next_cursor": { "type": "string" }, "data": list(),
+    } });
+    let mut specification = one_path(path, &json!([]), &schema);
+    let mut post = specification["paths"][path]["get"].take();
+    post["operationId"] = json!(name);
+    let schema = json!({ "type": "object", "properties": properties });
+    post["requestBody"] = json!({ "content": { "application/json": { "schema": schema } } });
+    specification["paths"][path] = json!({ "post": post });
+    specification
+}
+
+/// Rows whose columns depend on what is asked for, as in the specification of `apipool serve`.
+#[test]
+fn a_list_of_anything_is_one_of_rows_if_it_is_called_so() {
+    let open = json!({ "type": "array", "items": {} });
+    let of = |name: &str| json!({ "type": "object", "properties": { name: open } });
+    let specification =
+        one_path("/tables/orders", &json!([parameter("page", "integer")]), &of("data"));
+    let draft = drafted(&specification);
+    has(&draft, &["items: data", "{ by: page, param: page }"]);
+    assert!(draft.contains("# the specification does not say what a row has"), "{draft}");
+    let other = one_path("/tables/orders", &json!([parameter("page", "integer")]), &of("warnings"));
+    assert_eq!(draft_error(&other), OpenApiError::NoLists);
+}
+
+#[test]
+fn a_post_that_is_a_search_is_a_table() {
+    let number = |most: u64| json!({ "type": "integer", "maximum": most });
+    let text = json!({ "type": "string" });
+    let pages = json!({ "page": { "type": "integer" }, "limit": number(200), "query": text });
+    let draft = drafted(&posted("/orders/search", "ordersSearchPost", &pages));
+    has(
+        &draft,
+        &[
+            "{ by: page, param: page,",
+            "size_param: limit, size: 200,",
+            "post: {} }",
+            "endpoint: orders/search",
+            "- table: search",
+        ],
+    );
+    assert!(draft.contains("a guess: `search` is a search, which only reads"), "{draft}");
+    let nested = json!({ "pagination": { "type": "object", "properties": {
+        "cursor": text, "limit": number(50),
+    } } });
+    let draft = drafted(&posted("/rows", "listRows", &nested));
+    has(
+        &draft,
+        &[
+            "{ by: cursor, param: pagination.cursor, next: next_cursor,",
+            "size_param: pagination.limit, size: 50,",
+        ],
+    );
+    let mut required = posted("/rows/query", "x", &pages);
+    let content = &mut required["paths"]["/rows/query"]["post"]["requestBody"]["content"];
+    content["application/json"]["schema"]["required"] = json!(["query"]);
+    let draft = drafted(&required);
+    assert!(draft.contains("not in the job: `query` must be given"), "{draft}");
+    for (path, name, properties) in [
+        ("/rows", "createRow", &pages),
+        ("/rows/search", "deleteBySearch", &pages),
+        ("/research", "x", &pages),
+        ("/rows/search", "x", &json!({ "query": text })),
+    ] {
+        let error = super::super::from_openapi(
+            &posted(path, name, properties).to_string(),
+            "api.json",
+            &Settings::default(),
+        );
+        assert!(error.is_err(), "{path} {name}");
+    }
+}
+
 #[test]
 fn what_does_not_say_how_it_pages_is_not_copied() {
     let draft = drafted(&one_path("/rows", &json!([]), &list()));

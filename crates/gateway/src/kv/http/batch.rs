@@ -14,9 +14,9 @@ use serde_json::{Map, Value as Json, json};
 use super::{json as told, ttl};
 use crate::{
     Problem,
-    call::Call,
     kv::{Action, Batch, ContentType, Error, Key, Kv, Outcome, Precondition, Put, Tags},
     query::parameters,
+    request_context::RequestContext,
 };
 
 #[derive(Deserialize)]
@@ -40,9 +40,9 @@ struct Operation {
     if_none_match: Option<String>,
 }
 
-pub(super) async fn batch(kv: &Kv, mut call: Call) -> Result<HttpResponse, Problem> {
-    parameters(call.raw_query(), [])?;
-    let headers = call.headers();
+pub(super) async fn batch(kv: &Kv, mut context: RequestContext) -> Result<HttpResponse, Problem> {
+    parameters(context.raw_query(), [])?;
+    let headers = context.headers();
     for condition in [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE] {
         if headers.contains_key(&condition) {
             let title = format!("{condition} is not a condition of a batch");
@@ -56,8 +56,9 @@ pub(super) async fn batch(kv: &Kv, mut call: Call) -> Result<HttpResponse, Probl
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Problem::new(status, "unsupported_media_type", "a batch is application/json"));
     }
-    let body = call.body(call.limits().body).await?;
-    let batch = parse(&body, call.limits().batch)?.reading_at_most(call.limits().answer / 4);
+    let body = context.body(context.limits().max_body_bytes).await?;
+    let batch = parse(&body, context.limits().max_batch_operations)?
+        .reading_at_most(context.limits().max_response_bytes / 4);
     drop(body);
     let keys: Vec<Key> = batch.operations.iter().map(|(key, _)| key.clone()).collect();
     let outcomes = kv.batch(batch).await.map_err(refused)?;

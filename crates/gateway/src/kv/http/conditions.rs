@@ -5,6 +5,7 @@ use actix_web::http::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH, IF_RANGE, IF_U
 use crate::{
     Problem,
     kv::{ETag, Precondition, Tags},
+    tag_list::TagList,
 };
 
 /// The conditions of a request that reads.
@@ -13,8 +14,8 @@ use crate::{
 /// 400 for what is not a list of entity tags: passed over, it would be a condition that is not held.
 pub(super) fn of_read(headers: &HeaderMap) -> Result<Precondition, Problem> {
     Ok(Precondition {
-        if_match: Tags::of_fields(headers, &IF_MATCH)?,
-        if_none_match: Tags::of_fields(headers, &IF_NONE_MATCH)?,
+        if_match: TagList::of_fields(headers, &IF_MATCH)?.map(Tags),
+        if_none_match: TagList::of_fields(headers, &IF_NONE_MATCH)?.map(Tags),
     })
 }
 

@@ -17,7 +17,7 @@ impl From<Error> for Problem {
             Error::BatchLength { .. } => {
                 told(StatusCode::UNPROCESSABLE_ENTITY, "the number of operations is out of bounds")
             }
-            Error::KeyTwice { index, .. } => {
+            Error::DuplicateKey { index, .. } => {
                 told(StatusCode::UNPROCESSABLE_ENTITY, "a key is named twice")
                     .with_error(format!("/operations/{index}"), "its key was named before")
             }

@@ -6,17 +6,17 @@ use serde_json::{Value as Json, json};
 use super::json;
 use crate::{
     Problem,
-    call::Call,
     kv::{Error, Kv},
     query::parameters,
+    request_context::RequestContext,
 };
 
 const DEFAULT_LIMIT: usize = 100;
 
-pub(super) async fn list(kv: &Kv, call: &Call) -> Result<HttpResponse, Problem> {
-    let [prefix, after, limit] = parameters(call.raw_query(), ["prefix", "after", "limit"])?;
+pub(super) async fn list(kv: &Kv, context: &RequestContext) -> Result<HttpResponse, Problem> {
+    let [prefix, after, limit] = parameters(context.raw_query(), ["prefix", "after", "limit"])?;
     let limit = match limit {
-        Some(limit) => limit.parse().map_err(|_| Error::ListLimit { most: Kv::LONGEST_PAGE })?,
+        Some(limit) => limit.parse().map_err(|_| Error::ListLimit { most: Kv::MAX_PAGE })?,
         None => DEFAULT_LIMIT,
     };
     let page = kv.list(prefix.as_deref().unwrap_or_default(), after.as_deref(), limit).await?;

@@ -16,8 +16,8 @@ use actix_web::HttpResponse;
 use super::{Error, Key, KeyError, Kv};
 use crate::{
     Problem,
-    call::Call,
     path::decode,
+    request_context::RequestContext,
     serve::{no_method, options},
 };
 
@@ -29,19 +29,19 @@ use crate::{
 pub(crate) async fn serve(
     kv: &Kv,
     raw_key: Option<&str>,
-    call: Call,
+    context: RequestContext,
 ) -> Result<HttpResponse, Problem> {
     let Some(raw_key) = raw_key else {
-        return match call.method().as_str() {
-            "GET" | "HEAD" => list::list(kv, &call).await,
-            "POST" => batch::batch(kv, call).await,
+        return match context.method().as_str() {
+            "GET" | "HEAD" => list::list(kv, &context).await,
+            "POST" => batch::batch(kv, context).await,
             method => otherwise(method, "GET, HEAD, OPTIONS, POST"),
         };
     };
-    match call.method().as_str() {
-        "GET" | "HEAD" => value::get(kv, &call, key(raw_key)?).await,
-        "PUT" => value::put(kv, call, key(raw_key)?).await,
-        "DELETE" => value::delete(kv, &call, key(raw_key)?).await,
+    match context.method().as_str() {
+        "GET" | "HEAD" => value::get(kv, &context, key(raw_key)?).await,
+        "PUT" => value::put(kv, context, key(raw_key)?).await,
+        "DELETE" => value::delete(kv, &context, key(raw_key)?).await,
         method => otherwise(method, "DELETE, GET, HEAD, OPTIONS, PUT"),
     }
 }

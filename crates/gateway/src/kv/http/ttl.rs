@@ -8,7 +8,7 @@ use crate::kv::Put;
 pub(super) fn parse(text: &str) -> Result<Duration, &'static str> {
     let ttl = humantime::parse_duration(text)
         .map_err(|_| "a time with its unit, such as 500ms, 60s or 1h 30m")?;
-    let bounds = Duration::from_millis(1)..=Put::LONGEST_TTL;
+    let bounds = Duration::from_millis(1)..=Put::MAX_TTL;
     if bounds.contains(&ttl) { Ok(ttl) } else { Err("1 ms to 100 years") }
 }
 

@@ -25,10 +25,11 @@ use bytes::Bytes;
 use super::{body::read_value, conditions, range::Span, ttl};
 use crate::{
     Problem,
-    call::Call,
-    kv::{Batch, ContentType, Entry, Error, Key, Kv, Outcome, Put, budget::Share, etag::Unmet},
+    kv::{Batch, ContentType, Entry, Error, Key, Kv, Outcome, Put, budget::Share},
     query::parameters,
+    request_context::RequestContext,
     serve::is_head,
+    tag_list::Unmet,
 };
 
 /// Types that browsers show without running anything.
@@ -53,12 +54,16 @@ const GUARDS: [(HeaderName, &str); 3] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-pub(super) async fn get(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, Problem> {
-    parameters(call.raw_query(), [])?;
-    let headers = call.headers();
+pub(super) async fn get(
+    kv: &Kv,
+    context: &RequestContext,
+    key: Key,
+) -> Result<HttpResponse, Problem> {
+    parameters(context.raw_query(), [])?;
+    let headers = context.headers();
     let condition = conditions::of_read(headers)?;
     // Only GET has ranges (RFC 9110, section 14.2).
-    let span = if is_head(call) { None } else { span(headers)? };
+    let span = if is_head(context) { None } else { span(headers)? };
     let snapshot = kv.snapshot().await?;
     let Some(located) = kv.find(&snapshot, &key)? else { return Err(Problem::not_found()) };
     let entry = located.entry.clone();
@@ -80,10 +85,10 @@ pub(super) async fn get(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, 
         Some(None) => return Err(not_satisfiable(&entry)),
     };
     let bytes = range.end - range.start;
-    if is_head(call) {
+    if is_head(context) {
         return Ok(answer(&entry, status, &range).body(Parts::none(bytes)));
     }
-    let most = call.limits().answer;
+    let most = context.limits().max_response_bytes;
     if bytes > most as u64 {
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         return Err(Problem::new(
@@ -97,9 +102,13 @@ pub(super) async fn get(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, 
     Ok(answer(&entry, status, &range).body(Parts { parts: parts.into(), bytes, share }))
 }
 
-pub(super) async fn put(kv: &Kv, mut call: Call, key: Key) -> Result<HttpResponse, Problem> {
-    let [ttl] = parameters(call.raw_query(), ["ttl"])?;
-    let headers = call.headers();
+pub(super) async fn put(
+    kv: &Kv,
+    mut context: RequestContext,
+    key: Key,
+) -> Result<HttpResponse, Problem> {
+    let [ttl] = parameters(context.raw_query(), ["ttl"])?;
+    let headers = context.headers();
     let mut put = Put::new(Bytes::new()).when(conditions::of_write(headers)?);
     put.ttl = ttl.map(|text| ttl::parse(&text)).transpose().map_err(|what| {
         Problem::bad_request("invalid_ttl", "the time to live cannot be taken")
@@ -113,7 +122,7 @@ pub(super) async fn put(kv: &Kv, mut call: Call, key: Key) -> Result<HttpRespons
     if let Some(content_type) = content_type(headers)? {
         put.content_type = content_type;
     }
-    let (value, share) = read_value(kv, &mut call).await?;
+    let (value, share) = read_value(kv, &mut context).await?;
     put.value = value;
     let outcomes = kv.submit(Batch::new().put(key, put), share).await.map_err(refused)?;
     let Some(Outcome::Put(stored)) = outcomes.into_iter().next() else {
@@ -123,9 +132,13 @@ pub(super) async fn put(kv: &Kv, mut call: Call, key: Key) -> Result<HttpRespons
     Ok(about(&stored.entry, status).finish())
 }
 
-pub(super) async fn delete(kv: &Kv, call: &Call, key: Key) -> Result<HttpResponse, Problem> {
-    parameters(call.raw_query(), [])?;
-    let condition = conditions::of_write(call.headers())?;
+pub(super) async fn delete(
+    kv: &Kv,
+    context: &RequestContext,
+    key: Key,
+) -> Result<HttpResponse, Problem> {
+    parameters(context.raw_query(), [])?;
+    let condition = conditions::of_write(context.headers())?;
     match kv.delete(key, condition).await.map_err(refused)? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(Problem::not_found()),

@@ -96,8 +96,7 @@ impl Checks<'_> {
             "where"
         } else if incremental.as_ref().is_some_and(|incremental| incremental.param == name) {
             "incremental"
-        } else if windows.as_ref().is_some_and(|windows| windows.from == name || windows.to == name)
-        {
+        } else if windows.as_ref().is_some_and(|windows| windows.own_params().contains(&name)) {
             "windows"
         } else {
             return Ok(());

@@ -9,9 +9,9 @@ use crate::description::{
 };
 
 /// The fewest characters of a token.
-const SHORTEST_TOKEN: usize = 16;
+const MIN_TOKEN_BYTES: usize = 16;
 /// The most of them that a request may bring along.
-const LONGEST_TOKEN: usize = 4096;
+const MAX_TOKEN_BYTES: usize = 4096;
 
 impl Checks<'_> {
     pub(super) fn gateway(&self) -> Result<(), Failure> {
@@ -69,8 +69,8 @@ impl Checks<'_> {
     }
 
     fn token(&self, keys: &KeyPath, token: &str) -> Result<(), Failure> {
-        if !(SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&token.len()) {
-            let message = format!("a token has {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters");
+        if !(MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&token.len()) {
+            let message = format!("a token has {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES} characters");
             return Err(self.fault(keys, message));
         }
         match token.bytes().all(|byte| byte.is_ascii_graphic()) {

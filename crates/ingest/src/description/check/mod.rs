@@ -11,7 +11,7 @@ mod stream;
 use vantage_api_pool::PoolBuilder;
 
 use super::{
-    Description, ForEach, JobDescription, MomentFormat, QueryFile, TableDescription,
+    Description, ForEach, JobDescription, QueryFile, TableDescription,
     file::{Failure, KeyPath, Node, has_variable, unexpanded},
     stream::{StreamDescription, WriteMode},
 };
@@ -40,7 +40,7 @@ pub(super) fn complete(description: &mut Description, root: &Node) {
             if let Some(for_each) = &mut stream.for_each {
                 conceal(for_each, &keys.to("for_each").to("values"), root);
             }
-            complete_stream(stream, root.find(&keys.to("windows").to("format")).is_some());
+            complete_stream(stream);
         }
     }
 }
@@ -52,7 +52,7 @@ fn conceal(for_each: &mut ForEach, keys: &KeyPath, root: &Node) {
     for_each.concealed = for_each.values.keys().filter(is_concealed).cloned().collect();
 }
 
-fn complete_stream(stream: &mut StreamDescription, windows_have_format: bool) {
+fn complete_stream(stream: &mut StreamDescription) {
     let StreamDescription { name, table, sql, incremental, windows, .. } = stream;
     if name.is_empty() {
         *name = sql.as_ref().map_or_else(|| table.clone(), QueryFile::name);
@@ -61,12 +61,8 @@ fn complete_stream(stream: &mut StreamDescription, windows_have_format: bool) {
     if incremental.param.is_empty() {
         incremental.param.clone_from(&incremental.field);
     }
-    let Some(windows) = windows else { return };
-    if !windows_have_format && incremental.format != MomentFormat::Text {
-        windows.format = incremental.format;
-    }
-    if windows.start.is_none() && windows.format == incremental.format {
-        windows.start.clone_from(&incremental.start);
+    if let Some(windows) = windows {
+        windows.complete(incremental.format, incremental.start.as_deref());
     }
 }
 

@@ -109,7 +109,7 @@ impl Checks<'_> {
     }
 
     fn operations(&self, keys: &KeyPath, table: &GatewayTable) -> Result<(), Failure> {
-        let GatewayTable { operations, writable, write_only, bulk, .. } = table;
+        let GatewayTable { operations, writable, write_only, max_bulk_rows, .. } = table;
         let is_job = matches!(table.source, SourceDescription::Job { .. });
         if is_job && !operations.is_empty() {
             let message = "what a job has written is served for reading alone";
@@ -126,9 +126,9 @@ impl Checks<'_> {
             _ => {}
         }
         let many = [Operation::Patch, Operation::Delete];
-        if *bulk > 0 && !many.iter().any(|operation| operations.contains(operation)) {
+        if *max_bulk_rows > 0 && !many.iter().any(|operation| operations.contains(operation)) {
             let message = "neither `patch` nor `delete` is among the `operations`";
-            return Err(self.fault(&keys.to("bulk"), message));
+            return Err(self.fault(&keys.to("max_bulk_rows"), message));
         }
         Ok(())
     }

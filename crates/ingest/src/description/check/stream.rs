@@ -1,22 +1,10 @@
 //! [pure] Checks a stream.
 
-use std::time::Duration;
-
 use super::{Checks, JobDescription, StreamDescription, WriteMode, table_keys};
 use crate::description::{
     ColumnChange, ConditionOperator, Incremental, MomentFormat, Nested, Windows,
     file::{Failure, KeyPath, Node},
 };
-
-/// What the length of windows is a multiple of.
-fn unit(format: MomentFormat) -> Duration {
-    match format {
-        MomentFormat::Date => Duration::from_secs(24 * 60 * 60),
-        MomentFormat::Unix => Duration::from_secs(1),
-        MomentFormat::UnixMs => Duration::from_millis(1),
-        _ => Duration::from_nanos(1),
-    }
-}
 
 /// What a text of a format looks like.
 fn example(format: MomentFormat) -> &'static str {
@@ -159,30 +147,13 @@ impl Checks<'_> {
     }
 
     fn windows(&self, keys: &KeyPath, windows: &Windows) -> Result<(), Failure> {
-        let Windows { step, granularity, start, end, format, .. } = windows;
-        if *format == MomentFormat::Text {
-            return Err(self.fault(&keys.to("format"), "windows need a `format` of times"));
-        }
-        for (key, length) in [("step", step), ("granularity", granularity)] {
-            if length.as_nanos() % unit(*format).as_nanos() != 0 {
-                let message =
-                    format!("is finer than the `format` of times: `{}`", example(*format));
-                return Err(self.fault(&keys.to(key), message));
+        match windows.fault_of_split() {
+            None => Ok(()),
+            Some(("start", what)) if what.contains("missing") => {
+                let message = "the key `start` is missing, here and in `incremental`";
+                Err(self.fault(keys, message))
             }
-        }
-        if granularity > step {
-            return Err(self.fault(&keys.to("granularity"), "is longer than the `step`"));
-        }
-        self.moment(&keys.to("start"), start.as_deref(), *format)?;
-        self.moment(&keys.to("end"), end.as_deref(), *format)?;
-        let Some(start) = start else {
-            let message = "the key `start` is missing, here and in `incremental`";
-            return Err(self.fault(keys, message));
-        };
-        let is_before = |end: &String| format.parse(start) < format.parse(end);
-        match end.as_ref().is_none_or(is_before) {
-            true => Ok(()),
-            false => Err(self.fault(&keys.to("end"), "is not after `start`")),
+            Some((key, what)) => Err(self.fault(&keys.to(key), what)),
         }
     }
 
@@ -217,9 +188,7 @@ impl Checks<'_> {
             for_each.as_ref().is_some_and(|for_each| for_each.binds(name))
                 || conditions.iter().any(|c| c.column == name && gives(c.operator))
                 || asked.is_some_and(|incremental| incremental.param == name)
-                || windows
-                    .as_ref()
-                    .is_some_and(|windows| windows.from == name || windows.to == name)
+                || windows.as_ref().is_some_and(|windows| windows.own_params().contains(&name))
         };
         let mut holes = self.endpoint_placeholders(index);
         if let Some(name) = holes.find(|name| !has_value(name)) {

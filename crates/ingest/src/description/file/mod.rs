@@ -34,3 +34,11 @@ pub(crate) fn read<T: DeserializeOwned>(
     let read = typed::read(&root)?;
     Ok((read, root))
 }
+
+/// What a part of a tree says.
+///
+/// # Errors
+/// If it is not that of a `T`.
+pub(crate) fn read_node<T: DeserializeOwned>(node: &Node) -> Result<T, Failure> {
+    typed::read(node)
+}

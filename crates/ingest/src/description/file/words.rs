@@ -1,6 +1,6 @@
 //! [pure] What serde says, in plain words.
 
-/// The most names that a message lists; of more it tells the nearest.
+/// Of more names than these a message tells the nearest, if one is near.
 const MOST_NAMES: usize = 12;
 
 /// The message of a deserializer in plain words.
@@ -88,7 +88,16 @@ fn unknown(what: &str, rest: &str) -> String {
     let nearest = known.iter().min_by_key(|known| distance(name, known));
     match nearest.filter(|known| distance(name, known) <= 3) {
         Some(nearest) => format!("unknown {what} `{name}`; did you mean `{nearest}`?"),
-        None => format!("unknown {what} `{name}`"),
+        None => {
+            let is_part = |known: &&&str| name.len() > 2 && known.contains(name);
+            let mut listed: Vec<&str> = known.iter().filter(is_part).copied().collect();
+            if listed.is_empty() {
+                listed = known;
+            }
+            listed.sort_unstable();
+            let listed = listed.join("`, `");
+            format!("unknown {what} `{name}`, expected one of `{listed}`")
+        }
     }
 }
 
@@ -152,7 +161,9 @@ mod tests {
             format!("unknown field `workrs`, expected one of `workers`, {}", many.join(", "));
         assert_eq!(plain(&said), "unknown key `workrs`; did you mean `workers`?");
         let said = said.replace("`workrs`", "`elephants`");
-        assert_eq!(plain(&said), "unknown key `elephants`");
+        many.iter().for_each(|name| assert!(plain(&said).contains(name), "{}", plain(&said)));
+        let said = plain(&said.replace("`elephants`", "`ting`"));
+        assert!(said.contains("`setting_7`") && !said.contains("workers"), "{said}");
     }
 
     #[test]

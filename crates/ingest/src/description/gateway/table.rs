@@ -23,8 +23,8 @@ use crate::description::{Description, TableDescription, forms};
 /// | `require_filter` | the columns that every list must be filtered by |
 /// | `page_size` | the rows of a page, unless a client says how many; by default 50 |
 /// | `max_page_size` | the most rows of a page; by default 500 |
-/// | `bulk` | how many rows one `PATCH` or `DELETE` may change by a filter; by default none |
-/// | `cache` | how long an answer may be given again; by default not at all. With 0, the default for tables of the API, requests that are equal and simultaneous are one |
+/// | `max_bulk_rows` | how many rows one `PATCH` or `DELETE` may change by a filter; by default none |
+/// | `cache_ttl` | how long an answer may be given again; by default not at all. With 0, the default for tables of the API, requests that are equal and simultaneous are one |
 /// | `readable_by` | the roles that may read it; by default every principal. For others it does not exist |
 /// | `writable_by` | the roles that may write it, among those that may read it; by default all of these |
 /// | `relations` | the relations that may be followed from a row: names in the `references` and `contained` of the table of the API |
@@ -64,10 +64,10 @@ pub struct GatewayTable {
     pub max_page_size: usize,
     /// How many rows one write may change by a filter.
     #[serde(default)]
-    pub bulk: usize,
+    pub max_bulk_rows: usize,
     /// How long an answer may be given again.
     #[serde(default, deserialize_with = "forms::optional_duration")]
-    pub cache: Option<Duration>,
+    pub cache_ttl: Option<Duration>,
     /// The roles that may read it.
     #[serde(default, deserialize_with = "forms::one_or_many")]
     pub readable_by: Vec<String>,

@@ -132,7 +132,7 @@ fn what_is_wrong_with_a_stream_is_named_with_its_place() {
             "windows.step",
             "expected a duration",
         ),
-        ("table: plain\nwindows: { from: a, to: b, step: 0 }", 11, "windows.step", "above zero"),
+        ("table: plain\nwindows: { from: a, to: b, step: 0 }", 11, "windows.step", "below"),
         (
             "table: plain\nwindows: { from: a, to: b, step: 1d }",
             11,
@@ -143,7 +143,7 @@ fn what_is_wrong_with_a_stream_is_named_with_its_place() {
             "table: plain\nwindows: { from: a, to: b, step: 36h, format: date, start: 2024-01-01 }",
             11,
             "windows.step",
-            "finer than",
+            "whole days",
         ),
         (
             "table: plain\nwindows: { from: a, to: b, step: 7d, granularity: 1s, format: date, \
@@ -155,15 +155,21 @@ fn what_is_wrong_with_a_stream_is_named_with_its_place() {
         (
             "table: plain\nwindows: { from: a, to: b, step: 1s, granularity: 1m, start: 2024-01-01 }",
             11,
-            "windows.granularity",
-            "longer than the `step`",
+            "windows.step",
+            "below the `granularity`",
         ),
         (
             "table: plain\nwindows:\n  from: a\n  to: b\n  step: 1d\n  format: date\n  \
              start: 2024-02-01\n  end: 2024-01-01",
             17,
             "windows.end",
-            "not after",
+            "before `start`",
+        ),
+        (
+            "table: plain\nwindows: { from: a, to: b, step: 1d, start: 2024-02-01, field: at }",
+            11,
+            "windows.field",
+            "no meaning",
         ),
         (
             "table: plain\nfor_each: { table: nowhere, bind: { b: c } }",

@@ -42,13 +42,13 @@ auth:
   tokens:
   - { id: ada, roles: [editor, admin], token: '${TOKEN}-and-more' }
   - { id: bob, roles: viewer, sha256: 2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824 }
-operators: admin
+stats_roles: admin
 cors: { origins: 'https://app.example.com', max_age: 1h }
-limits: { body: 1024, handler: 5s }
-drain: { notice: 0, deadline: 1m }
-kv: { path: values.redb }
+limits: { max_body_bytes: 1024 }
+drain: { ready_delay: 0, timeout: 1m }
+kv: { path: values.redb, quota: '${WORKERS}' }
 tables:
-  countries: { operations: [insert, delete], writable: [name], bulk: 3, relations: [cities], cache: 0 }
+  countries: { operations: [insert, delete], writable: [name], max_bulk_rows: 3, relations: [cities], cache_ttl: 0 }
   cities: { page_size: 10, max_page_size: 20, readable_by: viewer }
   copied: { source: { job: copy, table: countries } }",
     );
@@ -58,14 +58,15 @@ tables:
     let hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     assert_eq!((&*tokens[1].digest(), &tokens[1].roles[..]), (hello, &["viewer".to_owned()][..]));
     assert_eq!(tokens[0].digest().len(), 64);
-    assert_eq!(gateway.operators, ["admin"]);
+    assert_eq!(gateway.stats_roles, ["admin"]);
     assert!(!gateway.cors.unwrap().is_any());
-    assert_eq!(gateway.limits.body, Some(1024));
-    assert_eq!(gateway.limits.handler, Some(Duration::from_secs(5)));
-    assert_eq!(gateway.limits.url, None);
-    assert_eq!(gateway.drain.notice, Some(Duration::ZERO));
+    let limits: IndexMap<String, u64> = gateway.limits.read().unwrap();
+    assert_eq!(limits, IndexMap::from([("max_body_bytes".into(), 1024)]));
+    let kv: IndexMap<String, u64> = gateway.kv.as_ref().unwrap().settings.read().unwrap();
+    assert_eq!(kv, IndexMap::from([("quota".into(), 7)]));
+    assert_eq!(gateway.drain.ready_delay, Some(Duration::ZERO));
     let table = |name: &str| &gateway.tables[name];
-    assert_eq!(table("countries").cache, Some(Duration::ZERO));
+    assert_eq!(table("countries").cache_ttl, Some(Duration::ZERO));
     assert_eq!(table("countries").operations, [Operation::Insert, Operation::Delete]);
     assert_eq!(table("cities").source, SourceDescription::Api { table: "cities".into() });
     let copied = SourceDescription::Job { job: "copy".into(), table: "countries".into() };
@@ -113,10 +114,7 @@ fn what_is_wrong_is_named_with_its_place() {
             "cors.origins",
             "not an origin as a browser sends it",
         ),
-        ("auth: none\nlimits: { bdoy: 1 }".into(), 15, "limits.bdoy", "did you mean `body`"),
-        ("auth: none\nlimits:\n  head: 0".into(), 16, "limits.head", "above zero"),
-        ("auth: none\nlimits:\n  url: 0".into(), 16, "limits.url", "above zero"),
-        ("auth: none\ndrain: { notice: soon }".into(), 15, "drain.notice", "a duration"),
+        ("auth: none\ndrain: { timeout: soon }".into(), 15, "drain.timeout", "a duration"),
         (table("c/d: {}"), 16, "tables[\"c/d\"]", "characters a-z"),
         (table("towns: {}"), 16, "tables.towns.source", "the API has no table `towns`"),
         (table("towns: { source: { api: towns } }"), 16, "tables.towns.source", "no table `towns`"),
@@ -163,7 +161,12 @@ fn what_is_wrong_is_named_with_its_place() {
             "no column is set",
         ),
         (table("cities: { write_only: [id] }"), 16, "tables.cities.write_only", "no column is set"),
-        (table("cities: { bulk: 5 }"), 16, "tables.cities.bulk", "neither `patch` nor `delete`"),
+        (
+            table("cities: { max_bulk_rows: 5 }"),
+            16,
+            "tables.cities.max_bulk_rows",
+            "neither `patch` nor `delete`",
+        ),
         (table("cities: { page_size: 0 }"), 16, "tables.cities.page_size", "above zero"),
         (
             table("cities: { page_size: 1000 }"),
@@ -213,6 +216,36 @@ fn what_is_wrong_is_named_with_its_place() {
 }
 
 #[test]
+fn what_others_read_is_named_with_its_place_too() {
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Limits {
+        #[serde(deserialize_with = "crate::description::forms::above_zero")]
+        timeout: Duration,
+        most: u8,
+    }
+
+    let read = |lines: &str| gateway_of(lines).limits.read::<Limits>();
+    let kv = "auth: none\nkv: { path: a }\n";
+    let limits = read(&format!("{kv}limits: {{ timeout: 5s, most: '${{WORKERS}}' }}")).unwrap();
+    assert_eq!((limits.timeout, limits.most), (Duration::from_secs(5), 7));
+    assert_eq!(read(kv).unwrap().most, 0);
+    for (lines, line, key, words) in [
+        ("limits: { mots: 1 }", 16, "limits.mots", "unknown key `mots`"),
+        ("limits:\n  timeout: 0", 17, "limits.timeout", "above zero"),
+        ("limits:\n  most: 300", 17, "limits.most", "`300`"),
+        ("limits: [1]", 16, "limits", "expected a map"),
+        ("limits: { most: '${TOKEN}' }", 16, "limits.most", "the value of ${TOKEN} is not"),
+    ] {
+        let error = read(&format!("{kv}{lines}")).unwrap_err();
+        assert_eq!(error.line(), Some(line), "{lines}: {error}");
+        assert_eq!(error.key(), format!("gateway.{key}"), "{lines}: {error}");
+        assert!(error.message().contains(words), "{lines}: {error}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
 fn a_token_is_in_no_error_and_in_no_debug_output() {
     let plain = "auth: { tokens: [{ id: ada, token: s3cret }] }\nkv: { path: a }";
     let variable = "auth: { tokens: [{ id: '${TOKEN}', token: '${TOKEN}', tokne: 1 }] }";
@@ -226,7 +259,7 @@ fn a_token_is_in_no_error_and_in_no_debug_output() {
     }
     let description = reader().read_yaml(&with_gateway(
         "auth: { tokens: [{ id: '${TOKEN}', roles: ['${TOKEN}'], token: '${TOKEN}-and-more' }] }
-operators: ['${TOKEN}']
+stats_roles: ['${TOKEN}']
 kv: { path: '${TOKEN}' }
 tables: { countries: { readable_by: ['${TOKEN}'] } }",
     ));

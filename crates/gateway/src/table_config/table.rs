@@ -55,8 +55,8 @@ pub(crate) struct Table {
     pub(crate) required_filters: Vec<String>,
     pub(crate) page_size: usize,
     pub(crate) max_page_size: usize,
-    pub(crate) bulk: usize,
-    pub(crate) cache: Option<Duration>,
+    pub(crate) max_bulk_rows: usize,
+    pub(crate) cache_ttl: Option<Duration>,
     pub(crate) relations: Vec<Relation>,
     /// The database whose transactions hold it.
     pub(crate) transaction: Option<String>,
@@ -69,7 +69,7 @@ pub(crate) struct Table {
     /// Counts the writes: what was kept before one is not used after it.
     pub(crate) writes_seen: Arc<AtomicU64>,
     /// Whether its changes are being followed.
-    pub(crate) is_followed: AtomicBool,
+    pub(crate) is_watched: AtomicBool,
 }
 
 impl Table {

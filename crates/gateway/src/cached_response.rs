@@ -1,4 +1,4 @@
-//! An answer that can be given more than once: its bytes, its validator, and its compressed
+//! A response that can be given more than once: its bytes, its validator, and its compressed
 //! variants, each of which is made when it is first wanted.
 
 use std::{
@@ -18,8 +18,8 @@ use bytes::Bytes;
 
 use crate::{
     Problem,
-    compress::{Coding, LEAST, LONG},
-    etag::{Conditions, Tag, Verdict},
+    compress::{Coding, LONG, MIN_BYTES},
+    etag::{Conditions, Tag},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -27,9 +27,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 
-/// A JSON answer with its validator.
+/// A JSON response with its validator.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct CachedResponse {
     plain: Bytes,
     /// By the place of their coding among all.
     variants: [OnceLock<Option<Bytes>>; Coding::ALL.len()],
@@ -41,7 +41,7 @@ pub(crate) struct Answer {
     pub(crate) fresh_for: Duration,
 }
 
-impl Answer {
+impl CachedResponse {
     /// An answer of these bytes, whose tag is a hash of them.
     pub(crate) fn new(plain: Vec<u8>, fresh_for: Duration) -> Self {
         let tag = Tag::of(&plain);
@@ -77,7 +77,7 @@ impl Answer {
         age: Option<u64>,
     ) -> Result<HttpResponse, Problem> {
         let conditions = Conditions::of(headers)?;
-        let coded = match Coding::accepted(headers).filter(|_| self.plain.len() >= LEAST) {
+        let coded = match Coding::accepted(headers).filter(|_| self.plain.len() >= MIN_BYTES) {
             Some(coding) => self.variant(coding).await.map(|bytes| (coding, bytes)),
             None => None,
         };
@@ -85,8 +85,7 @@ impl Answer {
             Some((coding, _)) => self.tag.variant_header(coding),
             None => self.tag_field.clone(),
         };
-        let is_known =
-            !conditions.is_empty() && conditions.read(&self.tag)? == Verdict::NotModified;
+        let is_known = conditions.not_modified(&self.tag)?;
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let mut response = HttpResponse::build(status);
         response.insert_header((header::ETAG, tag));
@@ -139,7 +138,7 @@ mod tests {
         let noise: String = (0..9_000).map(|_| random.alphanumeric()).collect();
         let rows = "{\"id\":1,\"name\":\"x\"},".repeat(500);
         for (plain, is_kept) in [(noise, false), (rows, true)] {
-            let answer = Answer::new(plain.into_bytes(), Duration::ZERO);
+            let answer = CachedResponse::new(plain.into_bytes(), Duration::ZERO);
             for coding in Coding::ALL {
                 for _ in 0..2 {
                     let variant = answer.variant(*coding).await;

@@ -1,4 +1,4 @@
-//! One request that has passed the edges: who makes it is known, and it is within the limits. What
+//! One request that is let in: who makes it is known, and it is within the limits. What
 //! serves a route gets this and returns an answer or a [`Problem`].
 
 use std::sync::Arc;
@@ -10,16 +10,12 @@ use actix_web::{
 use bytes::Bytes;
 
 use crate::{
-    Limits, Problem,
-    auth::Principal,
-    body::{BodyBounds, read_body},
-    gateway::State,
-    in_flight::Permit,
+    Limits, Problem, auth::Principal, body::Chunks, gateway::State, in_flight::Permit,
     unread::Incoming,
 };
 
-/// A request past the edges.
-pub(crate) struct Call {
+/// A request that was let in.
+pub(crate) struct RequestContext {
     pub(crate) state: Arc<State>,
     pub(crate) request: HttpRequest,
     /// What is left of the body.
@@ -29,7 +25,7 @@ pub(crate) struct Call {
     pub(crate) permit: Permit,
 }
 
-impl Call {
+impl RequestContext {
     pub(crate) fn limits(&self) -> &Limits {
         &self.state.limits
     }
@@ -47,12 +43,19 @@ impl Call {
         self.request.query_string()
     }
 
-    /// The whole body, of at most `bytes` bytes.
+    /// The whole body, of at most `most` bytes.
     ///
     /// # Errors
-    /// 415, 413, 408 or 400, see [`read_body`].
-    pub(crate) async fn body(&mut self, bytes: usize) -> Result<Bytes, Problem> {
-        let bounds = BodyBounds::new(&self.state.limits, bytes);
-        read_body(&mut self.payload, self.request.headers(), bounds).await
+    /// 415, 413, 408 or 400, see [`Chunks`].
+    pub(crate) async fn body(&mut self, most: usize) -> Result<Bytes, Problem> {
+        self.chunks(most)?.collect().await
+    }
+
+    /// The chunks of the body, of at most `most` bytes.
+    ///
+    /// # Errors
+    /// 415 and 413, see [`Chunks::new`].
+    pub(crate) fn chunks(&mut self, most: usize) -> Result<Chunks<'_>, Problem> {
+        Chunks::new(&mut self.payload, self.request.headers(), &self.state.limits, most)
     }
 }

@@ -1,4 +1,4 @@
-//! What of a table is served: an [`Exposed`] is said, checked when the gateway is built, and then a
+//! What of a table is served: a [`TableConfig`] says it, is checked when the gateway is built, and becomes a
 //! [`Table`], whose every column has its uses.
 
 mod check;
@@ -27,16 +27,16 @@ pub(crate) type Scope = Arc<dyn Fn(&Principal, Vista) -> Result<Vista> + Send + 
 ///
 /// ```
 /// use std::time::Duration;
-/// use vantage_api_gateway::{Exposed, Ops};
+/// use vantage_api_gateway::{TableConfig, Ops};
 /// use vantage_vista::{FilterOp, Vista};
 ///
 /// # fn demo(cities: Vista) {
-/// let cities = Exposed::of(cities)
+/// let cities = TableConfig::new(cities)
 ///     .columns(["id", "name", "country", "population"])
-///     .writes(Ops::INSERT | Ops::PATCH)
+///     .operations(Ops::INSERT | Ops::PATCH)
 ///     .writable(["name", "population"])
 ///     .page_size(50, 200)
-///     .cache(Duration::from_secs(5))
+///     .cache_ttl(Duration::from_secs(5))
 ///     .scope(|principal, cities| match principal.roles.iter().any(|role| role == "world") {
 ///         true => Ok(cities),
 ///         false => cities.with_condition("country", FilterOp::Eq, "DE"),
@@ -46,7 +46,7 @@ pub(crate) type Scope = Arc<dyn Fn(&Principal, Vista) -> Result<Vista> + Send + 
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct Exposed {
+pub struct TableConfig {
     vista: Vista,
     ops: Ops,
     columns: Option<Vec<String>>,
@@ -56,8 +56,8 @@ pub struct Exposed {
     required_filters: Vec<String>,
     page_size: usize,
     max_page_size: usize,
-    bulk: usize,
-    cache: Option<Duration>,
+    max_bulk_rows: usize,
+    cache_ttl: Option<Duration>,
     relations: Vec<String>,
     transaction: Option<String>,
     scope: Option<Scope>,
@@ -65,10 +65,10 @@ pub struct Exposed {
     writers: Vec<String>,
 }
 
-impl Exposed {
+impl TableConfig {
     /// Serves the declared columns of a table that are not flagged hidden, for reading, to all
     /// principals, in pages of 50 and at most 500 rows.
-    pub fn of(vista: Vista) -> Self {
+    pub fn new(vista: Vista) -> Self {
         Self {
             vista,
             ops: Ops::NONE,
@@ -79,8 +79,8 @@ impl Exposed {
             required_filters: Vec::new(),
             page_size: 50,
             max_page_size: 500,
-            bulk: 0,
-            cache: None,
+            max_bulk_rows: 0,
+            cache_ttl: None,
             relations: Vec::new(),
             transaction: None,
             scope: None,
@@ -96,9 +96,9 @@ impl Exposed {
         self
     }
 
-    /// What may be written. The table must be able to do it, and [`writable`](Self::writable) must
+    /// What may be done beside reading: nothing by default. The table must be able to do it, and [`writable`](Self::writable) must
     /// name the columns.
-    pub fn writes(mut self, ops: Ops) -> Self {
+    pub fn operations(mut self, ops: Ops) -> Self {
         self.ops = ops;
         self
     }
@@ -138,9 +138,9 @@ impl Exposed {
     }
 
     /// Allows `PATCH` and `DELETE` of all rows that a filter finds, if they are at most `affected`
-    /// (0, the default: not at all). Each of the two must be among the [`writes`](Self::writes).
-    pub fn bulk(mut self, affected: usize) -> Self {
-        self.bulk = affected;
+    /// (0, the default: not at all). Each of the two must be among the [`operations`](Self::operations).
+    pub fn max_bulk_rows(mut self, rows: usize) -> Self {
+        self.max_bulk_rows = rows;
         self
     }
 
@@ -148,8 +148,8 @@ impl Exposed {
     /// requests that are equal and simultaneous one; that is the default for tables of
     /// remote APIs. A write through this gateway makes what was kept before it unused, as does
     /// a change that the table tells of; other writes are seen when the time is over.
-    pub fn cache(mut self, time: Duration) -> Self {
-        self.cache = Some(time);
+    pub fn cache_ttl(mut self, time: Duration) -> Self {
+        self.cache_ttl = Some(time);
         self
     }
 
@@ -196,11 +196,11 @@ fn strings<C: Into<String>>(names: impl IntoIterator<Item = C>) -> Vec<String> {
     names.into_iter().map(Into::into).collect()
 }
 
-impl fmt::Debug for Exposed {
+impl fmt::Debug for TableConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exposed")
+        f.debug_struct("TableConfig")
             .field("table", &self.vista.name())
-            .field("writes", &self.ops)
+            .field("operations", &self.ops)
             .field("columns", &self.columns)
             .finish_non_exhaustive()
     }

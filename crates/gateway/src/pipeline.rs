@@ -24,11 +24,11 @@ use vantage_api_pool::limits::RateLimitDecision;
 use crate::{
     Problem,
     auth::{Principal, read_credentials},
-    call::Call,
     failed_logins::Network,
     gateway::State,
     in_flight::Permit,
     path::below_prefix,
+    request_context::RequestContext,
     request_id::RequestId,
     route::{PATTERNS, Route},
     serve,
@@ -147,10 +147,14 @@ async fn answer(
             FULL,
         ));
     }
-    if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > state.limits.url) {
+    if request
+        .uri()
+        .path_and_query()
+        .is_some_and(|url| url.as_str().len() > state.limits.max_url_bytes)
+    {
         let status = StatusCode::URI_TOO_LONG;
         return Err(Problem::new(status, "url_too_long", "the URL is too long").with_detail(
-            format!("it may have {} bytes; long filters go to …/query", state.limits.url),
+            format!("it may have {} bytes; long filters go to …/query", state.limits.max_url_bytes),
         ));
     }
     let outcome = routed(state, request, payload, principal, route?, permit).await;
@@ -170,9 +174,14 @@ async fn routed(
     permit: Permit,
 ) -> Result<HttpResponse, Problem> {
     let Some(route) = route else { return Err(Problem::not_found()) };
-    let call =
-        Call { state: Arc::clone(state), request: request.clone(), payload, principal, permit };
-    serve::route(call, route).await
+    let context = RequestContext {
+        state: Arc::clone(state),
+        request: request.clone(),
+        payload,
+        principal,
+        permit,
+    };
+    serve::route(context, route).await
 }
 
 /// The answer to a request for a public route, unless it is read.
@@ -220,10 +229,11 @@ async fn authenticate(
         )
     };
     let deciding = authenticator.authenticate(&credentials).map_err(|_| unknown());
-    let known = serve::within(state.limits.handler, deciding).await.map_err(|_| unknown())?;
+    let known =
+        serve::within(state.limits.request_timeout, deciding).await.map_err(|_| unknown())?;
     known.ok_or_else(|| {
         state.failed_logins.note(network, Instant::now());
-        unauthorized("the credentials are nobody's")
+        unauthorized("invalid credentials")
     })
 }
 

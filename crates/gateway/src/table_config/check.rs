@@ -10,13 +10,13 @@ use std::{
 use indexmap::IndexMap;
 use vantage_vista::{Capability, Column, ColumnFlag, ReferenceKind, Vista};
 
-use super::{Exposed, Kind, Ops, Relation, RelationTarget, Table, TableColumn};
+use super::{Kind, Ops, Relation, RelationTarget, Table, TableColumn, TableConfig};
 use crate::error::Error;
 
 /// The driver of tables that are read through a pool.
 const REMOTE: &str = "api-pool";
 
-impl Exposed {
+impl TableConfig {
     /// The table of this name as it is served. Its relations are added by
     /// [`resolve_relations`].
     ///
@@ -53,8 +53,8 @@ impl Exposed {
             required_filters: self.required_filters,
             page_size,
             max_page_size,
-            bulk: self.bulk,
-            cache: self.cache.or(is_remote.then_some(Duration::ZERO)),
+            max_bulk_rows: self.max_bulk_rows,
+            cache_ttl: self.cache_ttl.or(is_remote.then_some(Duration::ZERO)),
             relations: Vec::new(),
             transaction: self.transaction,
             scope: self.scope,
@@ -63,7 +63,7 @@ impl Exposed {
             searches,
             is_remote,
             writes_seen: Arc::default(),
-            is_followed: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
             vista: self.vista,
         };
         Ok((table, self.relations))
@@ -80,7 +80,9 @@ impl Exposed {
         for (op, capability) in needs {
             if self.ops.has(op) && !capabilities.has(capability) {
                 let what = op.names().next().unwrap_or_default();
-                return Err(format!("writes: the table has no {capability}, which {what} needs"));
+                return Err(format!(
+                    "operations: the table has no {capability}, which {what} needs"
+                ));
             }
         }
         let sets = [Ops::INSERT, Ops::REPLACE, Ops::PATCH].iter().any(|op| self.ops.has(*op));
@@ -89,10 +91,15 @@ impl Exposed {
             return Err("writable: name the columns that clients may set".to_owned());
         }
         if !sets && names_columns {
-            return Err("writable: nothing is written, since writes has no such operation".into());
+            return Err(
+                "writable: nothing is written: add insert, replace or patch to the operations"
+                    .into(),
+            );
         }
-        if self.bulk > 0 && !self.ops.has(Ops::PATCH) && !self.ops.has(Ops::DELETE) {
-            return Err("bulk: neither patch nor delete is among the writes".to_owned());
+        if self.max_bulk_rows > 0 && !self.ops.has(Ops::PATCH) && !self.ops.has(Ops::DELETE) {
+            return Err(
+                "max_bulk_rows: neither patch nor delete is among the operations".to_owned()
+            );
         }
         Ok(())
     }
@@ -253,10 +260,10 @@ pub(crate) fn resolve_relations(
                 if !table.column(host).is_some_and(|column| column.readable) {
                     return Err(wrong(format!("{name:?} is in {host:?}, which is not shown")));
                 }
-                let mut exposed = Exposed::of(target);
-                exposed.page_size = table.page_size;
-                exposed.max_page_size = table.max_page_size;
-                RelationTarget::Contained(Box::new(exposed.into_table(name)?.0))
+                let mut config = TableConfig::new(target);
+                config.page_size = table.page_size;
+                config.max_page_size = table.max_page_size;
+                RelationTarget::Contained(Box::new(config.into_table(name)?.0))
             }
             _ if is_served(&reference.target) => RelationTarget::Table(reference.target.clone()),
             _ => {
