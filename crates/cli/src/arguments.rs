@@ -42,22 +42,22 @@ pub(crate) enum Command {
     Status(Status),
     /// Forgets where a job, or one of its streams, stands: the next run begins anew.
     Reset(Reset),
-    /// Works on the jobs of a description, beside the workers of other machines.
+    /// Works on the jobs of a description, beside other workers, of this machine or of several.
     ///
     /// What is to be done comes from `apipool run FILE --url URL`, and from the times of the jobs. It
     /// ends at a signal, and hands over what it was doing.
     #[cfg(feature = "cluster")]
     Worker(Worker),
-    /// Pauses the run of a job on all machines.
+    /// Pauses the run of a job, whoever works on it.
     #[cfg(feature = "cluster")]
     Pause(Hold),
     /// Lets the run of a job go on that was paused.
     #[cfg(feature = "cluster")]
     Resume(Hold),
-    /// Lets no more than so many units of a job be worked on at a time, on all machines together.
+    /// Lets no more than so many units of a job be worked on at a time, by all workers together.
     #[cfg(feature = "cluster")]
     Cap(Cap),
-    /// Ends the run of a job on all machines; the next one goes on there.
+    /// Ends the run of a job, whoever works on it; the next one goes on there.
     #[cfg(feature = "cluster")]
     Cancel(Hold),
     /// Runs SQL over the tables of the API, and what jobs have written.
@@ -98,8 +98,8 @@ pub(crate) struct Status {
     /// The value of a variable in the description, before that of the environment.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) variables: Vec<(String, String)>,
-    /// Shows what the workers of this database do, instead: `postgres://USER:PASSWORD@HOST/DATABASE`;
-    /// without a value that of the environment's APIPOOL_URL.
+    /// Shows what the workers of this database do, instead: `postgres://USER:PASSWORD@HOST/DATABASE`, or
+    /// `sqlite:FILE`; without a value that of the environment's APIPOOL_URL.
     #[cfg(feature = "cluster")]
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     #[arg(conflicts_with = "file")]
@@ -114,8 +114,9 @@ pub(crate) struct Status {
 #[cfg(feature = "cluster")]
 #[derive(Args)]
 pub(crate) struct Url {
-    /// The database that the workers share, `postgres://USER:PASSWORD@HOST/DATABASE`; by default that of
-    /// the environment's APIPOOL_URL, which other users of the machine do not see.
+    /// The database that the workers share: `sqlite:FILE` on one machine, and
+    /// `postgres://USER:PASSWORD@HOST/DATABASE` on any number of them; by default that of the environment's
+    /// APIPOOL_URL, which other users of the machine do not see.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub(crate) url: Option<String>,
 }
@@ -281,9 +282,9 @@ pub(crate) struct Run {
     /// Writes a report with drawn curves into this file.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
-    /// Has the workers of this database run the jobs once, `postgres://USER:PASSWORD@HOST/DATABASE`, and
-    /// waits for their ends; without a value, as the last argument, that of the environment's
-    /// APIPOOL_URL.
+    /// Has the workers of this database run the jobs once, `postgres://USER:PASSWORD@HOST/DATABASE` or
+    /// `sqlite:FILE`, and waits for their ends; without a value, as the last argument, that of the
+    /// environment's APIPOOL_URL.
     #[cfg(feature = "cluster")]
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     #[arg(conflicts_with_all = ["full_refresh", "report"])]
@@ -348,11 +349,16 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) bind: Option<SocketAddr>,
     /// Shows on the status page what the workers of this database do as well,
-    /// `postgres://USER:PASSWORD@HOST/DATABASE`; without a value, as the last argument, that of the
-    /// environment's APIPOOL_URL. It is only read.
+    /// `postgres://USER:PASSWORD@HOST/DATABASE` or `sqlite:FILE`; without a value, as the last argument, that
+    /// of the environment's APIPOOL_URL. It is only read, unless there is `--work`.
     #[cfg(feature = "cluster")]
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub(crate) url: Option<String>,
+    /// Works on the jobs of the description as well, as `apipool worker FILE --url URL` beside it would: those
+    /// with `every` or `cron` run at their times, and others when `apipool run FILE --url URL` says so.
+    #[cfg(feature = "cluster")]
+    #[arg(long, requires = "url")]
+    pub(crate) work: bool,
     /// Prints where it listens, and what it serves, as JSON.
     #[arg(long)]
     pub(crate) json: bool,

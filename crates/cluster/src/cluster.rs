@@ -1,12 +1,13 @@
 //! The handle of a cluster: begins runs, holds them, and tells what is going on.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use vantage_api_ingest::description::{Description, JobDescription};
 
 use crate::{
     Error, Overview, RunState, Settings,
-    dispatch::Queue,
+    dispatch::Dispatcher,
+    engine::Engine,
     store::{LIMIT, Store, within},
 };
 
@@ -15,8 +16,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A cluster, seen from outside: it works on nothing itself.
 pub struct Cluster {
-    store: Store,
-    queue: Queue,
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Dispatcher>,
 }
 
 impl Cluster {
@@ -25,10 +26,8 @@ impl Cluster {
     /// # Errors
     /// If a setting is not valid, or the database cannot be reached.
     pub async fn connect(settings: &Settings) -> Result<Self, Error> {
-        let store = Store::connect(settings).await?;
-        let (heartbeat, silence) = (settings.heartbeat, settings.silence());
-        let queue = Queue::open(store.pool.clone(), String::new(), heartbeat, silence).await?;
-        Ok(Self { store, queue })
+        let engine = Engine::connect(settings).await?;
+        Ok(Self { store: engine.store(), queue: engine.queue(String::new(), settings).await? })
     }
 
     /// Begins a run of a job, or goes on with the last one if that was paused, cancelled or has failed,
@@ -42,7 +41,7 @@ impl Cluster {
         let own = own.ok_or_else(|| vantage_api_ingest::Error::NoJob(job.to_owned()))?;
         let streams = streams(own);
         loop {
-            let begun = self.store.begin(job, &streams, None, &self.queue);
+            let begun = self.store.begin(job, &streams, None, &*self.queue);
             if let Some(run) = within(LIMIT, begun).await? {
                 return Ok(run);
             }
@@ -84,7 +83,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::NoRun`] if none is paused; that of the database.
     pub async fn resume(&self, job: &str) -> Result<(), Error> {
-        within(LIMIT, self.store.resume(job, &self.queue)).await
+        within(LIMIT, self.store.resume(job, &*self.queue)).await
     }
 
     /// Ends the run of a job on all machines. Nothing is committed any more of streams in parts; those that

@@ -1,10 +1,11 @@
-//! Runs the jobs of [`vantage_api_ingest`] on several machines over one PostgreSQL: each row exactly
-//! once, whatever is killed, frozen or cut off.
+//! Runs the jobs of [`vantage_api_ingest`] in several processes: each row exactly once, whatever is killed,
+//! frozen or cut off. Those of one machine share an SQLite file, those of several machines one PostgreSQL;
+//! which it is, is said by the URL alone.
 //!
 //! A [`Worker`] in each process does units of what is to be done: streams, and parts of streams whose
-//! sink is the database of the cluster. A [`Cluster`] begins runs, holds them, and tells what is going
-//! on, which is all that an [`Observer`] does. Nothing but the URL of the database ties the processes together; each has the description of
-//! the jobs, with its secrets, itself.
+//! sink is the PostgreSQL of the cluster. A [`Cluster`] begins runs, holds them, and tells what is going
+//! on, which is all that an [`Observer`] does. Nothing but the URL of the database ties the processes
+//! together; each has the description of the jobs, with its secrets, itself.
 //!
 //! ```no_run
 //! use vantage_api_cluster::{Cluster, Settings, Worker};
@@ -13,7 +14,8 @@
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
 //! let description = Description::from_file("world.yaml")?;
 //! let settings = Settings::new("postgres://apipool@db.example.com/apipool");
-//! // On each machine:
+//! // Or, on one machine: let settings = Settings::new("sqlite:/var/lib/apipool/jobs.db");
+//! // In each process:
 //! let worker = Worker::start(settings.clone(), description.clone()).await?;
 //! // Anywhere:
 //! let cluster = Cluster::connect(&settings).await?;
@@ -27,7 +29,8 @@
 //!
 //! A part of a stream is committed with a fence, in the transaction that writes its rows, so each row is
 //! written once. Pages that were in flight when a process died are asked for again. Streams with another
-//! sink, or of another kind, are run whole by one process at a time, by the rules of their sinks.
+//! sink, or of another kind, and all streams of a cluster in an SQLite file, are run whole by one process at
+//! a time, by the rules of their sinks.
 //!
 //! # One budget
 //!
@@ -40,12 +43,19 @@
 //!
 //! # What it needs
 //!
-//! PostgreSQL 13 or later with its extensions `hstore` and `pgcrypto`, and a role that may make tables
+//! Either PostgreSQL 13 or later with its extensions `hstore` and `pgcrypto`, and a role that may make tables
 //! and, at first, the schema `apalis`.
+//!
+//! Or a file on a disk of the machine, not of a network, in which its locks hold. It is made if it is not
+//! there, its folder is not. It has a write-ahead log, and what it says of runs and units is on the disk
+//! before anything is done about it. It may be the sink of jobs as well, unless one of their streams is
+//! called `jobs` or `workers`, which are tables of the queue. A program that locks it is waited for, up to
+//! 30 s at a time; so is a process that is frozen in the midst of writing, until it goes on or is killed.
 
 mod budget;
 mod cluster;
 pub mod dispatch;
+mod engine;
 mod error;
 mod member;
 mod observer;

@@ -9,8 +9,8 @@ use vantage_api_pool::{AwwPool, PoolConfig};
 use crate::{
     Error, Settings, Worker,
     budget::Budget,
-    dispatch::Queue,
-    store::{PATIENCE, Store, within},
+    engine::Engine,
+    store::{PATIENCE, within},
     worker::name,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 /// the process holds which joined last. While the database cannot be reached, it does not send.
 pub struct Member {
     settings: Settings,
-    store: Store,
+    engine: Engine,
     pool: AwwPool,
     budget: Arc<Budget>,
     asking: JoinHandle<()>,
@@ -32,15 +32,15 @@ impl Member {
     /// # Errors
     /// If a setting is not valid, or the database of the cluster cannot be reached.
     pub async fn join(settings: Settings, api: PoolConfig) -> Result<Self, Error> {
-        let store = Store::connect(&settings).await?;
+        let engine = Engine::connect(&settings).await?;
         let budget = Budget::new();
         let built = api.builder().and_then(|builder| {
             let shared: Arc<Budget> = Arc::clone(&budget);
             builder.shared_budget(shared).build()
         });
         let pool = built.map_err(vantage_api_ingest::Error::from)?;
-        let asking = budget.start(store.clone());
-        Ok(Self { settings, store, pool, budget, asking })
+        let asking = budget.start(engine.store());
+        Ok(Self { settings, engine, pool, budget, asking })
     }
 
     /// Its pool.
@@ -55,17 +55,16 @@ impl Member {
     /// If the database of the cluster cannot be reached.
     pub async fn work(self, description: Description) -> Result<Worker, Error> {
         let me = name();
-        let Self { settings, store, pool, .. } = &self;
-        let (heartbeat, silence) = (settings.heartbeat, settings.silence());
-        let queue = Queue::open(store.pool.clone(), me.clone(), heartbeat, silence).await?;
-        let (settings, pool, store) = (settings.clone(), pool.clone(), store.clone());
-        let worker = Worker::with(settings, description, pool, me, store, Arc::new(queue)).await?;
+        let Self { settings, engine, pool, .. } = &self;
+        let queue = engine.queue(me.clone(), settings).await?;
+        let (settings, pool, store) = (settings.clone(), pool.clone(), engine.store());
+        let worker = Worker::with(settings, description, pool, me, store, queue).await?;
         Ok(worker.of(self))
     }
 
     /// Gives back what was granted and not used.
     pub(crate) async fn leave(self) {
-        if let Err(error) = within(PATIENCE, self.budget.give_back(&self.store)).await {
+        if let Err(error) = within(PATIENCE, self.budget.give_back(&*self.engine.store())).await {
             tracing::warn!(%error, "a part of the shared budget is lost");
         }
     }

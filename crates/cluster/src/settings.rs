@@ -13,15 +13,18 @@ use crate::Error;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The database of the cluster, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Streams with this
-    /// very text as their sink are divided among the workers.
+    /// The database of the cluster. `postgres://USER:PASSWORD@HOST:PORT/DATABASE` is one for any number of
+    /// machines: streams with this very text as their sink are divided among the workers. `sqlite:FILE`, or
+    /// `sqlite:///var/lib/jobs.db`, is one for the processes of one machine; the text is the path as it is,
+    /// without parameters.
     pub url: SecretString,
     /// How often a process says that it is alive: every 10 s if not said, at least 200 ms. After two and
     /// a half of them without a word, what it has goes to others.
     pub heartbeat: Duration,
     /// How many units a process works on at a time: 4 if not said.
     pub slots: usize,
-    /// How many pages a part of a stream has, where pages are counted: 50 if not said.
+    /// How many pages a part of a stream has, where pages are counted: 50 if not said. There are no parts in
+    /// an SQLite file.
     pub pages: u64,
     /// How often a unit is started without getting any further before it is set aside: 8 times if not
     /// said.

@@ -235,11 +235,13 @@ async fn connected(url: Option<&str>) -> Result<Cluster, Failure> {
 }
 
 /// The URL that was given, or that of the environment.
-fn named(url: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn named(url: Option<&str>) -> Result<String, Failure> {
     let given = url.map(str::to_owned).filter(|url| !url.is_empty());
     given.or_else(|| std::env::var("APIPOOL_URL").ok()).ok_or_else(|| {
-        Failure::usage("it is not said which database the workers share")
-            .advising("give `--url postgres://USER:PASSWORD@HOST/DATABASE`, or set APIPOOL_URL")
+        Failure::usage("it is not said which database the workers share").advising(
+            "give `--url sqlite:FILE` or `--url postgres://USER:PASSWORD@HOST/DATABASE`, or set \
+                 APIPOOL_URL",
+        )
     })
 }
 

@@ -6,15 +6,18 @@ mod settings;
 
 use std::{future, path::Path, time::Duration};
 
+use futures::future::join;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use vantage_api_gateway::{Error, Gateway, TableConfig};
 use vantage_api_ingest::{
     description::{Description, DescriptionError, GatewayDescription},
     vistas,
 };
 
-use super::{describe, pool};
+use super::describe;
+#[cfg(not(feature = "cluster"))]
+use super::pool;
 use crate::{arguments::Serve, failure::Failure, interrupts::Interrupts, output};
 
 /// Checks what of a description is read by the gateway.
@@ -31,6 +34,9 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Failure> {
         let failure = Failure::usage("the description has no `gateway`");
         return Err(failure.advising("say below `gateway` what is served, and to whom"));
     };
+    #[cfg(feature = "cluster")]
+    let (pool, member) = cluster::joined(serve, &description).await?;
+    #[cfg(not(feature = "cluster"))]
     let pool = pool(&description)?;
     let tables = vistas::of_gateway(&description, &description.source(&pool)).await?;
     let builder = settings::builder(described)?.pool("api", pool.clone());
@@ -47,40 +53,54 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), Failure> {
         None => builder,
     };
     let gateway = builder.build().map_err(|error| refused(&serve.file.file, error))?;
-    let served = until_interrupted(&gateway, serve, described).await;
+    #[cfg(feature = "cluster")]
+    let stopped = cluster::worked(member, &description).await?;
+    #[cfg(not(feature = "cluster"))]
+    let stopped = |_| future::ready(());
+    let served = until_interrupted(&gateway, serve, described, stopped).await;
     pool.shutdown(Duration::from_secs(1)).await;
     served
 }
 
-/// Serves until the first signal, and then drains; the second ends that as well.
-async fn until_interrupted(
+/// Serves until the first signal, and then drains; the second ends that as well. What is done beside is
+/// over when it is `stopped`, after the signal or the end of the gateway.
+async fn until_interrupted<F: Future<Output = ()>>(
     gateway: &Gateway,
     serve: &Serve,
     described: &GatewayDescription,
+    stopped: impl FnOnce(watch::Receiver<bool>) -> F,
 ) -> Result<(), Failure> {
     let mut interrupts = Interrupts::new();
-    let (tell, told) = oneshot::channel();
-    let end = async {
-        if told.await.is_err() {
-            // Whoever would tell ends the program.
-            future::pending::<()>().await;
-        }
-    };
+    let (stop, stopping) = watch::channel(false);
+    let end = until(stopping.clone());
     let interrupted_twice = async {
         interrupts.next().await;
         output::note("draining: what was asked for is answered; once more to abort");
-        // The gateway may have ended by itself.
-        let _ = tell.send(());
+        stop.send_replace(true);
         interrupts.next().await;
     };
+    let served = async {
+        let served = gateway.run_until(end).await;
+        // It may have ended by itself.
+        stop.send_replace(true);
+        served
+    };
+    let served = async { join(served, stopped(stopping)).await.0 };
     let announced = async {
         announce(gateway, serve, described).await;
         future::pending::<()>().await;
     };
     tokio::select! {
-        served = gateway.run_until(end) => served.map_err(|error| refused(&serve.file.file, error)),
+        served = served => served.map_err(|error| refused(&serve.file.file, error)),
         () = interrupted_twice => Err(Failure::run("aborted, with requests under way")),
         () = announced => Ok(()),
+    }
+}
+
+/// Until it is true. Whoever would say so ends the program.
+async fn until(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        future::pending::<()>().await;
     }
 }
 

@@ -69,13 +69,13 @@ impl Budget {
     }
 
     /// Asks the database for what is needed, until it is aborted.
-    pub(crate) fn start(self: &Arc<Self>, store: Store) -> JoinHandle<()> {
+    pub(crate) fn start(self: &Arc<Self>, store: Arc<dyn Store>) -> JoinHandle<()> {
         let own = Arc::clone(self);
         tokio::spawn(async move {
             loop {
                 // While there is no limit, another process may have met one.
                 let _ = tokio::time::timeout(LOOK, own.wanted.notified()).await;
-                if let Err(error) = own.ask(&store).await {
+                if let Err(error) = own.ask(&*store).await {
                     tracing::warn!(%error, "the shared budget cannot be asked");
                     // Whether there is a limit by now is not known.
                     own.state().is_unlimited = false;
@@ -85,7 +85,7 @@ impl Budget {
         })
     }
 
-    async fn ask(&self, store: &Store) -> Result<(), crate::Error> {
+    async fn ask(&self, store: &dyn Store) -> Result<(), crate::Error> {
         let Some(mut news) = self.news() else { return Ok(()) };
         let told = within(PATIENCE, self.tell(store, &mut news)).await;
         if let Err(error) = told {
@@ -116,7 +116,7 @@ impl Budget {
     }
 
     /// Tells what is new, and leaves what could not be told.
-    async fn tell(&self, store: &Store, news: &mut News) -> Result<(), crate::Error> {
+    async fn tell(&self, store: &dyn Store, news: &mut News) -> Result<(), crate::Error> {
         if let Some(limit) = news.limit {
             store.limit_budget(&news.key, limit).await?;
             news.limit = None;
@@ -145,7 +145,7 @@ impl Budget {
     }
 
     /// Gives back what was granted and not used.
-    pub(crate) async fn give_back(&self, store: &Store) -> Result<(), crate::Error> {
+    pub(crate) async fn give_back(&self, store: &dyn Store) -> Result<(), crate::Error> {
         let (key, time) = {
             let mut state = self.state();
             let time = state.blocks.give_back(Instant::now());
@@ -236,6 +236,7 @@ mod tests {
     use sqlx::postgres::PgPoolOptions;
 
     use super::*;
+    use crate::store::PostgresStore;
 
     #[test]
     fn what_could_not_be_told_is_told_later_unless_something_newer_is() {
@@ -270,7 +271,7 @@ mod tests {
         // Nobody listens there.
         let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
         let pool = pool.connect_lazy("postgres://127.0.0.1:1/none").unwrap();
-        assert!(budget.ask(&Store { pool }).await.is_err());
+        assert!(budget.ask(&PostgresStore { pool }).await.is_err());
         assert_eq!(budget.news().unwrap().accepted, 1);
     }
 

@@ -7,10 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use sqlx::PgConnection;
 use tokio::sync::{Notify, watch};
 
-use super::{Dispatcher, Handler};
+use super::{Dispatcher, Handler, Transaction};
 use crate::Error;
 
 /// Units for the workers of this process: for a cluster of one machine, and for programs that have a
@@ -80,7 +79,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 #[async_trait]
 impl Dispatcher for InProcess {
-    async fn push(&self, _: &mut PgConnection, units: &[i64]) -> Result<(), Error> {
+    async fn push(&self, _: Transaction<'_>, units: &[i64]) -> Result<(), Error> {
         self.units().staged.extend_from_slice(units);
         Ok(())
     }
@@ -107,7 +106,7 @@ impl Dispatcher for InProcess {
         join_all((0..slots).map(|_| slot())).await;
     }
 
-    async fn known(&self, _: &mut PgConnection) -> Result<HashSet<i64>, Error> {
+    async fn known(&self, _: Transaction<'_>) -> Result<HashSet<i64>, Error> {
         let units = self.units();
         let waiting = units.waiting.iter().chain(&units.taken);
         Ok(waiting.copied().collect())

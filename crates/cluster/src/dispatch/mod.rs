@@ -1,26 +1,35 @@
 //! How units get to workers. What is true of them is in the tables of the cluster, so a dispatcher may
 //! lose, double or delay what it is given.
 
-mod bell;
 mod in_process;
 mod queue;
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, SqliteConnection};
 use tokio::sync::watch;
 
 use crate::Error;
 
 pub use in_process::InProcess;
-pub(crate) use queue::Queue;
+pub(crate) use queue::{PostgresQueue, SqliteQueue};
 
 /// Does a unit, if there is something to do.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
     /// Returns once nothing of it is done here any more. Dropped, it is given up.
     async fn handle(&self, unit: i64);
+}
+
+/// The transaction of the cluster's database in which units are handed over, or looked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Transaction<'a> {
+    /// In PostgreSQL.
+    Postgres(&'a mut PgConnection),
+    /// In an SQLite file.
+    Sqlite(&'a mut SqliteConnection),
 }
 
 /// Gets units to workers.
@@ -30,7 +39,7 @@ pub trait Dispatcher: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// That of the database.
-    async fn push(&self, transaction: &mut PgConnection, units: &[i64]) -> Result<(), Error>;
+    async fn push(&self, transaction: Transaction<'_>, units: &[i64]) -> Result<(), Error>;
 
     /// A transaction in which units were pushed is committed.
     fn committed(&self) {}
@@ -42,7 +51,7 @@ pub trait Dispatcher: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// That of the database.
-    async fn known(&self, transaction: &mut PgConnection) -> Result<HashSet<i64>, Error>;
+    async fn known(&self, transaction: Transaction<'_>) -> Result<HashSet<i64>, Error>;
 
     /// Forgets what has long ended.
     ///

@@ -1,107 +1,28 @@
-//! Workers: who is there, and what nobody does any more.
+//! What is asked of workers: who is there, and what nobody does any more.
 
 use std::time::Duration;
 
-use super::{Store, seconds};
+use async_trait::async_trait;
+
 use crate::{Error, dispatch::Dispatcher};
 
-/// The number of the lock under which what was lost is handed out again, by one process at a time.
-const LOCK: i64 = 0x0061_7069_706f_6f6e;
-
 /// How long it is remembered what has ended, and who is gone.
-const KEPT: Duration = Duration::from_secs(3600);
+pub(super) const KEPT: Duration = Duration::from_secs(3600);
 
-impl Store {
+/// The workers of a cluster.
+#[async_trait]
+pub(crate) trait Workers {
     /// Says that a worker is alive.
-    pub(crate) async fn beat(
-        &self,
-        me: &str,
-        silence: Duration,
-        slots: usize,
-    ) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO _apipool_worker (id, silence, slots) VALUES ($1, $2, $3)
-             ON CONFLICT (id) DO UPDATE SET seen = now()",
-        )
-        .bind(me)
-        .bind(seconds(silence))
-        .bind(i32::try_from(slots).unwrap_or(i32::MAX))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
+    async fn beat(&self, me: &str, silence: Duration, slots: usize) -> Result<(), Error>;
 
     /// Says that a worker is gone.
-    pub(crate) async fn leave(&self, me: &str) -> Result<(), Error> {
-        sqlx::query("DELETE FROM _apipool_worker WHERE id = $1")
-            .bind(me)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
+    async fn leave(&self, me: &str) -> Result<(), Error>;
 
     /// Hands out again what is to be done of these jobs and nobody does: its worker is gone, or the
     /// dispatcher has lost it. No more than a cap leaves room for. Returns how many units that were.
-    pub(crate) async fn reconcile(
-        &self,
-        jobs: &[String],
-        dispatcher: &dyn Dispatcher,
-    ) -> Result<usize, Error> {
-        let mut transaction = self.pool.begin().await?;
-        let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
-            .bind(LOCK)
-            .fetch_one(&mut *transaction)
-            .await?;
-        if !locked {
-            // Another process does it just now.
-            return Ok(0);
-        }
-        let open: Vec<i64> = sqlx::query_scalar(
-            "WITH cap AS MATERIALIZED (
-                 SELECT job, most - _apipool_in_work(job) AS room FROM _apipool_cap)
-             SELECT id FROM (
-                 SELECT u.id, c.room, row_number() OVER (PARTITION BY r.job ORDER BY u.id) AS place
-                 FROM _apipool_unit u JOIN _apipool_run r ON r.id = u.run
-                     LEFT JOIN cap c ON c.job = r.job
-                 WHERE r.state = 'running' AND r.job = ANY($1)
-                     AND NOT u.done AND NOT u.failed AND NOT u.halted
-                     AND NOT u.is_divided AND u.not_before <= now()
-                     AND (u.owner IS NULL OR NOT _apipool_is_alive(u.owner))) AS open
-             WHERE room IS NULL OR place <= room ORDER BY id",
-        )
-        .bind(jobs)
-        .fetch_all(&mut *transaction)
-        .await?;
-        if open.is_empty() {
-            return Ok(0);
-        }
-        let known = dispatcher.known(&mut transaction).await?;
-        let lost: Vec<i64> = open.into_iter().filter(|unit| !known.contains(unit)).collect();
-        dispatcher.push(&mut transaction, &lost).await?;
-        transaction.commit().await?;
-        dispatcher.committed();
-        Ok(lost.len())
-    }
+    async fn reconcile(&self, jobs: &[String], dispatcher: &dyn Dispatcher)
+    -> Result<usize, Error>;
 
     /// Forgets workers that are gone, and the units of runs that are complete and not the last.
-    pub(crate) async fn forget(&self) -> Result<(), Error> {
-        let kept = seconds(KEPT);
-        sqlx::query(
-            "DELETE FROM _apipool_worker w
-             WHERE w.seen < now() - make_interval(secs => greatest($1, 2 * w.silence))
-                 AND NOT EXISTS (SELECT 1 FROM _apipool_unit u WHERE u.owner = w.id)",
-        )
-        .bind(kept)
-        .execute(&self.pool)
-        .await?;
-        sqlx::query(
-            "DELETE FROM _apipool_run r
-             WHERE r.state = 'complete' AND r.ended < now() - make_interval(secs => $1)
-                 AND EXISTS (SELECT 1 FROM _apipool_run o WHERE o.job = r.job AND o.id > r.id)",
-        )
-        .bind(kept)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
+    async fn forget(&self) -> Result<(), Error>;
 }

@@ -5,18 +5,25 @@ use vantage_api_ingest::{description::OnError, report::Outcome};
 use super::Shared;
 use crate::{
     Error,
-    store::{Divided, LIMIT, StreamEnd, within},
+    store::{Divided, LIMIT, PostgresStore, StreamEnd, within},
 };
 
 impl Shared {
     /// Ends the streams whose parts have all ended, and the runs whose streams have.
     pub(super) async fn settle(&self) -> Result<(), Error> {
-        for stream in within(LIMIT, self.store.divided()).await? {
+        if let Some(store) = self.store.of_parts() {
+            self.end_streams(store).await?;
+        }
+        within(LIMIT, self.store.end_runs()).await
+    }
+
+    async fn end_streams(&self, store: &PostgresStore) -> Result<(), Error> {
+        for stream in within(LIMIT, store.divided()).await? {
             // Others know the jobs that this process does not.
             if !self.description.jobs.contains_key(&stream.job) {
                 continue;
             }
-            let end = match self.end_of(&stream).await {
+            let end = match self.end_of(store, &stream).await {
                 Ok(end) => end,
                 Err(Error::Job(error)) if !error.may_pass() => StreamEnd::Failed(error.to_string()),
                 Err(error) => {
@@ -25,9 +32,8 @@ impl Shared {
                 }
             };
             let stops = self.stops(&stream.job);
-            within(LIMIT, self.store.end_stream(&stream, &end, stops)).await?;
+            within(LIMIT, store.end_stream(&stream, &end, stops)).await?;
         }
-        within(LIMIT, self.store.end_runs()).await?;
         Ok(())
     }
 
@@ -37,14 +43,14 @@ impl Shared {
         job.is_some_and(|job| job.on_error == OnError::Stop)
     }
 
-    async fn end_of(&self, of: &Divided) -> Result<StreamEnd, Error> {
+    async fn end_of(&self, store: &PostgresStore, of: &Divided) -> Result<StreamEnd, Error> {
         if of.failed > 0 {
             let (failed, all) = (of.failed, of.parts);
             let error = of.error.as_deref().unwrap_or("no reason is known");
             return Ok(StreamEnd::Failed(format!("{failed} of {all} parts failed: {error}")));
         }
         let job = self.job(&of.job)?;
-        let (next, mut remarks) = within(LIMIT, self.store.kept(of)).await?;
+        let (next, mut remarks) = within(LIMIT, store.kept(of)).await?;
         let state = job.end_parts(&of.stream, of.stream_run, &next, None).await?;
         let last = job.last_run().await?;
         let report = last.into_iter().flat_map(|report| report.streams);

@@ -23,6 +23,7 @@ use crate::{
     Error, Settings,
     cluster::streams,
     dispatch::Dispatcher,
+    engine::Engine,
     member::Member,
     store::{LIMIT, PATIENCE, Store, within},
 };
@@ -44,7 +45,7 @@ pub struct Worker {
 /// What all parts of a worker have.
 struct Shared {
     me: String,
-    store: Store,
+    store: Arc<dyn Store>,
     settings: Settings,
     description: Description,
     pool: AwwPool,
@@ -78,7 +79,7 @@ impl Worker {
         pool: AwwPool,
         dispatcher: Arc<dyn Dispatcher>,
     ) -> Result<Self, Error> {
-        let store = Store::connect(&settings).await?;
+        let store = Engine::connect(&settings).await?.store();
         Self::with(settings, description, pool, name(), store, dispatcher).await
     }
 
@@ -93,7 +94,7 @@ impl Worker {
         description: Description,
         pool: AwwPool,
         me: String,
-        store: Store,
+        store: Arc<dyn Store>,
         dispatcher: Arc<dyn Dispatcher>,
     ) -> Result<Self, Error> {
         store.beat(&me, settings.silence(), settings.slots).await?;

@@ -16,7 +16,7 @@ use super::{Shared, warn_of};
 use crate::{
     Error,
     dispatch::Handler,
-    store::{Claimed, LIMIT, PATIENCE, Work, within},
+    store::{Claimed, LIMIT, PATIENCE, PostgresStore, Work, within},
 };
 
 /// The waits before a unit is tried again after an error that may pass: doubled each time, from the
@@ -92,7 +92,7 @@ impl Shared {
         let ended = match &own.work {
             Work::Stream { stream_run } => self.stream(job, own, *stream_run).await,
             Work::Part { stream_run, part, next } => {
-                let claim = Claim { fence: own.fence(), next: next.clone() };
+                let claim = Claim { fence: PostgresStore::fence(own), next: next.clone() };
                 match serde_json::from_str(part) {
                     Ok(part) => self.part(job, own, *stream_run, &part, claim).await,
                     Err(error) => Err(error.into()),
@@ -110,11 +110,11 @@ impl Shared {
     async fn stream(&self, job: &Job, own: &Claimed, earlier: Option<u64>) -> Result<End, Error> {
         let stream_run = job.next_run(&own.stream, earlier).await?;
         let is_begun = earlier == Some(stream_run);
-        if !is_begun && self.is_at_home(&own.job) {
+        if !is_begun && let Some(store) = self.home_of(&own.job) {
             let division = job.divide(&own.stream, self.settings.pages).await?;
             if let Division::Parts { run, parts } = division {
                 let dispatcher = &*self.dispatcher;
-                within(LIMIT, self.store.divide(own, run, &parts, dispatcher)).await?;
+                within(LIMIT, store.divide(own, run, &parts, dispatcher)).await?;
                 return Ok(End::Left);
             }
         }
@@ -163,7 +163,9 @@ impl Shared {
             Ok(end) => end,
             Err(error) if !error.may_pass() && was_reset(job, own, stream_run).await? => {
                 tracing::warn!(%error, own.stream, "reset meanwhile: it begins anew");
-                within(LIMIT, self.store.undivide(own, &*self.dispatcher)).await?;
+                if let Some(store) = self.store.of_parts() {
+                    within(LIMIT, store.undivide(own, &*self.dispatcher)).await?;
+                }
                 return Ok(End::Left);
             }
             Err(error) => return Err(error.into()),
@@ -174,11 +176,13 @@ impl Shared {
         })
     }
 
-    /// Whether the sink of a job is the database of the cluster, in which a commit can be fenced.
-    fn is_at_home(&self, job: &str) -> bool {
+    /// The database of the cluster, if that is the sink of a job as well, and a commit can be fenced there.
+    fn home_of(&self, job: &str) -> Option<&PostgresStore> {
         let own = self.settings.url.expose_secret();
-        let sink = self.description.jobs.get(job).map(|job| &job.sink);
-        matches!(sink, Some(SinkDescription::Postgres(url)) if url.expose_secret() == own)
+        match self.description.jobs.get(job).map(|job| &job.sink)? {
+            SinkDescription::Postgres(url) if url.expose_secret() == own => self.store.of_parts(),
+            _ => None,
+        }
     }
 
     /// Writes down what became of a unit, if it is still this process's.

@@ -1,4 +1,4 @@
-//! The cluster that the status page of a gateway shows.
+//! The cluster that the status page of a gateway shows, and the worker that lives beside a gateway.
 
 use std::{
     fmt::Display,
@@ -9,11 +9,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
-use vantage_api_cluster::{Observer, Overview};
+use futures::{FutureExt, future::BoxFuture};
+use tokio::{sync::watch, time::timeout};
+use vantage_api_cluster::{Member, Observer, Overview, Settings};
 use vantage_api_gateway::GatewayBuilder;
+use vantage_api_ingest::description::Description;
+use vantage_api_pool::AwwPool;
 
-use crate::{commands::cluster::observer, failure::Failure, output};
+use super::until;
+use crate::{
+    arguments::Serve,
+    commands::{
+        cluster::{named, observer},
+        pool, with_queries,
+    },
+    failure::Failure,
+    output,
+};
 
 /// How long the database may take: less than the gateway waits.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -26,6 +38,46 @@ pub(super) fn shown(builder: GatewayBuilder, url: &str) -> Result<GatewayBuilder
         let watched = Arc::clone(&watched);
         async move { watched.look().await.ok_or(()) }
     }))
+}
+
+/// The pool of a gateway; if it works as well, one that has joined the cluster.
+pub(super) async fn joined(
+    serve: &Serve,
+    description: &Description,
+) -> Result<(AwwPool, Option<Member>), Failure> {
+    if !serve.work {
+        return Ok((pool(description)?, None));
+    }
+    let settings = Settings::new(named(serve.url.as_deref())?);
+    let member = Member::join(settings, description.api.clone()).await?;
+    Ok((member.pool().clone(), Some(member)))
+}
+
+/// Starts to work on the jobs of a description. What is returned ends that, once it is to stop: what was
+/// read is committed.
+pub(super) async fn worked(
+    member: Option<Member>,
+    description: &Description,
+) -> Result<impl FnOnce(watch::Receiver<bool>) -> BoxFuture<'static, ()>, Failure> {
+    let worker = match member {
+        Some(member) => {
+            let description = with_queries(description.clone(), member.pool())?;
+            Some(member.work(description).await?)
+        }
+        None => None,
+    };
+    if let Some(worker) = &worker {
+        output::note(format_args!("{} works", worker.name()));
+    }
+    Ok(move |stop| {
+        let stopped = async move {
+            until(stop).await;
+            if let Some(worker) = worker {
+                worker.stop().await;
+            }
+        };
+        stopped.boxed()
+    })
 }
 
 struct Watched {

@@ -1,4 +1,5 @@
-//! Wakes the slots of a process when a message comes, by one connection that listens for them all.
+//! Wakes the slots of a process when a message comes: by one connection that listens for them all in
+//! PostgreSQL, or since the process itself has pushed it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -29,7 +30,7 @@ impl Bell {
         receiver
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was told already is full.
         slots.retain_mut(|slot| slot.try_send(()).err().is_none_or(|error| error.is_full()));

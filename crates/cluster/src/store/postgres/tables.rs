@@ -1,6 +1,6 @@
 //! The tables, and how they are made.
 
-use super::{Store, look::has_tables};
+use super::{PostgresStore, look::has_tables};
 use crate::Error;
 
 /// The number of the lock under which tables are made: to make one that is there is an error if two do
@@ -149,7 +149,7 @@ const TABLES: [&str; 13] = [
         END $$",
 ];
 
-impl Store {
+impl PostgresStore {
     pub(super) async fn make_tables(&self) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")

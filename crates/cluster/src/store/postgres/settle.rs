@@ -1,9 +1,9 @@
-//! The ends of streams and runs, all of whose units have ended.
+//! The ends of streams whose parts have all ended.
 
 use sqlx::{Row, postgres::PgRow};
 
-use super::{RunId, Store, units::stop_run};
-use crate::Error;
+use super::{PostgresStore, parts::stop_run};
+use crate::{Error, store::runs::RunId};
 
 /// A stream in parts, all of which are done or have failed.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) enum StreamEnd {
     Failed(String),
 }
 
-impl Store {
+impl PostgresStore {
     /// The streams in parts that have come to their end, of runs that are under way.
     pub(crate) async fn divided(&self) -> Result<Vec<Divided>, Error> {
         let rows = sqlx::query(
@@ -96,20 +96,6 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(())
-    }
-
-    /// Ends the runs whose streams have all ended, and returns them.
-    pub(crate) async fn end_runs(&self) -> Result<Vec<RunId>, Error> {
-        Ok(sqlx::query_scalar(
-            "UPDATE _apipool_run r SET ended = now(), state = CASE WHEN EXISTS (
-                     SELECT 1 FROM _apipool_unit u WHERE u.run = r.id AND u.failed)
-                 THEN 'failed' ELSE 'complete' END
-             WHERE r.state = 'running' AND NOT EXISTS (SELECT 1 FROM _apipool_unit u
-                 WHERE u.run = r.id AND NOT u.is_part AND NOT u.done AND NOT u.failed)
-             RETURNING r.id",
-        )
-        .fetch_all(&self.pool)
-        .await?)
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 
-use super::Store;
 use crate::{
     Error,
     overview::{Overview, RunState, RunView, StreamView, UnitView, WorkerView},
@@ -13,14 +12,8 @@ use crate::{
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-impl Store {
-    pub(crate) async fn overview(&self) -> Result<Overview, Error> {
-        look(&mut *self.pool.acquire().await?).await
-    }
-}
-
 /// What is going on. Nothing where no worker has made the tables.
-pub(crate) async fn look(connection: &mut PgConnection) -> Result<Overview, Error> {
+pub(super) async fn look(connection: &mut PgConnection) -> Result<Overview, Error> {
     let mut transaction = connection.begin_with(BEGIN).await?;
     let overview = match has_tables(&mut transaction).await? {
         true => Overview {
