@@ -10,7 +10,7 @@ use std::{
 use mimalloc::MiMalloc;
 
 /// What is larger is the system's.
-const MAX_SMALL: usize = 4 * 1024;
+const MAX_SMALL: usize = 8 * 1024;
 
 /// Small pieces by mimalloc, the rest by the system. Which of them has a piece follows from its size,
 /// which whoever frees it knows.
