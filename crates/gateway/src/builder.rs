@@ -184,7 +184,7 @@ impl GatewayBuilder {
     }
 
     /// How much memory answers that are kept may take, in bytes: 64 MiB by default. Which answers
-    /// are kept is said by [`TableConfig::cache`].
+    /// are kept is said by [`TableConfig::cache_ttl`].
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
         self
